@@ -1,0 +1,79 @@
+"""Which subject is in which arm, and which of its rows a fault selects: one pure rule for proxy and load.
+
+Both sides hash the same seed and subject, so each knows every request's arm without asking the other. The hash is a
+position in [0, 1); a subject whose position lies below the treatment share is in the treatment arm. Raising the share
+therefore only adds subjects, and a retried request meets the same fault.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Literal
+
+Arm = Literal["treatment", "control"]
+
+ATTEMPT_HEADER = "x-attempt-number"
+"""Which attempt at one request this is, from 1. Only first attempts count in statistics."""
+REQUEST_HEADER = "x-request-id"
+"""One id per request of a user, the same over its retries."""
+SYNTHETIC_HEADER = "x-chaos-synthetic"
+"""Marks the run's own load, signed with the run's key; forwarded, so that downstream can discard it."""
+
+_SCALE = 1.0 / (1 << 64)
+
+
+def unit_interval(seed: str, *parts: str | int) -> float:
+    """A number in [0, 1) that depends on nothing but its arguments; uniform over subjects.
+
+    `seed` is the run's; `parts` say what is drawn. Parts are joined by a character that none of them may contain
+    meaningfully (U+001F), so ("a", "bc") and ("ab", "c") differ.
+    """
+    text = "\x1f".join(str(part) for part in (seed, *parts))
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()) * _SCALE
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """How subjects are split. `traffic` is the treatment share in [0, 1]; `by` is what a subject is."""
+
+    seed: str
+    traffic: float
+    by: str = f"header:{REQUEST_HEADER}"
+    where: str | None = None
+
+    def arm_of(self, subject: str) -> Arm:
+        """The arm in which this subject is for the whole run, on every proxy and in the load."""
+        return "treatment" if unit_interval(self.seed, "arm", subject) < self.traffic else "control"
+
+
+def row_selected(seed: str, fault_index: int, subject: str, row: int, share: float) -> bool:
+    """Whether a fault hurts this row of this subject's answer; `share` in [0, 1] is of the treatment arm's rows."""
+    return unit_interval(seed, "fault", fault_index, subject, row) < share
+
+
+def sign_synthetic(key: bytes, run: str, subject: str) -> str:
+    """The value of SYNTHETIC_HEADER for one subject of the run's own load: `RUN:SIGNATURE`."""
+    signature = hmac.new(key, f"{run}\x1f{subject}".encode("utf-8", "surrogateescape"), "sha256").hexdigest()[:32]
+    return f"{run}:{signature}"
+
+
+def is_synthetic(key: bytes, run: str, subject: str, value: str | None) -> bool:
+    """Whether this header value proves that the run itself made the subject up. Compared in constant time."""
+    return value is not None and hmac.compare_digest(value.encode(), sign_synthetic(key, run, subject).encode())
+
+
+def header_of(by: str) -> str | None:
+    """The header name behind `header:NAME`, lower-case, or None when the subject is found elsewhere."""
+    kind, _, name = by.partition(":")
+    if by == "request":
+        return REQUEST_HEADER
+    return name.strip().lower() if kind == "header" and name.strip() else None
+
+
+def subject_of(by: str, headers: Mapping[str, str]) -> str | None:
+    """The subject of a request whose lower-case headers these are, or None when it carries none."""
+    name = header_of(by)
+    return headers.get(name) if name is not None else None

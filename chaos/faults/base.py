@@ -1,0 +1,185 @@
+"""What every fault is: parameters people write, and behaviour without I/O.
+
+    request ─▶ act() ─▶ Wait | Answer | Reset   before the model is asked
+    answer  ─▶ edit()  ─▶ rows                  after it has answered
+
+A fault never touches a socket. It says what should happen in a closed set of actions, or returns other rows; the proxy
+performs them, tests read them. Chance comes in with the call, so the same seed and request give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from chaos.arms import row_selected, unit_interval
+from chaos.rows import Row
+from chaos.units import Duration, Share, parse_duration
+
+
+class Signal(StrEnum):
+    """What a probe or an alert reads, as far as a fault can predict it. The plan uses it for dilution."""
+
+    accuracy = "accuracy"
+    error_ratio = "error_ratio"
+    latency = "latency"
+    fairness_gap = "fairness_gap"
+    positive_rate = "positive_rate"
+    availability = "availability"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing happens for so long. Disarming releases it."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The client gets this instead of the model's answer; the model is not asked."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The connection to the client is reset."""
+
+
+Action = Wait | Answer | Reset
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as a fault sees it.
+
+    `subject` is what was assigned to the treatment arm, `share` the fault's share of rows right now (its own share times
+    the shape's intensity), `headers` lower-case. `body` is the request's, or b"" when nobody needed it.
+    """
+
+    seed: str
+    fault_index: int
+    subject: str
+    share: float
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    def selected(self, row: int = 0) -> bool:
+        """Whether the fault hurts this row."""
+        return row_selected(self.seed, self.fault_index, self.subject, row, self.share)
+
+    def chance(self, row: int, what: str) -> float:
+        """A number in [0, 1) for this row and purpose, the same at every retry."""
+        return unit_interval(self.seed, what, self.fault_index, self.subject, row)
+
+
+class Shape(BaseModel):
+    """How a fault's intensity moves over its time: step, ramp T, or pulse ON/OFF."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["step", "ramp", "pulse"] = "step"
+    rise_s: float = 0.0
+    on_s: float = 0.0
+    off_s: float = 0.0
+
+    def intensity(self, elapsed_s: float) -> float:
+        """The factor in [0, 1] on the fault's share, `elapsed_s` seconds after its arming."""
+        match self.kind:
+            case "ramp":
+                return min(1.0, max(0.0, elapsed_s / self.rise_s)) if self.rise_s > 0 else 1.0
+            case "pulse":
+                return 1.0 if elapsed_s % (self.on_s + self.off_s) < self.on_s else 0.0
+            case _:
+                return 1.0
+
+    def __str__(self) -> str:
+        match self.kind:
+            case "ramp":
+                return f"ramp {self.rise_s:g}s"
+            case "pulse":
+                return f"pulse {self.on_s:g}s/{self.off_s:g}s"
+            case _:
+                return "step"
+
+
+def parse_shape(value: object) -> object:
+    """`step`, `ramp 30s` or `pulse 5s/10s` become a Shape; anything else is refused with what to write."""
+    if isinstance(value, (Shape, dict)):
+        return value
+    words = str(value).split()
+    match words:
+        case ["step"]:
+            return Shape()
+        case ["ramp", rise]:
+            return Shape(kind="ramp", rise_s=parse_duration(rise))
+        case ["pulse", times] if times.count("/") == 1:
+            on, off = (parse_duration(time) for time in times.split("/"))
+            if on > 0 and off > 0:
+                return Shape(kind="pulse", on_s=on, off_s=off)
+    raise ValueError(f"{value!r} is no shape; write step, `ramp 30s` or `pulse 5s/10s`")
+
+
+ShapeText = Annotated[Shape, BeforeValidator(parse_shape), PlainSerializer(str, return_type=str)]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One way to write the fault, and what it then does, or the message with which it is refused."""
+
+    yaml: str
+    does: str | None = None
+    refused: str | None = None
+
+
+class Fault(BaseModel):
+    """What is written under `faults:`; the parameters that every fault has. Subclasses add their own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    acts_on: ClassVar[Literal["request", "answer", "container"]]
+    """request: before the model is asked · answer: on its rows · container: on what it runs in."""
+    semantic: ClassVar[bool] = False
+    """Whether it makes answers wrong (law 9 applies)."""
+    changes_bytes: ClassVar[bool] = False
+    family: ClassVar[str]
+    must: ClassVar[str]
+    """The kind of alert that should catch it."""
+    quiet: ClassVar[str]
+    """The kind of alert that would be a false lead."""
+    examples: ClassVar[tuple[Example, ...]] = ()
+
+    fault: str
+    target: str = Field(description="a target of the system")
+    share: Share = Field(1.0, description="share of the treatment arm's predictions or requests that are hurt")
+    start: Duration = Field(0.0, description="how long after the baseline the fault begins")
+    duration: Duration | None = Field(
+        None, description="the most that it lasts; it ends sooner once every expectation is decided"
+    )
+    until: Literal["decided", "full"] = Field(
+        "decided", description="`full` keeps the fault on for its whole duration"
+    )
+    shape: ShapeText = Field(Shape(), description="step, `ramp 30s` or `pulse 5s/10s`")
+
+    def explain(self) -> str:
+        """One plain sentence: what goes wrong, for whom."""
+        raise NotImplementedError
+
+    def act(self, call: Call) -> Iterator[Action]:  # noqa: ARG002
+        """What happens to a selected request before the model is asked; nothing, unless the fault says otherwise."""
+        return iter(())
+
+    def edit(self, rows: Sequence[Row], call: Call) -> Sequence[Row]:  # noqa: ARG002
+        """The rows that the client gets; the very same objects wherever nothing is hurt."""
+        return rows
+
+    def treated(self, signal: Signal, control: float) -> float | None:  # noqa: ARG002
+        """What `signal` reads in the treatment arm when it reads `control` elsewhere; None when nobody can say."""
+        return None

@@ -1,0 +1,75 @@
+"""wrong_predictions: the model answers with another class than the one it found.
+
+In real life: a bad retraining, a label map that shifted by one, a wrong artefact behind the right version number. The
+service stays up and fast; status codes and latency say nothing. Only labels that come back can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from chaos.faults.base import Call, Example, Fault, Signal
+from chaos.rows import Row
+
+
+class WrongPredictions(Fault):
+    """Replaces the label, and moves the scores along so that label and scores stay consistent."""
+
+    acts_on = "answer"
+    semantic = True
+    changes_bytes = True
+    family = "prediction quality"
+    must = "labelled quality (accuracy, recall)"
+    quiet = "latency, error rate"
+    examples: ClassVar = (
+        Example(
+            "{fault: wrong_predictions, target: loan-model, share: 10%, duration: 60s}",
+            does="10% of the treatment arm's predictions of loan-model get the next class",
+        ),
+        Example("{fault: wrong_predictions, target: loan-model, share: 10, duration: 60s}", refused="write 10%"),
+    )
+
+    fault: Literal["wrong_predictions"] = "wrong_predictions"
+    to: Literal["next", "random", "worst"] = Field(
+        "next", description="which other class: the next one, a random one, or the one the model finds least likely"
+    )
+
+    def explain(self) -> str:
+        """One plain sentence."""
+        other = {"next": "the next class", "random": "a random other class", "worst": "the least likely class"}
+        return f"{self.share:.4g} of the treatment arm's predictions of {self.target} get {other[self.to]}".replace(
+            f"{self.share:.4g}", f"{self.share * 100:g}%", 1
+        )
+
+    def edit(self, rows: Sequence[Row], call: Call) -> Sequence[Row]:
+        """Selected rows get another class; the score of the class found and of the class given are swapped."""
+        return [self._wrong(row, call) if call.selected(row.index) else row for row in rows]
+
+    def _wrong(self, row: Row, call: Call) -> Row:
+        if row.label not in row.classes or len(row.classes) < 2:
+            return row
+        found = row.classes.index(row.label)
+        others = [place for place in range(len(row.classes)) if place != found]
+        match self.to:
+            case "next":
+                given = (found + 1) % len(row.classes)
+            case "random":
+                given = others[int(call.chance(row.index, "wrong_predictions") * len(others))]
+            case "worst":
+                given = min(others, key=lambda place: row.scores[place]) if row.scores else others[-1]
+        scores = row.scores
+        if scores is not None and len(scores) == len(row.classes):
+            moved = list(scores)
+            moved[found], moved[given] = moved[given], moved[found]
+            scores = tuple(moved)
+        return replace(row, label=row.classes[given], scores=scores)
+
+    def treated(self, signal: Signal, control: float) -> float | None:
+        """Accuracy among hurt rows is the share of mistakes that happen to be put right: 1 - control for two classes."""
+        if signal is Signal.accuracy:
+            return (1 - self.share) * control + self.share * (1 - control)
+        return None

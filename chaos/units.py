@@ -1,0 +1,155 @@
+"""Quantities as people write them: 90s, 10%, 40/s, 250ms, 20000 requests.
+
+Every quantity carries its unit. A bare number where a unit belongs is refused with the text to write instead. Inside the
+program a duration is float seconds, a share is in [0, 1], a rate is per second.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)"
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION = re.compile(rf"{_NUMBER}\s*({'|'.join(sorted(_SECONDS, key=len, reverse=True))})")
+_LARGEST_S = 366 * 86400.0
+
+
+def _bare(value: object) -> str | None:
+    """The text of a bare number, or None when it is none. Booleans are not numbers here."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    text = str(value).strip()
+    return text if re.fullmatch(_NUMBER, text) else None
+
+
+def parse_duration(value: object) -> float:
+    """Seconds of `90s`, `1m30s`, `250ms`, `2h`. Raises ValueError that says what to write instead."""
+    bare = _bare(value)
+    if bare is not None:
+        raise ValueError(f"{bare} has no unit; write {bare}s (units: ms, s, m, h, d)")
+    text = str(value).strip()
+    total, place = 0.0, 0
+    while place < len(text):
+        match = _DURATION.match(text, place)
+        if match is None:
+            raise ValueError(f"{value!r} is no duration; write something like 90s, 250ms or 1m30s")
+        total += float(match[1]) * _SECONDS[match[2]]
+        place = match.end()
+    if not text:
+        raise ValueError("a duration is missing; write something like 90s")
+    if total > _LARGEST_S:
+        raise ValueError(f"{value!r} is longer than a year; write a shorter duration")
+    return total
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest text that parses back to the same duration: 90s becomes 1m30s, 0.25 becomes 250ms."""
+    if seconds < 0:
+        return "-" + format_duration(-seconds)
+    if seconds and seconds < 1:
+        return f"{seconds * 1000:.6g}ms"
+    whole, rest = int(seconds), seconds - int(seconds)
+    if rest or whole < 60:
+        return f"{seconds:.6g}s"
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, whole = divmod(whole, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts)
+
+
+def parse_share(value: object) -> float:
+    """A number in [0, 1] from `10%` or `0.5%`. Raises ValueError that says what to write instead."""
+    text = str(value).strip()
+    match = re.fullmatch(_NUMBER + r"\s*%", text)
+    if match is None or isinstance(value, bool):
+        bare = _bare(value)
+        if bare is not None:
+            percent = float(bare)
+            guess = f"{percent * 100:g}%" if percent < 1 else f"{percent:g}%"
+            raise ValueError(f"{bare} has no unit; write {guess}")
+        raise ValueError(f"{value!r} is no share; write something like 10%")
+    share = float(match[1]) / 100
+    if share > 1:
+        raise ValueError(f"{text} is more than everything; write at most 100%")
+    return share
+
+
+def format_share(share: float) -> str:
+    """0.1 becomes 10%."""
+    return f"{share * 100:.10g}%"
+
+
+def parse_rate(value: object) -> float:
+    """Events per second of `40/s`, `600/m`. Raises ValueError that says what to write instead."""
+    bare = _bare(value)
+    if bare is not None:
+        raise ValueError(f"{bare} has no unit; write {bare}/s")
+    match = re.fullmatch(_NUMBER + r"\s*/\s*(s|m|h)", str(value).strip())
+    if match is None:
+        raise ValueError(f"{value!r} is no rate; write something like 40/s")
+    rate = float(match[1]) / _SECONDS[match[2]]
+    if rate > 1e6:
+        raise ValueError(f"{value!r} is more than a million a second; write a smaller rate")
+    return rate
+
+
+def format_rate(rate_per_s: float) -> str:
+    """40.0 becomes 40/s."""
+    return f"{rate_per_s:.10g}/s"
+
+
+def parse_count(value: object) -> int:
+    """The whole number of `20000 requests`. Raises ValueError that says what to write instead."""
+    bare = _bare(value)
+    if bare is not None:
+        raise ValueError(f"{bare} has no unit; write {bare} requests")
+    match = re.fullmatch(r"([0-9]{1,12})\s+requests?", str(value).strip())
+    if match is None:
+        raise ValueError(f"{value!r} is no count; write something like 20000 requests")
+    return int(match[1])
+
+
+def _text(pattern: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
+
+
+def _keep(parse: object) -> BeforeValidator:
+    """Values that the program itself made (floats) pass; text that people wrote is parsed.
+
+    The loader hands every scalar of a file over as `Written`, so that a bare number in a file is never taken for one of
+    the program's own.
+    """
+
+    def validate(value: object) -> object:
+        if isinstance(value, (float, int)) and not isinstance(value, (bool, WrittenInt, WrittenFloat)):
+            return value
+        return parse(value)  # type: ignore[operator]
+
+    return BeforeValidator(validate)
+
+
+class WrittenInt(int):
+    """An integer that stands in a file without a unit."""
+
+
+class WrittenFloat(float):
+    """A decimal that stands in a file without a unit."""
+
+
+Duration = Annotated[
+    float, _keep(parse_duration), PlainSerializer(format_duration, return_type=str), _text(r"^([0-9.]+(us|ms|s|m|h|d|w))+$", "90s")
+]
+Share = Annotated[
+    float, _keep(parse_share), PlainSerializer(format_share, return_type=str), _text(r"^[0-9.]+ *%$", "10%")
+]
+Rate = Annotated[
+    float, _keep(parse_rate), PlainSerializer(format_rate, return_type=str), _text(r"^[0-9.]+ */ *(s|m|h)$", "40/s")
+]
+Count = Annotated[
+    int, _keep(parse_count), PlainSerializer(lambda n: f"{n} requests", return_type=str), _text(r"^[0-9]+ requests?$", "20000 requests")
+]
