@@ -1,0 +1,91 @@
+"""The local processes of a system, on disk: who they are, how they were started, what they may be hurt for.
+
+A process lab writes this table when it comes up; the process driver reads it to find, hurt and start again. A pid alone
+names nobody (pids are used again), so every entry carries the process's creation time as well.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessEntry:
+    """One process: its name is unique in the table; `pid` and `create_time_s` are its latest incarnation's."""
+
+    name: str
+    argv: tuple[str, ...]
+    cwd: str
+    log: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    pid: int = 0
+    create_time_s: float = 0.0
+
+    def running(self) -> psutil.Process | None:
+        """The live process of this entry, or None when it is gone, a zombie, or its pid is somebody else's."""
+        if not self.pid:
+            return None
+        try:
+            found = psutil.Process(self.pid)
+            same = abs(found.create_time() - self.create_time_s) < 0.05
+            return found if same and found.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.Error:
+            return None
+
+
+def spawn(entry: ProcessEntry) -> ProcessEntry:
+    """Starts the entry's program in a session of its own, its output appended to its log; the entry with its new pid."""
+    with Path(entry.log).open("ab") as log:
+        started = subprocess.Popen(
+            entry.argv,
+            cwd=entry.cwd,
+            env={**os.environ, **entry.env},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    return replace(entry, pid=started.pid, create_time_s=psutil.Process(started.pid).create_time())
+
+
+class ProcessTable:
+    """A table on disk. Reading is atomic; `update` holds a lock, so that two writers never lose each other's entry."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def entries(self) -> list[ProcessEntry]:
+        """Every entry, in the order of the file; empty when there is no file."""
+        try:
+            rows = json.loads(self.path.read_text())
+        except FileNotFoundError:
+            return []
+        return [ProcessEntry(**{**row, "argv": tuple(row["argv"])}) for row in rows["processes"]]
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def update(self, *changed: ProcessEntry) -> None:
+        """These entries stand in the table afterwards, replacing those of the same name."""
+        with self._locked():
+            named = {entry.name: entry for entry in self.entries()}
+            named |= {entry.name: entry for entry in changed}
+            text = json.dumps({"processes": [asdict(entry) for entry in named.values()]}, indent=1)
+            fresh = self.path.with_suffix(".new")
+            fresh.touch(mode=0o600)
+            fresh.write_text(text)
+            fresh.replace(self.path)
