@@ -1,0 +1,177 @@
+"""A YAML file as data that remembers where each value stood.
+
+Scalars follow YAML 1.2's core rules, so `on`, `no` and `1:30` stay text. Duplicate keys are refused. `${NAME}` is replaced
+inside scalar nodes and never in the text, so no value can change the structure. Numbers come out as WrittenInt and
+WrittenFloat: they stand in a file without a unit. Size, depth and the number of nodes are bounded, aliases included.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import yaml
+
+from chaos.errors import InvalidFile, Problem
+from chaos.units import WrittenFloat, WrittenInt
+
+Path = tuple[str | int, ...]
+
+LARGEST_FILE = 1_000_000
+MOST_NODES = 20_000
+DEEPEST = 40
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_INT = re.compile(r"[-+]?[0-9]{1,18}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
+_WORDS: Mapping[str, object] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that somebody most likely meant, or None."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`did you mean X?` or the list of what there is; the end of a sentence about an unknown word."""
+    known = sorted(known)
+    close = nearest(word, known)
+    if close is not None:
+        return f"did you mean `{close}`?"
+    return f"known: {', '.join(known)}" if known else "there are none"
+
+
+@dataclass
+class Document:
+    """One parsed file. `places` has the 1-based line and column of each value, `keys` of each mapping's keys."""
+
+    path: str
+    data: object = None
+    places: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    keys: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    substituted: set[Path] = field(default_factory=set)
+
+    def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
+        """A problem placed at the value (or the key) of this path, or at the nearest thing above it that exists."""
+        place = self.keys.get(path) if key else None
+        above = path
+        while place is None:
+            place = self.places.get(above) or ((1, 1) if not above else None)
+            above = above[:-1]
+        return Problem(self.path, place[0], place[1], where(path), message)
+
+
+def where(path: Path) -> str:
+    """`faults[0].share` for people."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
+    return text
+
+
+def _scalar(text: str) -> object:
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text):
+        return WrittenInt(text)
+    if _FLOAT.fullmatch(text):
+        return WrittenFloat(text)
+    return text
+
+
+class _Reader:
+    def __init__(self, document: Document, variables: Mapping[str, str]) -> None:
+        self.document = document
+        self.variables = variables
+        self.nodes = 0
+        self.tired = False
+
+    def read(self, node: yaml.Node, path: Path) -> object:
+        self.nodes += 1
+        mark = node.start_mark
+        self.document.places[path] = (mark.line + 1, mark.column + 1)
+        if self.nodes > MOST_NODES or len(path) > DEEPEST:
+            if not self.tired:
+                self.tired = True
+                self._say(path, f"this is too large or too deep; at most {MOST_NODES} values, {DEEPEST} levels")
+            return None
+        if isinstance(node, yaml.ScalarNode):
+            return self._read_scalar(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(child, (*path, place)) for place, child in enumerate(node.value) if not self.tired]
+        return self._read_mapping(node, path)
+
+    def _read_scalar(self, node: yaml.ScalarNode, path: Path) -> object:
+        text = _VARIABLE.sub(lambda match: self._variable(match[1], path), node.value)
+        if node.tag.startswith("tag:yaml.org,2002:python") or (node.tag.startswith("!") and node.tag != "!"):
+            self._say(path, f"the tag {node.tag} is not allowed; write a plain value")
+        return _scalar(text) if node.style is None else text
+
+    def _variable(self, name: str, path: Path) -> str:
+        self.document.substituted.add(path)
+        if name in self.variables:
+            return self.variables[name]
+        hint = f"set it in the environment or write --var {name}=VALUE"
+        if name.startswith("file:"):
+            hint = "the file cannot be read"
+        close = nearest(name, self.variables) if len(name) > 3 else None
+        self._say(path, f"${{{name}}} has no value; {hint}" + (f" (did you mean `{close}`?)" if close else ""))
+        return ""
+
+    def _read_mapping(self, node: yaml.Node, path: Path) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for key_node, value_node in node.value:
+            mark = key_node.start_mark
+            place = (mark.line + 1, mark.column + 1)
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
+                self._say(path, "merge keys and keys that are not text are not allowed; write them out", place)
+                continue
+            key = key_node.value
+            if key in found:
+                first = self.document.keys[(*path, key)][0]
+                self._say((*path, key), f"`{key}` stands twice, first in line {first}; write it once", place)
+                continue
+            self.document.keys[(*path, key)] = place
+            found[key] = self.read(value_node, (*path, key))
+            if self.tired:
+                break
+        return found
+
+    def _say(self, path: Path, message: str, place: tuple[int, int] | None = None) -> None:
+        line, column = place or self.document.places.get(path, (1, 1))
+        self.document.problems.append(Problem(self.document.path, line, column, where(path), message))
+
+
+def read_document(text: str, path: str, variables: Mapping[str, str]) -> Document:
+    """The file as data with places. What is wrong but does not stop the reading is left in `.problems`.
+
+    Raises InvalidFile when the text is no YAML at all, is empty, or is too large.
+    """
+    if len(text) > LARGEST_FILE:
+        raise InvalidFile([Problem(path, 1, 1, "", f"the file is larger than {LARGEST_FILE:,} characters")])
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        said = " ".join(part for part in (error.context, error.problem) if part)
+        raise InvalidFile([Problem(path, line, column, "", f"this is not YAML: {said}")]) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        said = str(error).splitlines()[0] if str(error) else "it is nested too deeply"
+        raise InvalidFile([Problem(path, 1, 1, "", f"this is not YAML: {said}")]) from error
+    if root is None:
+        raise InvalidFile([Problem(path, 1, 1, "", "the file is empty")])
+    document = Document(path)
+    try:
+        document.data = _Reader(document, variables).read(root, ())
+    except RecursionError as error:
+        raise InvalidFile([Problem(path, 1, 1, "", "the file is nested too deeply or refers to itself")]) from error
+    return document

@@ -1,0 +1,348 @@
+"""The experiment file: steady state, load, blast radius, faults, expectations.
+
+    text ─▶ parse() ─▶ Experiment        raises InvalidFile: every problem with file:line:column
+                          │
+                       link(system, probes) ─▶ problems that only show beside the other two files
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import AfterValidator, Discriminator, Field, Tag, create_model, model_validator
+
+from chaos.bounds import BoundText, kind_of_unit
+from chaos.document import Document, Path, did_you_mean, read_document
+from chaos.errors import InvalidFile, Problem
+from chaos.faults import catalogue as faults
+from chaos.faults.base import Fault
+from chaos.probe import Better, Catalogue, Missing, unknown
+from chaos.slices import Slice
+from chaos.strict import Strict, validate
+from chaos.system import System
+from chaos.units import Count, Duration, Rate, Share
+
+
+class Bounded(Strict):
+    """At least one of `min` and `max`."""
+
+    min: BoundText | None = None
+    max: BoundText | None = None
+
+    @model_validator(mode="after")
+    def _some_bound(self) -> Bounded:
+        if self.min is None and self.max is None:
+            raise ValueError("a bound is missing; write `min:` or `max:`")
+        return self
+
+
+class SteadyProbe(Bounded):
+    """A catalogue probe within bounds."""
+
+    probe: str = Field(examples=["availability"])
+
+    @property
+    def title(self) -> str:
+        """What it is called in findings."""
+        return self.probe
+
+
+class SteadyInline(Bounded):
+    """A probe written out, for one-offs."""
+
+    name: str = Field(examples=["approvals"])
+    promql: str = Field(examples=["sum(up)"])
+    unit: str = Field(examples=["1/s"])
+    better: Better = "neither"
+    when_missing: Missing = "inconclusive"
+
+    @property
+    def title(self) -> str:
+        """What it is called in findings."""
+        return self.name
+
+
+def _steady_tag(value: Any) -> str:
+    return "inline" if (isinstance(value, dict) and "promql" in value) or isinstance(value, SteadyInline) else "probe"
+
+
+Steady = Annotated[
+    Union[Annotated[SteadyProbe, Tag("probe")], Annotated[SteadyInline, Tag("inline")]], Discriminator(_steady_tag)
+]
+
+
+class LoadFeedback(Strict):
+    """Labels come late and incomplete, as in production."""
+
+    after: Duration = 2.0
+    share: Share = 1.0
+
+
+class Load(Strict):
+    """The run's own traffic: open loop at this rate, from labelled rows."""
+
+    rate: Rate = Field(examples=["40/s"])
+    data: str = Field(examples=["lab:applications"])
+    feedback: LoadFeedback | None = None
+    returning: Share = 0.0
+    warmup: Duration = 10.0
+    limit: Count | None = None
+
+
+class AlertMatch(Strict):
+    """Any alert with these labels."""
+
+    alert: dict[str, str]
+
+
+class GuardProbe(Bounded):
+    """A probe that ends the run when it leaves these bounds for so long."""
+
+    probe: str
+    for_: Duration = Field(0.0, alias="for")
+
+
+def _guard_tag(value: Any) -> str:
+    return "alert" if (isinstance(value, dict) and "alert" in value) or isinstance(value, AlertMatch) else "probe"
+
+
+Guard = Annotated[
+    Union[Annotated[GuardProbe, Tag("probe")], Annotated[AlertMatch, Tag("alert")]], Discriminator(_guard_tag)
+]
+
+
+def _by(value: str) -> str:
+    kind, _, name = value.partition(":")
+    if value != "request" and not (kind in ("header", "cookie", "query", "json") and name):
+        raise ValueError(f"{value!r} names no subject; write header:NAME, or request")
+    return value
+
+
+def _slice(value: str) -> str:
+    Slice.parse(value)
+    return value
+
+
+class BlastRadius(Strict):
+    """The most that may be hurt."""
+
+    subjects: Literal["synthetic", "users"] = "synthetic"
+    traffic: Share = 0.01
+    by: Annotated[str, AfterValidator(_by)] | None = None
+    where: Annotated[str, AfterValidator(_slice)] | None = None
+    containers: int = Field(1, ge=1, le=1000)
+    max_duration: Duration = Field(examples=["3m"])
+    abort: list[Guard] = Field(default_factory=list)
+
+
+class ExpectedAlert(Strict):
+    """One alert that must tell."""
+
+    alert: str = Field(examples=["ModelAccuracyLow"])
+    labels: dict[str, str] = Field(default_factory=dict)
+    within: Duration | None = None
+    delivered_to: str | None = None
+    resolved_within: Duration | None = None
+
+
+class Expect(Strict):
+    """What must break, what must survive, and who must be told."""
+
+    harms: list[str] = Field(default_factory=list)
+    holds: list[str] | None = None
+    alerts: list[ExpectedAlert] = Field(default_factory=list)
+    quiet: bool | list[str] = False
+    control: Literal["unharmed"] | None = None
+    arms: Literal["held"] | None = None
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", value):
+        raise ValueError(f"{value!r} is no name; write letters, digits, dots and dashes only")
+    return value
+
+
+class Experiment(Strict):
+    """One experiment, as it is written."""
+
+    name: Annotated[str, AfterValidator(_name)] = Field(examples=["wrong-predictions-page-the-on-call"])
+    description: str = ""
+    owner: str = ""
+    tags: list[str] = Field(default_factory=list)
+    system: str = Field(examples=["lab"])
+    steady_state: list[Steady] = Field(min_length=1, examples=["[{probe: availability, min: 99.5%}]"])
+    load: Load | None = None
+    blast_radius: BlastRadius = Field(examples=["{traffic: 1%, max_duration: 3m}"])
+    baseline: Duration = 30.0
+    faults: list[Fault] = Field(min_length=1, examples=["[{fault: wrong_predictions, target: model, duration: 60s}]"])
+    recovery: Duration = 120.0
+    expect: Expect = Field(examples=["{alerts: [{alert: ModelAccuracyLow, within: 60s}]}"])
+
+    def subject_header(self, system: System) -> str:
+        """What a subject is: the experiment's word, else the system's."""
+        return self.blast_radius.by or system.request.subject
+
+    def holding(self) -> list[str]:
+        """The steady-state entries that must survive: the named ones, else all that are not in `harms`."""
+        if self.expect.holds is not None:
+            return list(self.expect.holds)
+        return [entry.title for entry in self.steady_state if entry.title not in self.expect.harms]
+
+
+def _fault_tag(value: Any) -> Any:
+    return value.get("fault") if isinstance(value, dict) else getattr(value, "fault", None)
+
+
+@cache
+def model() -> type[Experiment]:
+    """Experiment with every fault of the catalogue in its `faults`, told apart by `fault:`."""
+    options = [Annotated[fault, Tag(name)] for name, fault in faults().items()]
+    union = Annotated[Union[tuple(options)], Discriminator("fault")] if len(options) > 1 else options[0]
+    listed = list[union]  # type: ignore[valid-type]
+    made: type[Experiment] = create_model(
+        "Experiment",
+        __base__=Experiment,
+        faults=(listed, Field(min_length=1, examples=["[{fault: wrong_predictions, target: model, duration: 60s}]"])),
+    )
+    return made
+
+
+def parse(text: str, path: str, variables: Mapping[str, str]) -> tuple[Experiment, Document]:
+    """The experiment and the document that it stood in. Raises InvalidFile with every problem of this file."""
+    document = read_document(text, path, variables)
+    made, problems = validate(document, model())
+    if made is None:
+        raise InvalidFile(problems)
+    problems = [*_own_problems(made, document)]
+    if problems:
+        raise InvalidFile(problems)
+    return made, document
+
+
+def _own_problems(experiment: Experiment, document: Document) -> list[Problem]:
+    """What is wrong within the experiment alone, beyond each single value."""
+    found: list[Problem] = []
+    for index, fault in enumerate(experiment.faults):
+        if fault.duration is None:
+            most = experiment.blast_radius.max_duration
+            message = f"a fault needs an end; write `duration:` (at most the blast radius's max_duration, {most:g}s)"
+            found.append(document.problem(("faults", index), message))
+        elif fault.start + fault.duration > experiment.blast_radius.max_duration:
+            message = "this fault would outlast the blast radius; write a shorter duration or a longer max_duration"
+            found.append(document.problem(("faults", index, "duration"), message))
+    titles = [entry.title for entry in experiment.steady_state]
+    for index, title in enumerate(titles):
+        if title in titles[:index]:
+            found.append(document.problem(("steady_state", index), f"`{title}` stands twice; write it once"))
+    for key, names in (("harms", experiment.expect.harms), ("holds", experiment.expect.holds or [])):
+        for index, name in enumerate(names):
+            if name not in titles:
+                message = f"`{name}` is not in steady_state; {did_you_mean(name, titles)}"
+                found.append(document.problem(("expect", key, index), message))
+    if experiment.load is None and experiment.blast_radius.subjects == "synthetic" and _needs_subjects(experiment):
+        message = "`subjects: synthetic` are made by the run's own load; write `load:`, or `subjects: users`"
+        found.append(document.problem(("blast_radius",), message))
+    return found
+
+
+def _needs_subjects(experiment: Experiment) -> bool:
+    return any(fault.acts_on != "container" for fault in experiment.faults)
+
+
+def link(experiment: Experiment, document: Document, system: System, probes: Catalogue) -> list[Problem]:
+    """What is wrong between the three files: unknown probes, targets and receivers, and bounds in the wrong unit."""
+    found = [*_probe_problems(experiment, document, system, probes)]
+    for index, fault in enumerate(experiment.faults):
+        target = system.targets.get(fault.target)
+        path: Path = ("faults", index, "target")
+        if target is None:
+            message = f"the system `{system.name}` has no target `{fault.target}`; {did_you_mean(fault.target, system.targets)}"
+            found.append(document.problem(path, message))
+        elif fault.acts_on == "container" and not (target.docker or target.process):
+            message = f"`{fault.target}` says neither `docker:` nor `process:`, so no container can be hurt; add one"
+            found.append(document.problem(path, message))
+        elif fault.acts_on != "container" and not target.proxies:
+            message = f"`{fault.target}` has no fault proxy; add `proxies:` to it in the system file"
+            found.append(document.problem(path, message))
+    for index, alert in enumerate(experiment.expect.alerts):
+        if alert.delivered_to is not None and alert.delivered_to not in system.receivers:
+            message = f"no receiver `{alert.delivered_to}`; {did_you_mean(alert.delivered_to, system.receivers)}"
+            found.append(document.problem(("expect", "alerts", index, "delivered_to"), message))
+    return found + _load_problems(experiment, document, system)
+
+
+def _load_problems(experiment: Experiment, document: Document, system: System) -> list[Problem]:
+    if experiment.load is None:
+        return []
+    found: list[Problem] = []
+    if system.entry is None:
+        found.append(document.problem(("load",), f"the system `{system.name}` has no `entry:` to send the load to; add it"))
+    kind, _, name = experiment.load.data.partition(":")
+    if name and kind == system.name.split("-")[0] and name not in system.data:
+        message = f"the system `{system.name}` has no data `{name}`; {did_you_mean(name, system.data)}"
+        found.append(document.problem(("load", "data"), message))
+    if experiment.load.feedback is not None and system.feedback is None:
+        message = f"the system `{system.name}` has no `feedback:` to send labels to; add it or drop `feedback:` here"
+        found.append(document.problem(("load", "feedback"), message))
+    return found
+
+
+def _probe_problems(
+    experiment: Experiment, document: Document, system: System, probes: Catalogue
+) -> list[Problem]:
+    found: list[Problem] = []
+    named: list[tuple[Path, Bounded, str]] = [
+        (("steady_state", index), entry, entry.probe)
+        for index, entry in enumerate(experiment.steady_state)
+        if isinstance(entry, SteadyProbe)
+    ]
+    named += [
+        (("blast_radius", "abort", index), guard, guard.probe)
+        for index, guard in enumerate(experiment.blast_radius.abort)
+        if isinstance(guard, GuardProbe)
+    ]
+    for path, entry, name in named:
+        probe = probes.get(name)
+        if probe is None:
+            found.append(document.problem((*path, "probe"), unknown(name, probes)))
+            continue
+        found += _unit_problems(document, path, entry, probe.unit)
+        missing = probe.names() - set(system.probe_variables())
+        if missing:
+            names = ", ".join(f"`{name}`" for name in sorted(missing))
+            message = f"the probe `{name}` needs {names}; add it under `variables:` in the system file"
+            found.append(document.problem((*path, "probe"), message))
+    for index, inline in enumerate(experiment.steady_state):
+        if isinstance(inline, SteadyInline):
+            found += _unit_problems(document, ("steady_state", index), inline, inline.unit)
+    return found
+
+
+_EXAMPLE = {"share": "99.5%", "duration": "250ms", "number": "1"}
+
+
+def _unit_problems(document: Document, path: Path, entry: Bounded, unit: str) -> list[Problem]:
+    wanted = kind_of_unit(unit)
+    found: list[Problem] = []
+    for key, bound in (("min", entry.min), ("max", entry.max)):
+        if bound is None or bound.kind in (wanted, "baseline"):
+            continue
+        guess = _EXAMPLE[wanted]
+        if bound.kind == "number":
+            value = bound.value
+            if wanted == "share":
+                guess = f"{value * 100:g}%" if value <= 1 else f"{value:g}%"
+            elif wanted == "duration":
+                guess = f"{value:g}s" if value < 10 else f"{value:g}ms"
+        found.append(document.problem((*path, key), f"{bound} has the wrong unit for a probe in {unit}; write {guess}"))
+    return found
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of an experiment file, for editors."""
+    return model().model_json_schema(mode="validation")
+
+

@@ -1,0 +1,237 @@
+"""What a run has seen so far, as far as it decides what happens next. Pure; fed by the engine, shown by the live view.
+
+Nothing here is a finding: findings are computed from the journal when the run is over (`verdict.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chaos.observation import (
+    AlertsRead,
+    ArmTraffic,
+    DeliveriesRead,
+    LoadRead,
+    Observation,
+    ProbeReading,
+    ProbesRead,
+    ProxyRead,
+    RoutedRead,
+)
+from chaos.plan import REMOVAL_PROOF, Plan, PlannedAlert, PlannedProbe
+
+
+def carries(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Whether these labels contain all the wanted ones."""
+    return all(labels.get(name) == value for name, value in wanted.items())
+
+
+def broken_bound(probe: PlannedProbe, value: float, baseline: float | None) -> str | None:
+    """The bound that this value breaks, in words, or None. A NaN breaks every bound."""
+    low, high = probe.bound("minimum"), probe.bound("maximum")
+    lowest = low.resolve(baseline) if low else None
+    highest = high.resolve(baseline) if high else None
+    if lowest is not None and not value >= lowest:
+        return f"below {low}"
+    if highest is not None and not value <= highest:
+        return f"above {high}"
+    return None
+
+
+def values_of(probe: PlannedProbe, reading: ProbeReading) -> tuple[float, ...]:
+    """The reading's values by the probe's own rule for missing data: none, or a zero. NaN (0/0) counts as missing."""
+    values = tuple(value for value in reading.values if value == value)  # noqa: PLR0124 - NaN differs from itself
+    return values or ((0.0,) if probe.when_missing == "zero" else ())
+
+
+def enough(probe: PlannedProbe, reading: ProbeReading) -> bool:
+    """Whether the reading rests on enough events for a finding."""
+    return not probe.needs or (reading.count is not None and reading.count >= probe.needs)
+
+
+@dataclass
+class Progress:
+    """The latest of everything, by name."""
+
+    plan: Plan
+    sliding: dict[str, ProbeReading] = field(default_factory=dict)
+    phase: dict[str, ProbeReading] = field(default_factory=dict)
+    baseline: dict[str, float] = field(default_factory=dict)
+    sliding_at_s: dict[str, float] = field(default_factory=dict)
+    firing: dict[str, float] = field(default_factory=dict)
+    """Expected alert → when it was first seen firing after the first effect (its activeAt)."""
+    active: dict[str, str] = field(default_factory=dict)
+    """Alert name → state, of every alert that Prometheus has now."""
+    ever_delivered: set[tuple[str, str, str]] = field(default_factory=set)
+    """(alert, receiver, status) seen after the first effect."""
+    proxies: dict[str, ProxyRead] = field(default_factory=dict)
+    control_history: dict[str, list[ArmTraffic]] = field(default_factory=dict)
+    alert_labels: dict[str, list[Mapping[str, str]]] = field(default_factory=dict)
+    sent: int = 0
+    first_effect_wall_s: float | None = None
+    removed_wall_s: float | None = None
+    alerts_at_s: float | None = None
+
+    def learn(self, seen: Observation, at_s: float) -> None:
+        """Takes in one observation made about `at_s` seconds into the run."""
+        match seen:
+            case ProbesRead():
+                for reading in seen.readings:
+                    if reading.scope == "phase":
+                        self.phase[reading.probe] = reading
+                    else:
+                        self.sliding[reading.probe] = reading
+                        self.sliding_at_s[reading.probe] = at_s
+            case AlertsRead():
+                self._learn_alerts(seen, at_s)
+            case DeliveriesRead():
+                self._learn_deliveries(seen)
+            case ProxyRead():
+                self.proxies[seen.target] = seen
+                self.control_history.setdefault(seen.target, []).append(seen.control)
+                effects = [fault.first_effect_wall_s for fault in seen.faults if fault.first_effect_wall_s is not None]
+                for wall_s in effects:
+                    self.effect_seen(wall_s)
+            case LoadRead():
+                self.sent += sum(sample.sent for sample in seen.samples)
+            case RoutedRead():
+                pass
+
+    def effect_seen(self, wall_s: float) -> None:
+        """The first effect is the earliest that anybody saw."""
+        self.first_effect_wall_s = wall_s if self.first_effect_wall_s is None else min(self.first_effect_wall_s, wall_s)
+
+    def _learn_alerts(self, seen: AlertsRead, at_s: float) -> None:
+        self.alerts_at_s = at_s
+        self.active = {}
+        self.alert_labels = {}
+        for alert in seen.alerts:
+            self.active[alert.name] = "firing" if "firing" in (alert.state, self.active.get(alert.name)) else "pending"
+            if alert.state == "firing":
+                self.alert_labels.setdefault(alert.name, []).append(alert.labels)
+        if self.first_effect_wall_s is None:
+            return
+        for planned in self.plan.alerts:
+            for alert in seen.alerts:
+                matches = alert.name == planned.alert and carries(alert.labels, planned.labels)
+                if matches and alert.state == "firing" and alert.active_at_wall_s >= self.first_effect_wall_s - 1.0:
+                    self.firing.setdefault(planned.alert, alert.active_at_wall_s)
+
+    def _learn_deliveries(self, seen: DeliveriesRead) -> None:
+        for one in seen.deliveries:
+            if self.first_effect_wall_s is not None and one.received_at_wall_s >= self.first_effect_wall_s:
+                self.ever_delivered.add((one.labels.get("alertname", ""), one.receiver, one.status))
+
+    # --- questions that the engine asks -------------------------------------------------------------------------------
+
+    def baseline_problems(self) -> list[str]:
+        """Why the baseline is not met: a bound broken, too little data, or an expected alert that is already active."""
+        problems: list[str] = []
+        for probe in self.plan.steady():
+            reading = self.phase.get(probe.title)
+            values = values_of(probe, reading) if reading is not None else ()
+            if reading is None or not values:
+                problems.append(f"{probe.title} has no data")
+            elif not enough(probe, reading):
+                problems.append(f"{probe.title} rests on {reading.count or 0:g} events and needs {probe.needs:g}")
+            else:
+                self.baseline[probe.title] = values[0]
+                broken = [why for value in values if (why := broken_bound(probe, value, values[0])) is not None]
+                if broken:
+                    problems.append(f"{probe.title} is {values[0]:.4g}, {broken[0]}")
+        problems += [
+            f"{alert.alert} is already {self.active[alert.alert]}" for alert in self.plan.alerts if alert.alert in self.active
+        ]
+        return problems
+
+    def _told(self, alert: PlannedAlert) -> bool:
+        if alert.alert not in self.firing:
+            return False
+        return alert.delivered_to is None or (alert.alert, alert.delivered_to, "firing") in self.ever_delivered
+
+    def harmed(self, title: str) -> bool:
+        """Whether this probe has left its bound since the first effect, on enough events."""
+        probe = next(probe for probe in self.plan.steady() if probe.title == title)
+        reading = self.phase.get(title)
+        if reading is None or not enough(probe, reading):
+            return False
+        values = values_of(probe, reading)
+        return any(broken_bound(probe, value, self.baseline.get(title)) for value in values)
+
+    def decided(self) -> bool:
+        """Whether every question that can be decided under fault has its answer; then nobody needs to be hurt longer."""
+        if self.first_effect_wall_s is None or not self.plan.alerts:
+            return False
+        return all(self._told(alert) for alert in self.plan.alerts) and all(self.harmed(name) for name in self.plan.harms)
+
+    def waiting_for(self) -> list[str]:
+        """What is still open under fault, in words, for the live view."""
+        if self.first_effect_wall_s is None:
+            return ["the first effect"]
+        open_ = [f"{alert.alert} to {'reach ' + alert.delivered_to if alert.alert in self.firing and alert.delivered_to else 'fire'}"
+                 for alert in self.plan.alerts if not self._told(alert)]  # fmt: skip
+        return open_ + [f"{name} to leave its bound" for name in self.plan.harms if not self.harmed(name)]
+
+    def unsettled(self) -> list[str]:
+        """What has not come back since the undo, in words; empty when everything has."""
+        waiting: list[str] = []
+        for target, seen in self.proxies.items():
+            hurt = any(effect.target == target and effect.kind == "proxy" for effect in self.plan.faults())
+            if hurt and seen.untouched < REMOVAL_PROOF:
+                waiting.append(f"{REMOVAL_PROOF} untouched treatment requests at {target} ({seen.untouched} so far)")
+        waiting += [f"{name} to resolve" for name in self.firing if name in self.active]
+        for alert in self.plan.alerts:
+            told = (alert.alert, alert.delivered_to or "", "firing") in self.ever_delivered
+            if told and (alert.alert, alert.delivered_to or "", "resolved") not in self.ever_delivered:
+                waiting.append(f"{alert.delivered_to} to hear that {alert.alert} is resolved")
+        for probe in self.plan.steady():
+            reading = self.sliding.get(probe.title)
+            values = values_of(probe, reading) if reading is not None else ()
+            if not values or any(broken_bound(probe, value, self.baseline.get(probe.title)) for value in values):
+                waiting.append(f"{probe.title} to be back within its bound")
+        return waiting
+
+    def breached(self, at_s: float, breaking_since: dict[str, float]) -> tuple[str, str] | None:
+        """The first guard that is broken now, and why. `breaking_since` remembers since when each one is broken."""
+        for guard in self.plan.guards:
+            if guard.alert is not None:
+                why = self._unexpected(guard.alert)
+                if why is not None:
+                    return guard.title, why
+            elif guard.probe is not None:
+                why = self._guard_broken(guard.probe, guard.for_s, at_s)
+                since = breaking_since.setdefault(guard.title, at_s) if why else breaking_since.pop(guard.title, at_s)
+                if why and at_s - since >= guard.for_s:
+                    return guard.title, why
+        return self._control_hurt()
+
+    def _guard_broken(self, probe: PlannedProbe, for_s: float, at_s: float) -> str | None:
+        reading = self.sliding.get(probe.title)
+        blind_after_s = max(for_s, 3 * self.plan.evaluation_s, 3.0)
+        seen_at_s = self.sliding_at_s.get(probe.title)
+        values = values_of(probe, reading) if reading is not None else ()
+        if reading is None or seen_at_s is None or at_s - seen_at_s > blind_after_s or not values:
+            return "it cannot be read"
+        for value in values:
+            broken = broken_bound(probe, value, self.baseline.get(probe.title.removeprefix("guard:")))
+            if broken is not None:
+                return f"it reads {value:.4g}, {broken}"
+        return None
+
+    def _unexpected(self, labels: Mapping[str, str]) -> str | None:
+        expected = {alert.alert for alert in self.plan.alerts}
+        for name, instances in self.alert_labels.items():
+            if name not in expected and any(carries({**instance, "alertname": name}, {**self.plan.match, **labels}) for instance in instances):
+                return f"{name} fires and nobody expected it"
+        return None
+
+    def _control_hurt(self) -> tuple[str, str] | None:
+        """The proxy's own guard: half of the control arm's requests of the last looks fail."""
+        for target, history in self.control_history.items():
+            recent = history[-6:]
+            answered = recent[-1].first_attempts - recent[0].first_attempts
+            failed = recent[-1].errors - recent[0].errors
+            if answered >= 20 and failed * 2 >= answered:
+                return f"control arm at {target}", f"{failed} of {answered} control requests failed"
+        return None

@@ -1,0 +1,52 @@
+"""What the drivers found when they asked the system once, before the plan. A value; the asking is done by the app."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chaos.telemetry import AlertInstance, Route, RuleInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFound:
+    """One container of a target: what `ContainerDriver.find` said, and whether it carries the opt-in label."""
+
+    name: str
+    id: str
+    status: str
+    labels: Mapping[str, str]
+    opted_in: bool
+    started_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyFound:
+    """One fault proxy: `held_by` is the run that holds it, `error` why it cannot be used."""
+
+    address: str
+    version: str = ""
+    held_by: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Everything that the plan needs to know about the system as it is now. `errors` say what could not be asked."""
+
+    at_wall_s: float
+    scrape_s: float = 1.0
+    evaluation_s: float = 1.0
+    clock_offset_s: float = 0.0
+    rules: tuple[RuleInfo, ...] = ()
+    rule_values: Mapping[str, float | None] = field(default_factory=dict)
+    """Alert name → what its left side reads now; None when it returns nothing."""
+    route: Route | None = None
+    silenced: tuple[AlertInstance, ...] = ()
+    containers: Mapping[str, tuple[ContainerFound, ...]] = field(default_factory=dict)
+    driver: Mapping[str, str] = field(default_factory=dict)
+    """Target → what it runs in: `docker` or `process`."""
+    proxies: Mapping[str, tuple[ProxyFound, ...]] = field(default_factory=dict)
+    sinks: Mapping[str, str | None] = field(default_factory=dict)
+    """Receiver → None when its sink answers, else why not."""
+    errors: tuple[str, ...] = ()

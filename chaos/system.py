@@ -1,0 +1,173 @@
+"""The system file: where things are. The experiment says what, this says where.
+
+Secrets (tokens, header values) are SecretStr: whatever prints or writes a System prints `**********`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from chaos.document import Document, read_document
+from chaos.errors import InvalidFile
+from chaos.protocols import catalogue as protocols
+from chaos.strict import Strict, validate
+
+
+def _http(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https", "dns+http", "dns+https") or not parts.hostname:
+        raise ValueError(f"{value!r} is no address; write something like http://127.0.0.1:9090")
+    return value.rstrip("/") if parts.path in ("", "/") else value
+
+
+Address = Annotated[str, AfterValidator(_http)]
+Label = str | int | float | bool
+JsonTemplate = dict[str, "JsonTemplate | list[JsonTemplate] | str | int | float | bool | None"]
+
+
+def _known_protocol(value: str) -> str:
+    known = {"auto", *protocols()}
+    if value not in known:
+        raise ValueError(f"the protocol {value!r} is unknown; write one of {', '.join(sorted(known))}")
+    return value
+
+
+def _opt_in(value: str) -> str:
+    name, equals, wanted = value.partition("=")
+    if not (name and equals and wanted):
+        raise ValueError(f"{value!r} is no label; write something like chaos.enabled=true")
+    return value
+
+
+class Output(Strict):
+    """Where the decision is in an answer, if the protocol cannot say."""
+
+    label: str | None = None
+    scores: str | None = None
+    classes: list[Label] = Field(default_factory=list)
+
+
+class ProcessSelector(Strict):
+    """Local processes: a table on disk (relative to the system file), and the labels that all must match."""
+
+    table: str = Field(examples=["processes.json"])
+    labels: dict[str, str] = Field(examples=["{app: loan-model}"])
+
+
+class DockerSelector(Strict):
+    """Containers of a Docker engine, by labels that all must match."""
+
+    labels: dict[str, str] = Field(examples=["{app: loan-model}"])
+    host: str | None = None
+
+
+class Target(Strict):
+    """One model service: the proxies in front of it, and what it runs in."""
+
+    proxies: list[Address] = Field(default_factory=list)
+    token: SecretStr = SecretStr("")
+    protocol: Annotated[str, AfterValidator(_known_protocol)] = "auto"
+    output: Output = Output()
+    placement: Literal["behind gateway", "before gateway"] = "behind gateway"
+    docker: DockerSelector | None = None
+    process: ProcessSelector | None = None
+
+    @model_validator(mode="after")
+    def _one_driver(self) -> Target:
+        if self.docker and self.process:
+            raise ValueError("a target runs either in `docker:` or in `process:`; write one of them")
+        return self
+
+
+class Answer(Strict):
+    """Where the entry's answer says what was decided, as `$.paths` into its JSON."""
+
+    decision: str = Field(examples=["$.decision"])
+    id: str | None = None
+
+
+class Request(Strict):
+    """How a row becomes a request: `$row.NAME` places a column of the data. `label` and `slice` name columns."""
+
+    json_: JsonTemplate | None = Field(None, alias="json")
+    headers: dict[str, str] = Field(default_factory=dict)
+    subject: str = "header:x-request-id"
+    answer: Answer | None = None
+    label: str | None = None
+    positive: Label | None = None
+    slice_: str | None = Field(None, alias="slice")
+
+
+class Feedback(Strict):
+    """Where true outcomes are posted: `$row.NAME`, `$answer.id` and `$label` are placed."""
+
+    post: Address
+    json_: JsonTemplate = Field(alias="json")
+
+
+class Telemetry(Strict):
+    """Where metrics, rules and alerts are."""
+
+    prometheus: Address = Field(examples=["http://127.0.0.1:9090"])
+    rules: Address | None = None
+    alertmanager: Address | None = None
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+
+
+class Receiver(Strict):
+    """One receiver of Alertmanager, with the sink that remembers what it got."""
+
+    sink: Address
+
+
+class Alerts(Strict):
+    """Which alerts are this system's."""
+
+    match: dict[str, str] = Field(default_factory=dict)
+
+
+class RealUsers(Strict):
+    """Law 9: who allowed semantic faults on real people's answers, and why."""
+
+    allowed_by: str
+    reason: str
+
+
+class System(Strict):
+    """One system file."""
+
+    name: str = Field(examples=["staging"])
+    environment: Literal["lab", "staging", "production"] = Field(examples=["staging"])
+    opt_in: Annotated[str, AfterValidator(_opt_in)] = "chaos.enabled=true"
+    entry: Address | None = None
+    request: Request = Request()
+    feedback: Feedback | None = None
+    data: dict[str, str] = Field(default_factory=dict)
+    targets: dict[str, Target] = Field(examples=["{model: {proxies: [http://127.0.0.1:8474]}}"])
+    telemetry: Telemetry = Field(examples=["{prometheus: http://127.0.0.1:9090}"])
+    alerts: Alerts = Alerts()
+    receivers: dict[str, Receiver] = Field(default_factory=dict)
+    real_users: RealUsers | None = None
+    variables: dict[str, str | int | float] = Field(default_factory=dict)
+
+    def opt_in_label(self) -> tuple[str, str]:
+        """The label's name and the value it must have before a container is touched."""
+        name, _, value = self.opt_in.partition("=")
+        return name, value
+
+    def probe_variables(self) -> dict[str, str]:
+        """What probes' `$names` become; `window` is 30s unless the file says otherwise."""
+        return {"window": "30s", **{name: str(value) for name, value in self.variables.items()}}
+
+
+def parse_system(text: str, path: str, variables: Mapping[str, str]) -> tuple[System, Document]:
+    """The system and the document that it stood in. Raises InvalidFile with every problem."""
+    document = read_document(text, path, variables)
+    made, problems = validate(document, System)
+    if made is None:
+        raise InvalidFile(problems)
+    return made, document
