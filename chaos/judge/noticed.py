@@ -1,0 +1,97 @@
+"""Did monitoring catch it: every expected alert through its gates, and nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from chaos.detection import AlertHistory, Detection, Gate, Outcome, Times, detect
+from chaos.events import State
+from chaos.judge.trace import Trace
+from chaos.observation import AlertSeen
+from chaos.progress import carries
+from chaos.verdict import Finding, VerdictName
+
+_VERDICT: dict[Outcome, VerdictName] = {
+    "detected": "confirmed",
+    "late": "late",
+    "undetected": "undetected",
+    "undelivered": "undelivered",
+    "unresolved": "unresolved",
+    "not_observed": "inconclusive",
+    "undecided": "inconclusive",
+    "invalid": "invalid",
+}
+
+
+def detections(trace: Trace) -> list[Detection]:
+    """What became of each expected alert; empty when the fault never took effect."""
+    effect = trace.first_effect()
+    baseline = trace.span(State.baseline)
+    if effect is None or baseline is None:
+        return []
+    times = Times(baseline[0], effect, trace.removal(), trace.last_wall_s, trace.plan.scrape_s, trace.plan.evaluation_s)
+    return [detect(alert, _history(trace, alert.alert, alert.delivered_to, effect), times) for alert in trace.plan.alerts]
+
+
+def _history(trace: Trace, alert: str, receiver: str | None, effect: float) -> AlertHistory:
+    looks = [seen for seen in trace.alerts if seen.at_wall_s >= effect]
+    sick = next((seen.unhealthy[alert] for seen in looks if alert in seen.unhealthy), None)
+    return AlertHistory(
+        signal=tuple(one.samples for one in trace.series(f"signal:{alert}")),
+        pending=tuple(one.samples for one in trace.series(f"alert:{alert}:pending")),
+        firing=tuple(one.samples for one in trace.series(f"alert:{alert}:firing")),
+        polled=trace.alerts,
+        routed=trace.routed,
+        deliveries=trace.deliveries,
+        unhealthy=sick,
+        looked=bool(looks),
+        watched_sink=receiver is None or "deliveries" not in trace.failed or bool(trace.deliveries),
+    )
+
+
+def findings(trace: Trace, found: Sequence[Detection]) -> Iterator[Finding]:
+    """One finding per expected alert, and one about everybody else."""
+    held = not trace.plan.harms
+    for one in found:
+        stages: dict[str, str | float | int | None] = {
+            f"{stage.gate.value}, s": None if stage.after_s is None else round(stage.after_s, 3) for stage in one.stages
+        }
+        told = one.explanation
+        if one.outcome == "detected" and held:
+            told += " (an early warning: the system held)"
+        gate = f" at the gate `{one.failed_gate.value}`" if one.failed_gate is not None and one.outcome not in ("late", "detected") else ""
+        answer = f"yes: {told}" if one.outcome == "detected" else f"{one.outcome}{gate}: {told}"
+        yield Finding("detection", f"Did {one.alert} tell?", _VERDICT[one.outcome], answer, stages)
+    if trace.plan.quiet or trace.plan.silent:
+        yield _quiet(trace)
+
+
+def _unexpected(trace: Trace, since: float) -> dict[str, AlertSeen]:
+    expected = {alert.alert for alert in trace.plan.alerts}
+    seen: dict[str, AlertSeen] = {}
+    for look in trace.alerts:
+        for alert in look.alerts:
+            mine = carries(alert.labels, trace.plan.match) and alert.name not in expected
+            watched = trace.plan.quiet or alert.name in trace.plan.silent
+            if mine and watched and alert.state == "firing" and alert.active_at_wall_s >= since:
+                seen.setdefault(alert.name, alert)
+    return seen
+
+
+def _quiet(trace: Trace) -> Finding:
+    question = "Did every other alert stay quiet?"
+    baseline = trace.span(State.baseline)
+    if baseline is None or not trace.alerts:
+        return Finding("detection", question, "inconclusive", "cannot tell: no alert was looked at")
+    seen = _unexpected(trace, baseline[0])
+    if not seen:
+        return Finding("detection", question, "confirmed", "yes")
+    effect = trace.first_effect()
+    when = [
+        f"{name} ({'in the baseline' if effect is None or alert.active_at_wall_s < effect else f'{alert.active_at_wall_s - effect:.0f}s after the first effect'})"
+        for name, alert in seen.items()
+    ]
+    return Finding("detection", question, "false_alarm", f"no: {', '.join(when)}", {"alerts": ", ".join(seen)})
+
+
+__all__ = ["Gate", "detections", "findings"]

@@ -1,0 +1,56 @@
+"""Was everything undone, and did the run end by itself?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chaos.events import State
+from chaos.judge.trace import Trace
+from chaos.plan import REMOVAL_PROOF
+from chaos.verdict import Finding
+
+
+def findings(trace: Trace) -> Iterator[Finding]:
+    """Undone, removed, interrupted, aborted."""
+    yield _undone(trace)
+    yield from _removed(trace)
+    if trace.stop is not None:
+        yield Finding("safety", "Did the run end by itself?", "interrupted", f"no: {trace.stop.by}")
+    elif trace.guard is not None:
+        yield Finding(
+            "safety", "Did every guard hold?", "aborted", f"no: {trace.guard.guard}: {trace.guard.why}", {"guard": trace.guard.guard}
+        )
+
+
+def _undone(trace: Trace) -> Finding:
+    question = "Was every effect undone?"
+    if trace.lost:
+        by_hand = "; ".join(f"{lost.effect}: {lost.by_hand}" for lost in trace.lost)
+        return Finding("safety", question, "unsafe", f"no; by hand: {by_hand}", {"effects": len(trace.lost)})
+    open_ = sorted(trace.issued - set(trace.undone))
+    if open_ and not trace.ended():
+        leased = all(trace.plan.effect(name).kind != "container" for name in open_)
+        if leased:
+            told = f"the runner died; the leases of {', '.join(open_)} ended {trace.plan.lease_s:g}s later by themselves"
+            return Finding("safety", question, "invalid", told)
+        told = f"the runner died and {', '.join(open_)} may still be there; {'; '.join(trace.plan.by_hand.get(name, name) for name in open_)}"
+        return Finding("safety", question, "unsafe", told)
+    hurt = [name for name in trace.issued if trace.plan.effect(name).kind != "hold"]
+    answer = f"yes, {len(hurt)} of {len(hurt)}" if hurt else "nothing was hurt, so there was nothing to undo"
+    return Finding("safety", question, "confirmed", answer, {"effects": len(hurt)})
+
+
+def _removed(trace: Trace) -> Iterator[Finding]:
+    """Removal is proven by requests of the treatment arm that passed unchanged, and by the inspection of containers."""
+    targets = {effect.target for effect in trace.plan.faults() if effect.kind == "proxy" and effect.id in trace.issued}
+    for target in sorted(targets):
+        seen = trace.latest(target)
+        count = seen.untouched if seen is not None else 0
+        question = f"Is the removal at {target} proven?"
+        evidence = {"untouched treatment requests": count, "asked for": REMOVAL_PROOF}
+        if count >= REMOVAL_PROOF:
+            answer = f"yes: {count} treatment requests passed unchanged afterwards"
+            yield Finding("safety", question, "confirmed", answer, evidence)
+        elif trace.entered(State.recovery) is not None:
+            answer = f"only {count} treatment requests were seen afterwards; more load or recovery time would settle it"
+            yield Finding("safety", question, "inconclusive", answer, evidence)

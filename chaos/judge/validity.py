@@ -1,0 +1,193 @@
+"""Did the fault really happen, only where it was allowed, under the load that was asked for, before eyes that were open?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chaos.events import State
+from chaos.exposure import Sample
+from chaos.judge.trace import Trace
+from chaos.plan import PlannedEffect
+from chaos.statistics import ArmCounts, RiskRatio, sample_ratio_mismatch
+from chaos.verdict import Finding
+
+LOAD_FLOOR = 0.9
+"""Below this share of the asked rate the load was not what the experiment speaks of."""
+MISMATCH = 0.001
+"""Chance below which a split as uneven as the one seen is taken for a broken assignment."""
+
+
+def findings(trace: Trace) -> Iterator[Finding]:
+    """Baseline, effect, load, arms, monitoring."""
+    yield from _baseline(trace)
+    if trace.entered(State.inject) is not None:
+        for index in sorted({effect.fault_index for effect in trace.plan.faults() if effect.fault_index is not None}):
+            yield _effect(trace, index)
+    yield from _load(trace)
+    yield from _arms(trace)
+    yield from _eyes(trace)
+
+
+def _baseline(trace: Trace) -> Iterator[Finding]:
+    question = "Did the steady state hold before anything was hurt?"
+    if trace.entered(State.inject) is not None:
+        yield Finding("validity", question, "confirmed", "yes, every bound was met on enough data")
+        return
+    why = next((entered.why for entered in trace.states if entered.state is State.undo), "the run never came that far")
+    if trace.stop is None and trace.guard is None:
+        yield Finding("validity", question, "invalid", f"no: {why.removeprefix('the baseline is not met: ')}")
+
+
+def _effect(trace: Trace, index: int) -> Finding:
+    effects = [effect for effect in trace.plan.faults() if effect.fault_index == index]
+    question = f"Did {effects[0].fault} happen at {effects[0].target}?"
+    failed = [trace.apply_failed[effect.id] for effect in effects if effect.id in trace.apply_failed]
+    if failed:
+        return Finding("validity", question, "invalid", f"no: {failed[0]}")
+    if all(effect.id not in trace.issued for effect in effects):
+        return Finding("validity", question, "invalid", "no: the run ended before it began")
+    return _container_effect(trace, effects, question) if effects[0].kind == "container" else _proxy_effect(trace, index, question)
+
+
+def _container_effect(trace: Trace, effects: list[PlannedEffect], question: str) -> Finding:
+    done = [trace.applied[effect.id] for effect in effects if effect.id in trace.applied]
+    calls = "; ".join(f"{one.call} → {one.evidence.get('status', '?')}" for one in done)
+    if len(done) == len(effects):
+        return Finding("validity", question, "confirmed", f"yes: {calls}", {"containers": len(done)})
+    return Finding("validity", question, "invalid", f"{len(done)} of {len(effects)} containers were hurt", {"containers": len(done)})
+
+
+def _proxy_effect(trace: Trace, index: int, question: str) -> Finding:
+    seen = trace.traffic(index)
+    if seen is None or seen.effects == 0:
+        undecodable = seen.undecodable if seen is not None else 0
+        why = "no: the proxy touched no request"
+        if undecodable:
+            why = f"no: {undecodable} answers could not be read in the target's protocol, so nothing could be changed in them"
+        return Finding("validity", question, "invalid", why, {"undecodable": undecodable})
+    evidence: dict[str, str | float | int | None] = {
+        "selected requests": seen.selected_requests,
+        "selected rows": seen.selected_rows,
+        "changed rows": seen.changed_rows,
+        "errors answered": seen.injected,
+        "added delay, s": round(seen.delayed_s, 3),
+        "undecodable answers": seen.undecodable,
+    }
+    parts = [f"{seen.changed_rows} predictions changed"] if seen.changed_rows else []
+    parts += [f"{seen.injected} errors answered"] if seen.injected else []
+    parts += [f"{seen.selected_requests} requests delayed by {seen.delayed_s:.1f}s in all"] if seen.delayed_s else []
+    return Finding("validity", question, "confirmed", f"yes: {', '.join(parts)}", evidence)
+
+
+def _load(trace: Trace) -> Iterator[Finding]:
+    load = trace.plan.load
+    span = trace.span(State.inject)
+    if load is None or span is None:
+        return
+    during = trace.samples_between(*span)[1:]
+    if not during:
+        yield Finding("validity", "Was the load what was asked for?", "invalid", "no: the load reported nothing while the fault was on")
+        return
+    sent, asked = sum(sample.sent for sample in during), sum(sample.asked for sample in during)
+    share = sent / asked if asked else 0.0
+    evidence = {"asked per second": round(asked / len(during), 2), "sent per second": round(sent / len(during), 2), "unsent": sum(s.unsent for s in during)}
+    answer = f"{sent / len(during):.1f} of {load.rate_per_s:g} requests/s"
+    good = share >= LOAD_FLOOR
+    yield Finding("validity", "Was the load what was asked for?", "confirmed" if good else "invalid", ("yes: " if good else "no: ") + answer, evidence)
+
+
+def first_exposures(samples: list[Sample]) -> tuple[int, int]:
+    """Subjects' first requests in treatment and control, as the load counted them."""
+    return (
+        sum(sample.arms["treatment"].first for sample in samples if "treatment" in sample.arms),
+        sum(sample.arms["control"].first for sample in samples if "control" in sample.arms),
+    )
+
+
+def _arms(trace: Trace) -> Iterator[Finding]:
+    if not trace.samples or not any(effect.kind == "hold" for effect in trace.plan.effects):
+        return
+    treatment, control = first_exposures(trace.samples)
+    chance = sample_ratio_mismatch(treatment, control, trace.plan.traffic)
+    evidence: dict[str, str | float | int | None] = {"treatment": treatment, "control": control, "planned share": trace.plan.traffic, "p": chance}
+    question = "Were subjects split as planned?"
+    if chance < MISMATCH:
+        yield Finding("validity", question, "invalid", f"no: {treatment} to {control}, planned {trace.plan.traffic:.0%}", evidence)
+    else:
+        yield Finding("validity", question, "confirmed", f"yes: {treatment} to {control}", evidence)
+    yield from _agreement(trace)
+    yield from _same_before(trace)
+
+
+def _agreement(trace: Trace) -> Iterator[Finding]:
+    """Load and proxies count the same subjects in the same arms, up to what is on its way between two looks."""
+    load = trace.plan.load
+    for target, looks in trace.proxies.items():
+        armed = [look for look in looks if look.state == "armed"]
+        if not armed or load is None:
+            continue
+        last = armed[-1]
+        until = [sample for sample in trace.samples if sample.wall_s <= last.at_wall_s]
+        treatment, control = first_exposures(until)
+        slack = 3 * load.rate_per_s + 0.01 * (treatment + control)
+        apart = abs(last.treatment.first_attempts - treatment) + abs(last.control.first_attempts - control)
+        evidence = {
+            "proxy treatment": last.treatment.first_attempts, "load treatment": treatment,
+            "proxy control": last.control.first_attempts, "load control": control,
+        }  # fmt: skip
+        question = f"Do load and proxies at {target} count the same arms?"
+        counts = f"{last.treatment.first_attempts}/{last.control.first_attempts} at the proxy, {treatment}/{control} at the load"
+        good = apart <= slack
+        yield Finding("validity", question, "confirmed" if good else "invalid", ("yes: " if good else "no: ") + counts, evidence)
+
+
+def arm_counts(sample: Sample, what: str) -> tuple[ArmCounts, ArmCounts]:
+    """Treatment's and control's exposure and bad events in one second: `errors` or `wrong`."""
+    found: list[ArmCounts] = []
+    for arm in ("treatment", "control"):
+        seen = sample.arms.get(arm)
+        if seen is None:
+            found.append(ArmCounts(0, 0))
+        elif what == "errors":
+            found.append(ArmCounts(seen.first, seen.first_errors))
+        else:
+            found.append(ArmCounts(seen.labelled, seen.wrong))
+    return found[0], found[1]
+
+
+def compare(samples: list[Sample], what: str) -> RiskRatio:
+    """The arms' comparison over these seconds, looked at every second."""
+    running = RiskRatio()
+    for sample in samples:
+        running = running.update(*arm_counts(sample, what))
+    return running
+
+
+def _same_before(trace: Trace) -> Iterator[Finding]:
+    span = trace.span(State.baseline)
+    if span is None:
+        return
+    before = trace.samples_between(*span)
+    question = "Were the arms alike before the fault (A/A)?"
+    apart = [what for what in ("errors", "wrong") if compare(before, what).decision == "broken"]
+    if apart:
+        yield Finding("validity", question, "invalid", f"no: they already differ in {' and '.join(apart)}")
+    else:
+        yield Finding("validity", question, "confirmed", f"yes, over {len(before)} looks")
+
+
+def _eyes(trace: Trace) -> Iterator[Finding]:
+    span = trace.span(State.inject)
+    if span is None or not trace.plan.alerts:
+        return
+    looks = [seen for seen in trace.alerts if span[0] <= seen.at_wall_s <= span[1]]
+    question = "Was monitoring itself alive?"
+    expected = {alert.alert for alert in trace.plan.alerts}
+    sick = {name: why for seen in looks for name, why in seen.unhealthy.items() if name in expected}
+    if not looks:
+        errors = trace.failed.get("alerts", ["nobody asked"])
+        yield Finding("validity", question, "invalid", f"no: Prometheus did not answer: {errors[-1]}")
+    elif sick:
+        yield Finding("validity", question, "invalid", "no: " + "; ".join(f"{name}: {why}" for name, why in sick.items()))
+    else:
+        yield Finding("validity", question, "confirmed", f"yes, in each of {len(looks)} looks", {"looks": len(looks)})
