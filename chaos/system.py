@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, JsonValue, SecretStr, model_validator
 
 from chaos.document import Document, read_document
 from chaos.errors import InvalidFile
@@ -26,7 +26,7 @@ def _http(value: str) -> str:
 
 Address = Annotated[str, AfterValidator(_http)]
 Label = str | int | float | bool
-JsonTemplate = dict[str, "JsonTemplate | list[JsonTemplate] | str | int | float | bool | None"]
+JsonTemplate = dict[str, JsonValue]
 
 
 def _known_protocol(value: str) -> str:

@@ -1,0 +1,151 @@
+"""Finds and reads the three kinds of file that people write; all problems of all of them come at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import chaos
+from chaos.document import Document, did_you_mean
+from chaos.errors import InvalidFile, Problem
+from chaos.experiment import Experiment, link, parse
+from chaos.probe import Catalogue, merge
+from chaos.system import System, parse_system
+
+STATE = Path(".chaos")
+"""Where labs, tools and caches live, below the folder that the command is run in."""
+
+
+class Variables(Mapping[str, str]):
+    """What `${NAME}` becomes: `--var` first, then the environment; `${file:NAME}` reads a file beside the system file."""
+
+    def __init__(self, given: Mapping[str, str], beside: Path | None = None) -> None:
+        self._values = {**os.environ, **given}
+        self._beside = beside
+
+    def _file(self, name: str) -> str | None:
+        wanted = name.removeprefix("file:")
+        if self._beside is None or not name.startswith("file:") or "/" in wanted or wanted.startswith("."):
+            return None
+        try:
+            return (self._beside / wanted).read_text().strip()
+        except OSError:
+            return None
+
+    def __getitem__(self, name: str) -> str:
+        found = self._file(name)
+        return found if found is not None else self._values[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values or (isinstance(name, str) and self._file(name) is not None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One experiment with everything it refers to."""
+
+    experiment: Experiment
+    document: Document
+    text: str
+    path: Path
+    system: System
+    system_path: Path
+    probes: Catalogue
+
+
+def content(kind: str) -> Path:
+    """The folder of shipped content (`probes` or `experiments`): inside the wheel, or beside the package in a checkout."""
+    package = Path(chaos.__file__).parent
+    shipped = package / "_content" / kind
+    return shipped if shipped.is_dir() else package.parent / kind
+
+
+def read_text(path: Path) -> str:
+    """The file's text. Raises InvalidFile when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidFile([Problem(str(path), 1, 1, "", "this is not UTF-8 text")]) from error
+    except OSError as error:
+        near = sorted(other.name for other in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        hint = f"; {did_you_mean(path.name, near)}" if near else ""
+        raise InvalidFile([Problem(str(path), 0, 0, "", f"cannot be read: {error.strerror}{hint}")]) from error
+
+
+def probe_files(beside: Path | None) -> dict[str, str]:
+    """Catalogue files, the user's own first: a `probes/` beside the experiments, then the shipped one."""
+    folders = [folder for folder in ((beside / "probes", beside.parent / "probes") if beside else ()) if folder.is_dir()]
+    found: dict[str, str] = {}
+    seen: set[Path] = set()
+    for folder in [*folders, content("probes")]:
+        if folder.resolve() in seen:
+            continue
+        seen.add(folder.resolve())
+        for path in sorted(folder.rglob("*.yaml")):
+            found[str(path)] = read_text(path)
+    return found
+
+
+def system_path(name: str, experiment: Path, state: Path = STATE) -> Path:
+    """The file behind a system's name: a path, or a lab that is up. Raises InvalidFile that says how to bring it up."""
+    for candidate in (experiment.parent / name, Path(name)):
+        if candidate.suffix in (".yaml", ".yml") and candidate.is_file():
+            return candidate
+    lab = state / "labs" / name / "system.yaml"
+    if lab.is_file():
+        return lab
+    if name == "lab" or name.startswith("lab-"):
+        how = "chaos lab up --docker" if name == "lab-docker" else "chaos lab up" + ("" if name == "lab" else f" --name {name}")
+        raise InvalidFile([Problem(str(experiment), 0, 0, "system", f"the lab `{name}` is not up; run `{how}` first")])
+    known = [path.parent.name for path in state.glob("labs/*/system.yaml")]
+    hint = f" (labs that are up: {', '.join(sorted(known))})" if known else ""
+    raise InvalidFile(
+        [Problem(str(experiment), 0, 0, "system", f"there is no system `{name}`; write the path of a system file, or `lab`{hint}")]
+    )
+
+
+def load(
+    path: Path, *, system: str | None = None, variables: Mapping[str, str] | None = None, state: Path = STATE
+) -> Loaded:
+    """The experiment, its system and the probes. Raises InvalidFile with every problem of all of them."""
+    given = variables or {}
+    problems: list[Problem] = []
+    text = read_text(path)
+    experiment: Experiment | None = None
+    document: Document | None = None
+    try:
+        experiment, document = parse(text, str(path), Variables(given))
+    except InvalidFile as error:
+        problems += error.problems
+    probes: Catalogue = {}
+    try:
+        probes = merge(probe_files(path.parent))
+    except InvalidFile as error:
+        problems += error.problems
+    found: System | None = None
+    where: Path | None = None
+    if experiment is not None or system is not None:
+        try:
+            where = system_path(system or (experiment.system if experiment is not None else ""), path, state)
+            found, _ = parse_system(read_text(where), str(where), Variables(given, where.parent))
+        except InvalidFile as error:
+            problems += error.problems
+    if experiment is not None and document is not None and found is not None and probes:
+        problems += link(experiment, document, found, probes)
+    if problems or experiment is None or document is None or found is None or where is None:
+        raise InvalidFile(problems)
+    return Loaded(experiment, document, text, path, found, where, probes)
+
+
+def check_alone(path: Path, variables: Mapping[str, str]) -> Experiment:
+    """The experiment by itself, with its probes but without its system. Raises InvalidFile with every problem."""
+    experiment, _ = parse(read_text(path), str(path), Variables(variables))
+    return experiment

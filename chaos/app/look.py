@@ -1,0 +1,181 @@
+"""Looks at telemetry for a run: probes, alerts, Alertmanager, sinks; and collects the series at its end. Wiring.
+
+Every look asks what the plan says and nothing else; what comes back becomes observations, as values.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chaos.drivers.alertmanager import AlertmanagerDriver
+from chaos.drivers.prometheus import PrometheusDriver
+from chaos.drivers.webhook import SinkClient
+from chaos.errors import ChaosError
+from chaos.events import Collected, PhaseWindow
+from chaos.observation import (
+    AlertSeen,
+    AlertsRead,
+    DeliveriesRead,
+    Delivered,
+    ProbeReading,
+    ProbesRead,
+    RoutedAlert,
+    RoutedRead,
+    SeriesRead,
+)
+from chaos.plan import Plan, PlannedProbe
+
+SETTLE_S = 3.0
+"""After the end of the recovery, the last samples and notifications may still be on their way for so long."""
+
+
+def duration_text(seconds: float) -> str:
+    """A PromQL duration, whole seconds, at least one."""
+    return f"{max(1, round(seconds))}s"
+
+
+@dataclass
+class Look:
+    """The eyes of one run."""
+
+    plan: Plan
+    prometheus: PrometheusDriver
+    rules: PrometheusDriver
+    alertmanager: AlertmanagerDriver | None
+    sinks: Mapping[str, SinkClient]
+    begun_wall_s: float = field(default_factory=time.time)
+    _heard: dict[str, int] = field(default_factory=dict)
+
+    # --- while it runs ------------------------------------------------------------------------------------------------
+
+    def probes(self, phase_s: float | None) -> ProbesRead:
+        """Every probe over its usual window, and over the phase when there is one that is long enough to read."""
+        readings: list[ProbeReading] = []
+        shortest_s = max(4 * self.plan.scrape_s, 4.0)
+        for probe in self._all_probes():
+            readings.append(self._read(probe, "sliding", self.plan.window_s))
+            if phase_s is None or not probe.steady:
+                continue
+            if probe.windowed and phase_s >= shortest_s:
+                readings.append(self._read(probe, "phase", phase_s))
+            elif not probe.windowed:
+                readings.append(self._read(probe, "phase", self.plan.window_s))
+        return ProbesRead(tuple(readings))
+
+    def _all_probes(self) -> list[PlannedProbe]:
+        return [*self.plan.probes, *(guard.probe for guard in self.plan.guards if guard.probe is not None)]
+
+    def _read(self, probe: PlannedProbe, scope: str, window_s: float, at_wall_s: float | None = None) -> ProbeReading:
+        window = duration_text(window_s)
+        series = self.prometheus.query(probe.query.replace("$window", window), at_wall_s)
+        count: float | None = None
+        if probe.count is not None:
+            counted = self.prometheus.query(probe.count.replace("$window", window), at_wall_s)
+            count = sum(one.samples[-1][1] for one in counted if one.samples) if counted else None
+        values = tuple(one.samples[-1][1] for one in series if one.samples)
+        at = max((one.samples[-1][0] for one in series if one.samples), default=at_wall_s or time.time())
+        return ProbeReading(probe.title, "phase" if scope == "phase" else "sliding", window_s, at, values, count)
+
+    def alerts(self) -> AlertsRead:
+        """Every pending and firing alert, and which rules are sick."""
+        rules = self.rules.rules()
+        seen = tuple(
+            AlertSeen(rule.name, alert.labels, alert.state, alert.active_at_wall_s, alert.value)
+            for rule in rules
+            for alert in rule.alerts
+            if alert.state in ("pending", "firing")
+        )
+        sick = {rule.name: rule.last_error or rule.health for rule in rules if rule.health not in ("ok", "unknown")}
+        return AlertsRead(time.time(), seen, sick)
+
+    def routed(self) -> RoutedRead:
+        """Every alert that Alertmanager holds; none when the system names no Alertmanager."""
+        if self.alertmanager is None:
+            return RoutedRead(time.time(), ())
+        return RoutedRead(
+            time.time(),
+            tuple(
+                RoutedAlert(
+                    fingerprint=alert.fingerprint,
+                    labels=alert.labels,
+                    state=alert.state,
+                    starts_at_wall_s=alert.starts_at_wall_s,
+                    silenced_by=tuple(alert.silenced_by),
+                    inhibited_by=tuple(alert.inhibited_by),
+                    receivers=tuple(alert.receivers),
+                )
+                for alert in self.alertmanager.alerts()
+            ),
+        )
+
+    def deliveries(self) -> DeliveriesRead:
+        """What the sinks got since the last look, and since the run began."""
+        found: list[Delivered] = []
+        for receiver, sink in self.sinks.items():
+            for note in sink.notifications(self._heard.get(receiver, 0)):
+                self._heard[receiver] = max(self._heard.get(receiver, 0), note.id)
+                if note.received_at_wall_s < self.begun_wall_s:
+                    continue
+                found += [
+                    Delivered(
+                        receiver=receiver,
+                        received_at_wall_s=note.received_at_wall_s,
+                        status=alert.status,
+                        fingerprint=alert.fingerprint,
+                        labels=alert.labels,
+                        starts_at_wall_s=alert.starts_at_wall_s,
+                        ends_at_wall_s=alert.ends_at_wall_s,
+                    )
+                    for alert in note.alerts
+                ]
+        return DeliveriesRead(tuple(found))
+
+    # --- at the end ---------------------------------------------------------------------------------------------------
+
+    def collect(self, windows: tuple[PhaseWindow, ...]) -> Collected:
+        """Series for the report and the stages, and every probe over exactly each phase. Errors are kept, not raised."""
+        errors: list[str] = []
+        series: list[SeriesRead] = []
+        readings: list[tuple[str, ProbeReading]] = []
+        end = time.time()
+        for window in windows:
+            for probe in self.plan.steady():
+                try:
+                    readings.append((window.phase, self._over(probe, window)))
+                except ChaosError as error:
+                    errors.append(str(error))
+        for role, query in self._curves():
+            try:
+                series += [
+                    SeriesRead(role, query, one.labels, tuple(one.samples))
+                    for one in self.prometheus.query_range(query, self.begun_wall_s, end, self._step_s(end))
+                ]
+            except ChaosError as error:
+                errors.append(str(error))
+        for alert in self.plan.alerts:
+            for state in ("pending", "firing"):
+                selector = f'ALERTS{{alertname="{alert.alert}",alertstate="{state}"}}'
+                try:
+                    found = self.rules.raw(selector, end - self.begun_wall_s + 1, end)
+                    series += [SeriesRead(f"alert:{alert.alert}:{state}", selector, one.labels, tuple(one.samples)) for one in found]
+                except ChaosError as error:
+                    errors.append(str(error))
+        return Collected(tuple(series), tuple(readings), tuple(dict.fromkeys(errors)))
+
+    def _step_s(self, end: float) -> float:
+        """Prometheus answers at most 11,000 steps a query; a thousand are enough for a picture."""
+        return max(self.plan.evaluation_s, (end - self.begun_wall_s) / 1000, 1.0)
+
+    def _over(self, probe: PlannedProbe, window: PhaseWindow) -> ProbeReading:
+        if window.phase == "recovery" or not probe.windowed:
+            # Recovery asks whether the usual reading is back, so its own window applies.
+            return self._read(probe, "phase", self.plan.window_s, window.end_wall_s)
+        length_s = max(window.end_wall_s - window.start_wall_s, 4 * self.plan.scrape_s)
+        return self._read(probe, "phase", length_s, window.end_wall_s)
+
+    def _curves(self) -> list[tuple[str, str]]:
+        window = duration_text(self.plan.window_s)
+        curves = [(f"probe:{probe.title}", probe.query.replace("$window", window)) for probe in self.plan.steady()]
+        return curves + [(f"signal:{alert.alert}", alert.left) for alert in self.plan.alerts if alert.left is not None]

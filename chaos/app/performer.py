@@ -1,0 +1,195 @@
+"""Performs the engine's commands with real drivers, and turns what they say into events. Wiring; decides nothing.
+
+One World per run. Its parts are called from many threads: state that is shared is guarded by a lock that is never held
+while something remote is waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from chaos.app.look import Look
+from chaos.drivers.base import Container, ContainerDriver, Verb
+from chaos.drivers.load import LoadDriver
+from chaos.drivers.proxy import Arming, ProxyFleet
+from chaos.events import (
+    Applied,
+    Apply,
+    Collect,
+    Command,
+    Event,
+    Finish,
+    LoadStarted,
+    LoadStopped,
+    Observed,
+    Query,
+    Renew,
+    Renewed,
+    StartLoad,
+    StopLoad,
+    Undo,
+    Undone,
+)
+from chaos.observation import ArmTraffic, FaultTraffic, LoadRead, ProxyRead
+from chaos.plan import Plan, PlannedEffect
+
+
+@dataclass
+class HeldProxies:
+    """The proxies of one target under this run: which faults are on, and how to arm them."""
+
+    fleet: ProxyFleet
+    run: str
+    arming: Callable[[Mapping[int, str]], Arming]
+    """Fault index → the fault's JSON, as an arming for the whole run."""
+    later: set[str] = field(default_factory=set)
+    """Effects that have not been applied yet: while there are any, an undo keeps the hold."""
+    on: dict[int, str] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def apply(self, effect: PlannedEffect) -> str:
+        """The effect is armed on every proxy of the target, or on none."""
+        with self.lock:
+            self.later.discard(effect.id)
+            if effect.fault_index is not None:
+                self.on[effect.fault_index] = effect.fault_json or ""
+            faults = dict(self.on)
+        self.fleet.arm(self.run, self.arming(faults))
+        return f"PUT /runs/{self.run} with {len(faults)} faults"
+
+    def undo(self, effect: PlannedEffect) -> str:
+        """The effect is off on every proxy. The whole run is disarmed unless other faults of it are on or still to come."""
+        with self.lock:
+            if effect.fault_index is not None:
+                self.on.pop(effect.fault_index, None)
+            faults = dict(self.on)
+            keep = effect.kind != "hold" and (faults or self.later)
+        if keep:
+            self.fleet.arm(self.run, self.arming(faults))
+            return f"PUT /runs/{self.run} with {len(faults)} faults"
+        self.fleet.disarm(self.run)
+        return f"DELETE /runs/{self.run}"
+
+
+class World:
+    """The performer of real runs."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        proxies: Mapping[str, HeldProxies],
+        containers: Mapping[str, ContainerDriver],
+        load: LoadDriver | None,
+        look: Look,
+    ) -> None:
+        self.plan = plan
+        self.proxies = proxies
+        self.containers = containers
+        self.load = load
+        self.look = look
+
+    def perform(self, command: Command) -> Event | None:
+        """The command has been performed; what came of it."""
+        match command:
+            case Apply(effect=name):
+                return self._apply(self.plan.effect(name))
+            case Undo(effect=name, attempt=attempt):
+                return self._undo(self.plan.effect(name), attempt)
+            case Renew(effect=name):
+                held = self.proxies[self.plan.effect(name).target]
+                held.fleet.renew(held.run)
+                return Renewed(name)
+            case Query():
+                return self._query(command)
+            case StartLoad():
+                if self.load is not None:
+                    self.load.start()
+                return LoadStarted()
+            case StopLoad():
+                return LoadStopped(self.load.stop() if self.load is not None else None)
+            case Collect(windows=windows):
+                return self.look.collect(windows)
+            case Finish():
+                return None
+
+    def _apply(self, effect: PlannedEffect) -> Event:
+        if effect.kind != "container":
+            call = self.proxies[effect.target].apply(effect)
+            return Applied(effect.id, time.time(), call)
+        driver, verb, before = self._container(effect)
+        done = driver.apply(verb, before)
+        return Applied(effect.id, done.at_wall_s, done.call, {"status": done.status, "container": done.container, "id": done.id})
+
+    def _undo(self, effect: PlannedEffect, attempt: int) -> Event:
+        if effect.kind != "container":
+            call = self.proxies[effect.target].undo(effect)
+            return Undone(effect.id, attempt, time.time(), call)
+        driver, verb, before = self._container(effect)
+        done = driver.undo(verb, before)
+        return Undone(
+            effect.id, attempt, done.at_wall_s, done.call, {"status": done.status, "container": done.container, "id": done.id}
+        )
+
+    def _container(self, effect: PlannedEffect) -> tuple[ContainerDriver, Verb, Container]:
+        found = effect.container
+        assert found is not None
+        verb: Verb = json.loads(effect.fault_json or "{}")["fault"]
+        before = Container(found.name, found.id, found.labels, "running", found.started_at)
+        return self.containers[effect.target], verb, before
+
+    def _query(self, query: Query) -> Event | None:
+        match query.question:
+            case "probes":
+                return Observed(self.look.probes(query.phase_s))
+            case "alerts":
+                return Observed(self.look.alerts())
+            case "routed":
+                return Observed(self.look.routed())
+            case "deliveries":
+                return Observed(self.look.deliveries())
+            case "proxy":
+                return Observed(self._proxy_read())
+            case "load":
+                return self._load_read()
+
+    def _load_read(self) -> Event:
+        if self.load is None:
+            return Observed(LoadRead(()))
+        if not self.load.alive():
+            return LoadStopped(error="Locust is gone; see locust/ in the run folder")
+        return Observed(LoadRead(tuple(self.load.new_samples())))
+
+    def _proxy_read(self) -> ProxyRead:
+        # One target per look keeps the event simple; several targets take turns.
+        targets = list(self.proxies)
+        target = targets[int(time.monotonic()) % len(targets)]
+        held = self.proxies[target]
+        state = held.fleet.state(held.run)
+        return ProxyRead(
+            target=target,
+            at_wall_s=time.time(),
+            state=state.state,
+            treatment=ArmTraffic(state.treatment.requests, state.treatment.first_attempts, state.treatment.errors),
+            control=ArmTraffic(state.control.requests, state.control.first_attempts, state.control.errors),
+            outside=ArmTraffic(state.outside.requests, state.outside.first_attempts, state.outside.errors),
+            faults=tuple(
+                FaultTraffic(
+                    index=fault.index,
+                    selected_requests=fault.selected_requests,
+                    selected_rows=fault.selected_rows,
+                    changed_rows=fault.changed_rows,
+                    injected=fault.injected,
+                    delayed_s=fault.delayed_s,
+                    undecodable=fault.undecodable,
+                    first_effect_wall_s=fault.first_effect_wall_s,
+                    last_effect_wall_s=fault.last_effect_wall_s,
+                )
+                for fault in state.faults
+            ),
+            untouched=state.treatment.untouched_since_disarm,
+        )

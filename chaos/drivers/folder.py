@@ -1,0 +1,85 @@
+"""A run's folder on disk: `runs/<time>-<name>-<id>/`, with the journal that is written ahead of every effect."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from chaos.errors import ChaosError
+from chaos.events import Record
+from chaos.journal import Line, digest, read, to_text
+
+FileName = Literal[
+    "experiment.yaml", "system.yaml", "plan.json", "journal.jsonl", "verdict.json", "report.html", "junit.xml", "survey.json"
+]
+
+
+class NoFolder(ChaosError):
+    """The run's folder cannot be made or read."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run's files. Made private to its owner: journals say what a system does."""
+
+    path: Path
+
+    @staticmethod
+    def make(runs: Path, stamp: str, experiment: str, run: str) -> RunFolder:
+        """A new folder. Raises NoFolder when it cannot be made."""
+        path = runs / f"{stamp}-{experiment}-{run}"
+        try:
+            path.mkdir(parents=True, mode=0o700)
+            (path / "locust").mkdir()
+        except OSError as error:
+            raise NoFolder(f"the run folder {path} cannot be made: {error.strerror}; run where you may write, or use --runs") from error
+        return RunFolder(path)
+
+    def write(self, name: FileName, text: str) -> Path:
+        """The file has this text afterwards, whole or not at all."""
+        target = self.path / name
+        fresh = target.with_suffix(target.suffix + ".new")
+        fresh.write_text(text)
+        fresh.replace(target)
+        return target
+
+    def lines(self) -> list[Line]:
+        """The journal's lines. Raises NoFolder when there is none, BrokenJournal when it was altered."""
+        journal = self.path / "journal.jsonl"
+        try:
+            return read(journal.read_text())
+        except OSError as error:
+            raise NoFolder(f"{journal} cannot be read: {error.strerror}; give the folder of a run") from error
+
+
+class JournalWriter:
+    """Appends records. `write(sync=True)` returns when the line is on the disk; others are synced once a second."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8")
+        self._previous = ""
+        self._sequence = 0
+        self._synced_at_s = 0.0
+        self._lock = threading.Lock()
+
+    def write(self, record: Record, at_s: float, wall_s: float, *, sync: bool = False) -> None:
+        """The record is the journal's last line. Raises OSError when it cannot be written."""
+        with self._lock:
+            line = Line(self._sequence + 1, at_s, wall_s, self._previous, record)
+            text = to_text(line)
+            self._file.write(text + "\n")
+            self._sequence, self._previous = line.sequence, digest(text)
+            if sync or at_s - self._synced_at_s >= 1.0:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._synced_at_s = at_s
+
+    def close(self) -> None:
+        """Everything is on the disk."""
+        with self._lock:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()

@@ -1,0 +1,66 @@
+"""What the run's own load counted: per second, per arm, per slice. Values; the journal and the judge read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class SliceCounts:
+    """One slice (a group of subjects) of one arm in one second. `positive` counts positive decisions."""
+
+    answered: int = 0
+    positive: int = 0
+    labelled: int = 0
+    wrong: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSample:
+    """One arm in one second.
+
+    `sent` counts requests that were sent in it; the rest counts what was answered in it (errors included). `first` are
+    first requests of their subject, which is what statistics count. `latency_le` is cumulative: bound in seconds, as
+    text, → answers at most that slow, counted from the intended start.
+    """
+
+    sent: int = 0
+    answered: int = 0
+    errors: int = 0
+    first: int = 0
+    first_errors: int = 0
+    labelled: int = 0
+    wrong: int = 0
+    latency_le: Mapping[str, int] = field(default_factory=dict)
+    slices: Mapping[str, SliceCounts] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One second of load that ended at `wall_s`. `late_ms` is the pacer's worst lag in it."""
+
+    second: int
+    wall_s: float
+    asked: float
+    sent: int
+    unsent: int
+    in_flight: int
+    late_ms: float
+    arms: Mapping[str, ArmSample] = field(default_factory=dict)
+    feedback_sent: int = 0
+    feedback_failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSummary:
+    """The whole load. Latencies are Locust's own, in milliseconds; None when it was killed before it could say."""
+
+    seconds: int
+    asked_per_s: float
+    achieved_per_s: float
+    sent: int
+    unsent: int
+    failures: int
+    p50_ms: float | None = None
+    p99_ms: float | None = None

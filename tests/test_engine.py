@@ -1,0 +1,295 @@
+"""The run's state machine: whatever fails and whenever, every effect is undone."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chaos.engine import APPLY_DEAD_S, TRANSITIONS, Run, Trigger, picture
+from chaos.events import (
+    Applied,
+    ApplyFailed,
+    Apply,
+    Collect,
+    Collected,
+    EffectLost,
+    Finish,
+    LoadStarted,
+    LoadStopped,
+    Observed,
+    Query,
+    QueryFailed,
+    Renew,
+    Renewed,
+    StartLoad,
+    State,
+    StateEntered,
+    StopLoad,
+    StopRequested,
+    Ticked,
+    Undo,
+    Undone,
+    UndoFailed,
+)
+from chaos.observation import ArmTraffic, FaultTraffic, ProbeReading, ProbesRead, ProxyRead
+from tests.worlds import HOLD, KILL, PLAN, WRONG, with_effects
+
+WALL = 1_700_000_000.0
+STEP_S = 0.25
+
+Fate = Literal["works", "fails before effect", "fails after effect", "never returns", "never returns, takes hold", "lands late"]
+UndoFate = Literal["works", "fails", "never returns", "works, answer lost"]
+
+
+@dataclass
+class World:
+    """What is really so: which effects are on. Performs commands with drawn fates; the oracle of the tests."""
+
+    run: Run
+    apply_fates: deque[Fate] = field(default_factory=deque)
+    undo_fates: deque[UndoFate] = field(default_factory=deque)
+    stop_at_s: float | None = None
+    query_works: bool = True
+    accuracy: float = 0.93
+    on: set[str] = field(default_factory=set)
+    leased_until_s: dict[str, float] = field(default_factory=dict)
+    later: list[tuple[float, object]] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
+    lost: set[str] = field(default_factory=set)
+    applies: list[str] = field(default_factory=list)
+    finished: bool = False
+    at_s: float = 0.0
+
+    def play(self, most_s: float = 600.0) -> None:
+        stopped = False
+        while not self.finished and self.at_s < most_s:
+            self.hear(Ticked(WALL + self.at_s))
+            if self.stop_at_s is not None and self.at_s >= self.stop_at_s and not stopped:
+                stopped = True
+                self.hear(StopRequested("a person"))
+            due = [entry for entry in self.later if entry[0] <= self.at_s]
+            self.later = [entry for entry in self.later if entry[0] > self.at_s]
+            for _, what in due:
+                if isinstance(what, str):
+                    self.take_hold(what)  # a late Apply lands in the world, whatever anybody has heard
+                else:
+                    self.hear(what)
+            self.at_s += STEP_S
+            # A proxy drops what nobody renews; containers have no lease.
+            self.on -= {name for name, until_s in self.leased_until_s.items() if self.at_s > until_s}
+
+    def take_hold(self, name: str) -> None:
+        self.on.add(name)
+        if self.run.plan.effect(name).kind != "container":
+            self.leased_until_s[name] = self.at_s + self.run.plan.lease_s
+
+    def hear(self, event) -> None:
+        for out in self.run.step(event, self.at_s):
+            self.perform(out)
+
+    def answer(self, event, delay_s: float = STEP_S) -> None:
+        self.later.append((self.at_s + delay_s, event))
+
+    def perform(self, out) -> None:
+        match out:
+            case StateEntered(state=state):
+                self.states.append(state)
+            case EffectLost(effect=name):
+                self.lost.add(name)
+            case Apply(effect=name):
+                self.applies.append(name)
+                self.apply(name, self.apply_fates.popleft() if self.apply_fates else "works")
+            case Undo(effect=name, attempt=attempt):
+                self.undo(name, attempt, self.undo_fates.popleft() if self.undo_fates else "works")
+            case Renew(effect=name):
+                for held in self.leased_until_s:
+                    self.leased_until_s[held] = self.at_s + self.run.plan.lease_s
+                self.answer(Renewed(name))
+            case StartLoad():
+                self.answer(LoadStarted())
+            case StopLoad():
+                self.answer(LoadStopped())
+            case Collect():
+                self.answer(Collected())
+            case Query(question="probes", phase_s=phase_s) if self.query_works:
+                self.answer(Observed(self.probes(phase_s)))
+            case Query(question="proxy") if self.query_works:
+                self.answer(Observed(self.proxy()))
+            case Query(question=question):
+                self.answer(QueryFailed(question, "nobody there"))
+            case Finish():
+                self.finished = True
+
+    def apply(self, name: str, fate: Fate) -> None:
+        wall = WALL + self.at_s
+        match fate:
+            case "works":
+                self.take_hold(name)
+                self.answer(Applied(name, wall))
+            case "fails before effect":
+                self.answer(ApplyFailed(name, "no"))
+            case "fails after effect":
+                self.take_hold(name)
+                self.answer(ApplyFailed(name, "no"))
+            case "never returns":
+                pass
+            case "never returns, takes hold":
+                self.take_hold(name)
+            case "lands late":  # the call ends, as every driver call does, before its time-out
+                self.later.append((self.at_s + 6.0, name))
+                self.answer(Applied(name, wall), 6.0)
+
+    def undo(self, name: str, attempt: int, fate: UndoFate) -> None:
+        match fate:
+            case "works":
+                self.on.discard(name)
+                self.answer(Undone(name, attempt, WALL + self.at_s))
+            case "fails":
+                self.answer(UndoFailed(name, attempt, "no"))
+            case "works, answer lost":
+                self.on.discard(name)
+            case "never returns":
+                pass
+
+    def probes(self, phase_s: float | None) -> ProbesRead:
+        wall = WALL + self.at_s
+        value = (0.80 if "fault-0@model" in self.on else self.accuracy,)
+        readings = [ProbeReading("accuracy", "sliding", 30.0, wall, value, 500)]
+        if phase_s is not None:
+            readings.append(ProbeReading("accuracy", "phase", phase_s, wall, value, 500))
+        return ProbesRead(tuple(readings))
+
+    def proxy(self) -> ProxyRead:
+        wall = WALL + self.at_s
+        first = wall if "fault-0@model" in self.on else None
+        fault = FaultTraffic(0, 5, 5, 5, first_effect_wall_s=first)
+        return ProxyRead("model", wall, "armed", ArmTraffic(10, 10, 0), ArmTraffic(90, 90, 0), faults=(fault,), untouched=50)
+
+
+def world(plan=PLAN, **changes) -> World:
+    return World(Run(plan), **changes)
+
+
+def test_a_quiet_run_walks_through_every_state_in_order():
+    seen = world()
+    seen.play()
+    assert seen.states == [
+        State.preflight, State.warmup, State.baseline, State.inject, State.undo, State.recovery, State.collect, State.ended,
+    ]  # fmt: skip
+    assert seen.finished
+    assert seen.on == set()
+
+
+def test_nothing_is_hurt_before_the_baseline_is_met():
+    seen = world(accuracy=0.80)
+    seen.play()
+    assert State.inject not in seen.states
+    assert seen.applies == ["hold@model"]
+    assert seen.on == set()
+
+
+def test_a_baseline_without_data_is_not_met():
+    seen = world(query_works=False)
+    seen.play()
+    assert State.inject not in seen.states
+    assert "has no data" in " ".join(entered for entered in [seen.run.why]) or seen.finished
+
+
+@pytest.mark.parametrize("stop_at_s", [0.0, 0.3, 3.0, 8.0, 15.5, 17.0, 30.0, 47.0])
+def test_a_stop_at_any_moment_undoes_everything_and_ends_the_run(stop_at_s):
+    seen = world(with_effects(HOLD, WRONG, KILL), stop_at_s=stop_at_s)
+    seen.play()
+    assert seen.finished
+    assert seen.on == set()
+    assert seen.at_s < stop_at_s + 10
+
+
+def test_a_late_apply_is_undone_after_it_has_landed():
+    seen = world(apply_fates=deque(["works", "lands late"]), stop_at_s=15.75)
+    seen.play()
+    assert seen.finished
+    assert seen.on == set()
+
+
+def test_an_apply_that_failed_may_have_taken_hold_and_is_undone():
+    seen = world(apply_fates=deque(["works", "fails after effect"]))
+    seen.play()
+    assert seen.finished
+    assert seen.on == set()
+    assert "could not be applied" in next(iter([seen.run.why])) or State.ended in seen.states
+
+
+def test_an_undo_that_always_fails_is_reported_with_the_command_to_do_it_by_hand():
+    seen = world(with_effects(KILL), undo_fates=deque(["fails"] * 500))
+    seen.play()
+    assert seen.finished
+    assert seen.lost == {"fault-1@replica-1"}
+
+
+def test_a_proxy_that_is_gone_counts_as_undone_only_after_its_lease():
+    seen = world(undo_fates=deque(["fails"] * 500))
+    seen.play()
+    assert seen.finished
+    assert seen.lost == set()
+    begun = seen.states.index(State.undo)
+    assert begun
+    assert seen.run.effects["fault-0@model"].undone
+
+
+def test_effects_end_by_themselves_after_their_duration():
+    seen = world(with_effects(HOLD, WRONG))
+    seen.play()
+    assert seen.run.progress.removed_wall_s is not None
+    issued = seen.run.effects["fault-0@model"].issued_at_s
+    assert issued is not None
+    assert seen.run.progress.removed_wall_s - WALL - issued <= WRONG.duration_s + 3
+
+
+def test_a_dead_apply_call_is_waited_for_no_longer_than_its_time_out():
+    seen = world(apply_fates=deque(["works", "never returns, takes hold"]), stop_at_s=16.0)
+    seen.play()
+    assert seen.finished
+    assert seen.on == set()
+    assert seen.at_s < 16 + APPLY_DEAD_S + 10
+
+
+fates: st.SearchStrategy[Fate] = st.sampled_from(
+    ["works", "fails before effect", "fails after effect", "never returns", "never returns, takes hold", "lands late"]
+)
+undo_fates: st.SearchStrategy[UndoFate] = st.sampled_from(["works", "fails", "never returns", "works, answer lost"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    applies=st.lists(fates, max_size=4),
+    undos=st.lists(undo_fates, max_size=12),
+    stop_at_s=st.one_of(st.none(), st.floats(0, 60)),
+    queries=st.booleans(),
+    both=st.booleans(),
+)
+def test_whatever_fails_and_whenever_every_effect_is_undone(applies, undos, stop_at_s, queries, both):
+    """Fates are drawn for every Apply and Undo; the oracle is the world's state. Nothing on, or named as lost."""
+    plan = with_effects(HOLD, WRONG, KILL) if both else with_effects(HOLD, WRONG)
+    seen = world(plan, apply_fates=deque(applies), undo_fates=deque(undos), stop_at_s=stop_at_s, query_works=queries)
+    seen.play()
+    assert seen.finished
+    assert seen.on <= seen.lost
+    assert not seen.later or all(not isinstance(what, str) for _, what in seen.later)
+
+
+def test_every_state_can_be_left_and_every_stop_leads_to_an_undo():
+    for state in State:
+        if state is not State.ended:
+            assert any(source is state for source, _ in TRANSITIONS)
+    for state in (State.preflight, State.warmup, State.baseline, State.inject):
+        assert TRANSITIONS[state, Trigger.stopped] is State.undo
+
+
+def test_the_picture_has_every_transition_of_the_table():
+    drawn = picture()
+    assert drawn.count("-->") == len(TRANSITIONS) + 2
