@@ -1,0 +1,162 @@
+"""Asks the system once, before the plan: rules, intervals, routes, containers, proxies, sinks. Wiring; changes nothing.
+
+What cannot be asked becomes one clear sentence in `Survey.errors`, so that the plan can refuse with every reason at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chaos.drivers.alertmanager import AlertmanagerDriver
+from chaos.drivers.base import ContainerDriver
+from chaos.drivers.prometheus import PrometheusDriver
+from chaos.drivers.proxy import ProxyFleet
+from chaos.drivers.webhook import SinkClient
+from chaos.errors import ChaosError
+from chaos.experiment import Experiment
+from chaos.survey import ContainerFound, ProxyFound, Survey
+from chaos.system import System, Target
+from chaos.telemetry import Route, RuleInfo, left_side
+
+
+@dataclass
+class Drivers:
+    """One driver for each thing that the system file names."""
+
+    prometheus: PrometheusDriver
+    rules: PrometheusDriver
+    alertmanager: AlertmanagerDriver | None
+    sinks: dict[str, SinkClient] = field(default_factory=dict)
+    fleets: dict[str, ProxyFleet] = field(default_factory=dict)
+    containers: dict[str, ContainerDriver] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
+
+
+def drivers_of(system: System, beside: Path) -> Drivers:
+    """The drivers of a system; `beside` is the folder of its file, which relative paths refer to."""
+    headers = {name: value.get_secret_value() for name, value in system.telemetry.headers.items()}
+    prometheus = PrometheusDriver(system.telemetry.prometheus, headers)
+    rules = PrometheusDriver(system.telemetry.rules, headers) if system.telemetry.rules else prometheus
+    alertmanager = AlertmanagerDriver(system.telemetry.alertmanager) if system.telemetry.alertmanager else None
+    made = Drivers(prometheus, rules, alertmanager)
+    made.sinks = {name: SinkClient(receiver.sink) for name, receiver in system.receivers.items()}
+    for name, target in system.targets.items():
+        if target.proxies:
+            made.fleets[name] = ProxyFleet(target.proxies, target.token.get_secret_value())
+        driver = _container_driver(target, system.opt_in_label(), beside)
+        if driver is not None:
+            made.kinds[name], made.containers[name] = driver
+    return made
+
+
+def _container_driver(target: Target, opt_in: tuple[str, str], beside: Path) -> tuple[str, ContainerDriver] | None:
+    if target.process is not None:
+        from chaos.drivers.process import ProcessDriver
+        from chaos.drivers.process_table import ProcessTable
+
+        return "process", ProcessDriver(ProcessTable(beside / target.process.table), target.process.labels, opt_in)
+    if target.docker is not None:
+        from chaos.drivers.docker import DockerDriver
+
+        return "docker", DockerDriver(target.docker.labels, opt_in, target.docker.host)
+    return None
+
+
+def survey(experiment: Experiment, system: System, drivers: Drivers) -> Survey:
+    """What the system is like now, as far as this experiment needs to know. Never raises for what did not answer."""
+    errors: list[str] = []
+
+    def ask(question: Callable[[], object]) -> object:
+        try:
+            return question()
+        except ChaosError as error:
+            errors.append(str(error))
+            return None
+
+    intervals = ask(drivers.prometheus.config)
+    scrape_s, evaluation_s = intervals if isinstance(intervals, tuple) else (1.0, 1.0)
+    answered = intervals is not None
+    rules = ask(drivers.rules.rules) if answered else None
+    loaded: tuple[RuleInfo, ...] = tuple(rules) if isinstance(rules, list) else ()
+    offset = ask(_offset(drivers.prometheus)) if answered else None
+    route, silenced = _alertmanager(drivers, ask)
+    wanted = {alert.alert for alert in experiment.expect.alerts}
+    values: dict[str, float | None] = {}
+    for rule in loaded:
+        compared = left_side(rule.expr) if rule.name in wanted else None
+        if compared is not None:
+            found = ask(lambda left=compared.left: drivers.prometheus.query(left))  # type: ignore[misc]
+            samples = found if isinstance(found, list) else []
+            values[rule.name] = samples[0].samples[-1][1] if samples and samples[0].samples else None
+    targets = {fault.target for fault in experiment.faults if fault.target in system.targets}
+    hurt = {fault.target for fault in experiment.faults if fault.acts_on == "container"}
+    return Survey(
+        at_wall_s=time.time(),
+        scrape_s=scrape_s,
+        evaluation_s=evaluation_s,
+        clock_offset_s=offset if isinstance(offset, float) else 0.0,
+        rules=loaded,
+        rule_values=values,
+        route=route,
+        silenced=silenced,
+        containers={name: _containers(name, system, drivers, ask) for name in hurt if name in drivers.containers},
+        driver=dict(drivers.kinds),
+        proxies={name: _proxies(drivers.fleets[name]) for name in targets if name in drivers.fleets},
+        sinks={name: _sink(drivers.sinks[name]) for name in _receivers(experiment) if name in drivers.sinks},
+        errors=tuple(dict.fromkeys(errors)),
+    )
+
+
+def _receivers(experiment: Experiment) -> set[str]:
+    return {alert.delivered_to for alert in experiment.expect.alerts if alert.delivered_to is not None}
+
+
+def _offset(prometheus: PrometheusDriver) -> Callable[[], float]:
+    def measure() -> float:
+        before = time.time()
+        theirs = prometheus.now_wall_s()
+        return theirs - (before + time.time()) / 2
+
+    return measure
+
+
+def _alertmanager(drivers: Drivers, ask: Callable[[Callable[[], object]], object]) -> tuple[Route | None, tuple[()]]:
+    if drivers.alertmanager is None:
+        return None, ()
+    route = ask(drivers.alertmanager.route)
+    return (route if isinstance(route, Route) else None), ()
+
+
+def _containers(
+    name: str, system: System, drivers: Drivers, ask: Callable[[Callable[[], object]], object]
+) -> tuple[ContainerFound, ...]:
+    label, value = system.opt_in_label()
+    found = ask(drivers.containers[name].find)
+    return tuple(
+        ContainerFound(
+            container.name, container.id, container.status, dict(container.labels), container.labels.get(label) == value, container.started_at
+        )
+        for container in (found if isinstance(found, list) else [])
+    )
+
+
+def _proxies(fleet: ProxyFleet) -> tuple[ProxyFound, ...]:
+    found: list[ProxyFound] = []
+    for address in fleet.addresses:
+        try:
+            one = fleet.look(address)
+            found.append(ProxyFound(address, one.version, one.held_by))
+        except ChaosError as error:
+            found.append(ProxyFound(address, error=str(error)))
+    return tuple(found)
+
+
+def _sink(sink: SinkClient) -> str | None:
+    try:
+        sink.ready()
+    except ChaosError as error:
+        return str(error)
+    return None

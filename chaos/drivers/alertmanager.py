@@ -1,0 +1,56 @@
+"""Alertmanager, through its v2 API: what it holds, whom it would tell, what it keeps quiet about."""
+
+from __future__ import annotations
+
+from chaos.drivers.http import TIMEOUT_S, ask, json_of, session
+from chaos.drivers.prometheus import wall_of
+from chaos.errors import Unreachable
+from chaos.telemetry import AlertInstance, Route, parse_alertmanager_config
+
+WHAT = "Alertmanager"
+
+
+class AlertmanagerDriver:
+    """One Alertmanager."""
+
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
+        self.url = url
+        self.timeout_s = timeout_s
+        self._session = session()
+
+    def _get(self, path: str, **parameters: str) -> object:
+        answer = ask(self._session, "GET", f"{self.url}{path}", what=WHAT, timeout_s=self.timeout_s, params=parameters)
+        return json_of(answer, WHAT)
+
+    def ready(self) -> None:
+        """It serves. Raises Unreachable when it does not."""
+        answer = ask(self._session, "GET", f"{self.url}/-/ready", what=WHAT, timeout_s=self.timeout_s)
+        if answer.status_code != 200:
+            raise Unreachable(f"Alertmanager at {self.url} is not ready yet ({answer.status_code}); wait for it")
+
+    def alerts(self) -> list[AlertInstance]:
+        """Every alert that it holds, suppressed ones included."""
+        rows = self._get("/api/v2/alerts")
+        assert isinstance(rows, list)
+        return [
+            AlertInstance(
+                fingerprint=row["fingerprint"],
+                labels=dict(row["labels"]),
+                state=row["status"]["state"],
+                starts_at_wall_s=wall_of(row.get("startsAt")),
+                ends_at_wall_s=wall_of(row.get("endsAt")) or None,
+                inhibited_by=tuple(row["status"].get("inhibitedBy") or ()),
+                silenced_by=tuple(row["status"].get("silencedBy") or ()),
+                receivers=tuple(one["name"] for one in row.get("receivers") or ()),
+            )
+            for row in rows
+        ]
+
+    def route(self) -> Route:
+        """Its routing tree, as configured."""
+        status = self._get("/api/v2/status")
+        assert isinstance(status, dict)
+        try:
+            return parse_alertmanager_config(status["config"]["original"])
+        except (KeyError, ValueError) as error:
+            raise Unreachable(f"Alertmanager at {self.url} does not say how it routes: {error}") from error

@@ -1,0 +1,48 @@
+"""One way to ask over HTTP: always a time-out, never a retry, and one clear sentence when it does not work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from chaos.errors import Unreachable
+
+if TYPE_CHECKING:
+    import requests
+
+TIMEOUT_S = 2.0
+
+
+def session(headers: Mapping[str, str] | None = None) -> requests.Session:
+    """A session that ignores the environment's proxies: what is asked is named in the system file."""
+    import requests
+
+    made = requests.Session()
+    made.trust_env = False
+    made.headers.update(headers or {})
+    return made
+
+
+def ask(
+    using: requests.Session, method: str, url: str, *, what: str, timeout_s: float = TIMEOUT_S, **more: Any
+) -> requests.Response:
+    """The answer, whatever its status. Raises Unreachable, naming `what` and the address, when there is none."""
+    import requests
+
+    try:
+        return using.request(method, url, timeout=timeout_s, **more)
+    except requests.Timeout as error:
+        raise Unreachable(f"{what} at {url} did not answer within {timeout_s:g}s; is it overloaded, or is the address wrong?") from error
+    except requests.RequestException as error:
+        raise Unreachable(f"{what} at {url} cannot be reached; is it running, and is the address in the system file right?") from error
+
+
+def json_of(answer: requests.Response, what: str) -> Any:
+    """The answer's JSON. Raises Unreachable when it is none, or its status is an error."""
+    if answer.status_code >= 400:
+        said = " ".join(answer.text.split())[:200]
+        raise Unreachable(f"{what} at {answer.url} answered {answer.status_code}: {said}")
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise Unreachable(f"{what} at {answer.url} answered what is no JSON; is the address right?") from error

@@ -1,0 +1,176 @@
+"""Prometheus, through prometheus-api-client: queries, rules with their alerts, targets, intervals.
+
+The client library's defaults are no time-out and some retries; here every call has a time-out and none is repeated, since a
+look that comes late is worth less than the next one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+
+from chaos.drivers.http import TIMEOUT_S, ask, json_of, session
+from chaos.errors import Unreachable
+from chaos.telemetry import RuleAlert, RuleInfo, Series, TargetHealth
+from chaos.units import parse_duration
+
+WHAT = "Prometheus"
+
+
+def wall_of(text: str | None) -> float:
+    """Seconds since the epoch of an RFC 3339 time (nanoseconds and all); 0.0 for none and for Go's zero time."""
+    if not text or text.startswith("0001-01-01"):
+        return 0.0
+    text = text.replace("Z", "+00:00")
+    if "." in text:
+        head, _, rest = text.partition(".")
+        digits = rest[: next((place for place, sign in enumerate(rest) if not sign.isdigit()), len(rest))]
+        text = f"{head}.{digits[:6].ljust(6, '0')}{rest[len(digits) :]}"
+    return datetime.fromisoformat(text).timestamp()
+
+
+class PrometheusDriver:
+    """One Prometheus server (or anything that speaks its API)."""
+
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None, timeout_s: float = TIMEOUT_S) -> None:
+        self.url = url
+        self.timeout_s = timeout_s
+        self._session = session(headers)
+        self._headers = dict(headers or {})
+        self._client: Any = None
+
+    def _connect(self) -> Any:
+        """prometheus-api-client's connection; imported at first use, since it is heavy."""
+        if self._client is None:
+            from prometheus_api_client import PrometheusConnect
+            from urllib3.util.retry import Retry
+
+            self._client = PrometheusConnect(
+                self.url,
+                headers=self._headers,
+                session=self._session,
+                retry=Retry(total=0, raise_on_status=False),
+                timeout=self.timeout_s,
+            )
+        return self._client
+
+    def _get(self, path: str, **parameters: str) -> Any:
+        answer = ask(self._session, "GET", f"{self.url}{path}", what=WHAT, timeout_s=self.timeout_s, params=parameters)
+        return json_of(answer, WHAT)["data"]
+
+    def _call(self, promql: str, call: Any) -> list[Any]:
+        from prometheus_api_client.exceptions import PrometheusApiClientException
+        from requests import RequestException
+
+        try:
+            found: list[Any] = call()
+        except PrometheusApiClientException as error:
+            raise Unreachable(f"Prometheus at {self.url} refused the query `{promql}`: {error}") from error
+        except RequestException as error:
+            raise Unreachable(
+                f"Prometheus at {self.url} cannot be reached; is it running, and is the address in the system file right?"
+            ) from error
+        except (ValueError, KeyError) as error:
+            raise Unreachable(f"Prometheus at {self.url} answered what cannot be understood: {error}") from error
+        return found
+
+    # --- queries ------------------------------------------------------------------------------------------------------
+
+    def query(self, promql: str, at_wall_s: float | None = None) -> list[Series]:
+        """The series that the query returns at one moment (now, unless said otherwise), one sample each; NaN is kept."""
+        parameters = {"timeout": f"{self.timeout_s:g}s"} | ({"time": f"{at_wall_s:.3f}"} if at_wall_s is not None else {})
+        client = self._connect()
+        rows = self._call(promql, lambda: client.custom_query(promql, params=parameters))
+        if rows and not isinstance(rows[0], dict):  # a scalar is one pair and no list of series
+            return [Series({}, ((float(rows[0]), float(rows[1])),))]
+        return [_series(row) for row in rows]
+
+    def raw(self, selector: str, seconds: float, at_wall_s: float | None = None) -> list[Series]:
+        """Every stored sample of these series over the last `seconds`, with its own time."""
+        return self.query(f"{selector}[{max(1, int(seconds + 0.999))}s]", at_wall_s)
+
+    def query_range(self, promql: str, start_wall_s: float, end_wall_s: float, step_s: float) -> list[Series]:
+        """The query evaluated every `step_s` seconds between the two moments."""
+        start, end = datetime.fromtimestamp(start_wall_s, UTC), datetime.fromtimestamp(end_wall_s, UTC)
+        client = self._connect()
+        rows = self._call(promql, lambda: client.custom_query_range(promql, start, end, f"{step_s:g}"))
+        return [_series(row) for row in rows]
+
+    # --- what it knows about itself -----------------------------------------------------------------------------------
+
+    def ready(self) -> None:
+        """It serves. Raises Unreachable when it does not."""
+        answer = ask(self._session, "GET", f"{self.url}/-/ready", what=WHAT, timeout_s=self.timeout_s)
+        if answer.status_code != 200:
+            raise Unreachable(f"Prometheus at {self.url} is not ready yet ({answer.status_code}); wait for it")
+
+    def rules(self) -> list[RuleInfo]:
+        """Every alerting rule, with its instances."""
+        groups = self._get("/api/v1/rules", type="alert")["groups"]
+        return [_rule(row, group) for group in groups for row in group["rules"]]
+
+    def targets(self) -> list[TargetHealth]:
+        """Every active scrape target."""
+        return [
+            TargetHealth(
+                job=row["labels"].get("job", ""),
+                instance=row["labels"].get("instance", ""),
+                health=row["health"],
+                interval_s=parse_duration(row.get("scrapeInterval") or "60s"),
+                last_error=row.get("lastError", ""),
+            )
+            for row in self._get("/api/v1/targets", state="active")["activeTargets"]
+        ]
+
+    def config(self) -> tuple[float, float]:
+        """The global scrape and evaluation intervals, in seconds."""
+        loaded = yaml.safe_load(self._get("/api/v1/status/config")["yaml"]) or {}
+        whole = loaded.get("global") or {}
+        return tuple(parse_duration(whole.get(key, "1m")) for key in ("scrape_interval", "evaluation_interval"))  # type: ignore[return-value]
+
+    def now_wall_s(self) -> float:
+        """The server's own clock."""
+        found = self.query("time()")
+        return found[0].samples[-1][1] if found else time.time()
+
+    def version(self) -> str:
+        """Its version, `2.42.0`."""
+        return str(self._get("/api/v1/status/buildinfo").get("version", "?"))
+
+
+def _series(row: dict[str, Any]) -> Series:
+    pairs = row["values"] if "values" in row else [row["value"]]
+    return Series(dict(row["metric"]), tuple((float(at), float(value)) for at, value in pairs))
+
+
+def _rule(row: dict[str, Any], group: dict[str, Any]) -> RuleInfo:
+    return RuleInfo(
+        name=row["name"],
+        expr=row["query"],
+        for_s=float(row.get("duration", 0.0)),
+        keep_firing_s=float(row.get("keepFiringFor", 0.0)),
+        labels=dict(row.get("labels") or {}),
+        annotations=dict(row.get("annotations") or {}),
+        health=row.get("health", "unknown"),
+        last_error=row.get("lastError", ""),
+        state=row.get("state", "inactive"),
+        group=group.get("name", ""),
+        interval_s=float(group.get("interval", 0.0)),
+        last_evaluation_wall_s=wall_of(row.get("lastEvaluation")),
+        evaluation_time_s=float(row.get("evaluationTime", 0.0)),
+        alerts=tuple(
+            RuleAlert(dict(one["labels"]), one["state"], wall_of(one.get("activeAt")), _number(one.get("value")))
+            for one in row.get("alerts") or ()
+        ),
+    )
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None

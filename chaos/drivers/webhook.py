@@ -1,0 +1,50 @@
+"""The client of a notification sink: what a receiver really got, and when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chaos.drivers.http import TIMEOUT_S, ask, json_of, session
+from chaos.drivers.prometheus import wall_of
+from chaos.telemetry import Notification, NotifiedAlert
+
+WHAT = "the notification sink"
+
+
+class SinkClient:
+    """One sink."""
+
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
+        self.url = url.rstrip("/")
+        self.timeout_s = timeout_s
+        self._session = session()
+
+    def _get(self, path: str, **parameters: str) -> Any:
+        answer = ask(self._session, "GET", f"{self.url}{path}", what=WHAT, timeout_s=self.timeout_s, params=parameters)
+        return json_of(answer, WHAT)
+
+    def ready(self) -> None:
+        """It serves. Raises Unreachable when it does not."""
+        self._get("/notifications", after="0")
+
+    def notifications(self, after: int = 0) -> list[Notification]:
+        """Every notification with an id above `after`, in order."""
+        return [
+            Notification(
+                id=row["id"],
+                received_at_wall_s=row["received_at"],
+                receiver=row.get("receiver", ""),
+                status=row.get("status", ""),
+                alerts=tuple(
+                    NotifiedAlert(
+                        status=one["status"],
+                        fingerprint=one.get("fingerprint", ""),
+                        labels=dict(one.get("labels") or {}),
+                        starts_at_wall_s=wall_of(one.get("startsAt")),
+                        ends_at_wall_s=wall_of(one.get("endsAt")) or None,
+                    )
+                    for one in row.get("alerts") or ()
+                ),
+            )
+            for row in self._get("/notifications", after=str(after))["notifications"]
+        ]
