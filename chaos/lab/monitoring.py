@@ -1,0 +1,107 @@
+"""Finds Prometheus and Alertmanager, or unpacks them from Debian's packages into the project. No system service.
+
+    PATH ─▶ .chaos/tools/ (unpacked earlier) ─▶ apt-get download + dpkg -x ─▶ MissingTool that says how to get them
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaos.errors import MissingTool
+
+PACKAGES = ("prometheus", "prometheus-alertmanager")
+NAMES = {
+    "prometheus": ("prometheus",),
+    "promtool": ("promtool",),
+    "alertmanager": ("prometheus-alertmanager", "alertmanager"),
+    "amtool": ("amtool",),
+}
+"""Tool → what its binary is called, Debian's name first."""
+HOW = (
+    "Prometheus and Alertmanager are needed and were not found. Any of these helps: `apt-get install prometheus "
+    "prometheus-alertmanager` (Debian, Ubuntu), `brew install prometheus alertmanager` (macOS), or put the binaries from "
+    "their projects' releases on PATH."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Where the programs are. `templates` is Alertmanager's, None when the binary has its own built in."""
+
+    prometheus: Path
+    promtool: Path
+    alertmanager: Path
+    templates: Path | None
+
+
+def _unpacked(folder: Path, name: str) -> Path | None:
+    for binary in NAMES[name]:
+        path = folder / "usr" / "bin" / binary
+        if path.is_file():
+            return path
+    return None
+
+
+def _on_path(name: str) -> Path | None:
+    for binary in NAMES[name]:
+        found = shutil.which(binary)
+        if found is not None:
+            return Path(found)
+    return None
+
+
+def _look(folder: Path) -> Tools | None:
+    found = {name: _on_path(name) or _unpacked(folder, name) for name in NAMES}
+    prometheus, promtool, alertmanager = found["prometheus"], found["promtool"], found["alertmanager"]
+    if prometheus is None or promtool is None or alertmanager is None:
+        return None
+    templates = next(
+        (
+            place
+            for place in (folder / "usr/share/prometheus/alertmanager", Path("/usr/share/prometheus/alertmanager"))
+            if (place / "default.tmpl").exists()
+        ),
+        None,
+    )
+    return Tools(prometheus.resolve(), promtool.resolve(), alertmanager.resolve(), templates.resolve() if templates else None)
+
+
+def _run(argv: list[str], folder: Path) -> bool:
+    try:
+        return subprocess.run(argv, cwd=folder, capture_output=True, timeout=180, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def _unpack(folder: Path, report: Callable[[str], None]) -> bool:
+    """Debian's packages, downloaded and unpacked below `folder`; whether that worked. Needs no privileges."""
+    if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    report("unpacking Prometheus and Alertmanager from Debian's packages")
+    fetched = _run(["apt-get", "download", "-qq", *PACKAGES], folder)
+    if not fetched:
+        # The package lists may be missing (a fresh image) or old; refreshing them needs root.
+        report("refreshing the package lists (apt-get update)")
+        fetched = _run(["apt-get", "update", "-qq"], folder) and _run(["apt-get", "download", "-qq", *PACKAGES], folder)
+    if not fetched:
+        return False
+    unpacked = all(_run(["dpkg", "-x", str(package.resolve()), "."], folder) for package in folder.glob("*.deb"))
+    for package in folder.glob("*.deb"):
+        package.unlink()
+    return unpacked
+
+
+def find(state: Path, report: Callable[[str], None] = lambda said: None) -> Tools:
+    """The programs, unpacked if need be. Raises MissingTool that says how to get them."""
+    folder = state / "tools"
+    found = _look(folder)
+    if found is None and _unpack(folder, report):
+        found = _look(folder)
+    if found is None:
+        raise MissingTool(HOW)
+    return found
