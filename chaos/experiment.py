@@ -116,7 +116,7 @@ Guard = Annotated[
 
 def _by(value: str) -> str:
     kind, _, name = value.partition(":")
-    if value != "request" and not (kind in ("header", "cookie", "query", "json") and name):
+    if value != "request" and not (kind == "header" and name):
         raise ValueError(f"{value!r} names no subject; write header:NAME, or request")
     return value
 

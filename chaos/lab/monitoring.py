@@ -28,9 +28,15 @@ HOW = (
 )
 
 
+TEMPLATES = "/usr/share/prometheus/alertmanager"
+"""Where Debian's Alertmanager reads its templates, fixed when it was compiled."""
+HERE = b"./" * (len(TEMPLATES) // 2)
+"""The same number of bytes, and it means the working directory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Where the programs are. `templates` is Alertmanager's, None when the binary has its own built in."""
+    """Where the programs are. `templates` must be copied into Alertmanager's working directory; None: it finds its own."""
 
     prometheus: Path
     promtool: Path
@@ -59,15 +65,23 @@ def _look(folder: Path) -> Tools | None:
     prometheus, promtool, alertmanager = found["prometheus"], found["promtool"], found["alertmanager"]
     if prometheus is None or promtool is None or alertmanager is None:
         return None
-    templates = next(
-        (
-            place
-            for place in (folder / "usr/share/prometheus/alertmanager", Path("/usr/share/prometheus/alertmanager"))
-            if (place / "default.tmpl").exists()
-        ),
-        None,
-    )
-    return Tools(prometheus.resolve(), promtool.resolve(), alertmanager.resolve(), templates.resolve() if templates else None)
+    mine = folder / "usr/share/prometheus/alertmanager"
+    unpacked = folder.resolve() in alertmanager.resolve().parents
+    return Tools(prometheus.resolve(), promtool.resolve(), alertmanager.resolve(), mine.resolve() if unpacked else None)
+
+
+def _look_for_templates_here(alertmanager: Path) -> None:
+    """The unpacked copy of Debian's Alertmanager reads its templates from its working directory.
+
+    Debian compiles an absolute path in that only exists when the package is installed, which takes root and starts a
+    system service. A path of the same length takes its place in our copy; nothing else changes.
+    """
+    program = alertmanager.read_bytes()
+    if TEMPLATES.encode() in program:
+        fresh = alertmanager.with_suffix(".new")
+        fresh.write_bytes(program.replace(TEMPLATES.encode(), HERE))
+        fresh.chmod(0o755)
+        fresh.replace(alertmanager)
 
 
 def _run(argv: list[str], folder: Path) -> bool:
@@ -93,6 +107,9 @@ def _unpack(folder: Path, report: Callable[[str], None]) -> bool:
     unpacked = all(_run(["dpkg", "-x", str(package.resolve()), "."], folder) for package in folder.glob("*.deb"))
     for package in folder.glob("*.deb"):
         package.unlink()
+    alertmanager = _unpacked(folder, "alertmanager")
+    if alertmanager is not None:
+        _look_for_templates_here(alertmanager)
     return unpacked
 
 

@@ -80,13 +80,13 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
-def write_files(folder: Path, places: topology.Places, state: str, templates: str | None, selector: str, name: str) -> None:
+def write_files(folder: Path, places: topology.Places, state: str, selector: str, name: str) -> None:
     """Every file of a lab stands in its folder. `state` is where the services see that folder."""
     from chaos.lab.dataset import split, write_traffic
 
     (folder / "rules.yml").write_text((files("chaos.lab") / "rules.yml").read_text())
     (folder / "prometheus.yml").write_text(topology.prometheus_yml(places.inside, state))
-    (folder / "alertmanager.yml").write_text(topology.alertmanager_yml(places.inside, templates))
+    (folder / "alertmanager.yml").write_text(topology.alertmanager_yml(places.inside))
     (folder / "features.json").write_text(json.dumps(split()[0].names))
     write_traffic(folder / "traffic.jsonl")
     token = folder / "token"
@@ -133,7 +133,9 @@ def _up(name: str, state: Path, report: Report) -> LabStatus:
     model = ready(state / "cache" / "model.pickle")
     places = dict(zip(topology.PORTS, (f"127.0.0.1:{port}" for port in free_ports(len(topology.PORTS))), strict=True))
     selector = "process: {table: processes.json, labels: {app: loan-model}}"
-    write_files(folder, topology.Places(places, places), str(folder), str(tools.templates) if tools.templates else None, selector, name)
+    write_files(folder, topology.Places(places, places), str(folder), selector, name)
+    for template in tools.templates.glob("*.tmpl") if tools.templates else ():
+        shutil.copy(template, folder)
     (folder / "places.json").write_text(json.dumps(places))
     named = {
         "python": sys.executable, "prometheus": str(tools.prometheus), "alertmanager": str(tools.alertmanager),

@@ -89,11 +89,10 @@ scrape_configs:
 """
 
 
-def alertmanager_yml(inside: Mapping[str, str], templates: str | None) -> str:
+def alertmanager_yml(inside: Mapping[str, str]) -> str:
     """Everything goes to the on-call's sink, one second after the first alert of a group."""
-    listed = f"templates: ['{templates}/*.tmpl']\n" if templates is not None else ""
     return f"""\
-{listed}route:
+route:
   receiver: oncall
   group_by: [alertname]
   group_wait: 1s

@@ -1,0 +1,66 @@
+"""delay: the model's answer takes longer.
+
+In real life: a noisy neighbour, a cold cache, a feature store that got slow, a queue in front of an accelerator. The model
+itself looks fast in its own metrics when the delay is in the path to it: only the client's latency tells.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from chaos.faults.base import Action, Call, Example, Fault, Signal, Wait
+from chaos.units import Duration, format_duration, format_share
+
+LONGEST_S = 600.0
+
+
+class Delay(Fault):
+    """Selected requests wait before the model is asked."""
+
+    acts_on = "request"
+    family = "time"
+    must = "client latency"
+    quiet = "server-side latency: the fault is in the path"
+    examples: ClassVar = (
+        Example(
+            "{fault: delay, target: loan-model, by: 400ms, duration: 60s}",
+            does="100% of the treatment arm's requests to loan-model wait 400ms (fixed)",
+        ),
+        Example("{fault: delay, target: loan-model, by: 400, duration: 60s}", refused="has no unit"),
+    )
+
+    fault: Literal["delay"] = "delay"
+    by: Duration = Field(description="how long; the mean of `normal`, the median of `lognormal`", examples=["400ms"], le=LONGEST_S)
+    jitter: Duration = Field(0.0, description="standard deviation of `normal`; of `lognormal`, relative to `by`", le=LONGEST_S)
+    distribution: Literal["fixed", "normal", "lognormal"] = Field("fixed", description="how the delay varies")
+
+    def explain(self) -> str:
+        """One plain sentence."""
+        spread = f" ± {format_duration(self.jitter)}" if self.jitter else ""
+        told = f"{format_duration(self.by)}{spread} ({self.distribution})"
+        return f"{format_share(self.share)} of the treatment arm's requests to {self.target} wait {told}"
+
+    def act(self, call: Call) -> Iterator[Action]:
+        """One wait, never negative, the same at every retry of the request."""
+        yield Wait(self.seconds(call))
+
+    def seconds(self, call: Call) -> float:
+        """How long this request waits."""
+        if self.distribution == "fixed" or not self.jitter:
+            return self.by
+        # Box and Muller (1958): a standard normal from two uniforms.
+        first, second = 1.0 - call.chance(0, "delay"), call.chance(1, "delay")
+        normal = math.sqrt(-2.0 * math.log(first)) * math.cos(2.0 * math.pi * second)
+        if self.distribution == "normal":
+            drawn = self.by + self.jitter * normal
+        else:
+            drawn = self.by * math.exp(normal * (self.jitter / self.by if self.by else 0.0))
+        return min(LONGEST_S, max(0.0, drawn))
+
+    def treated(self, signal: Signal, control: float) -> float | None:
+        """Latency grows by the delay where every request is hurt."""
+        return control + self.by * self.share if signal is Signal.latency else None

@@ -1,0 +1,118 @@
+"""The control API: arm, renew, disarm, and see what was done. On its own port, never in the data path.
+
+    PUT /runs/{id} · POST /runs/{id}/lease · DELETE /runs/{id} · GET /runs/{id} · GET /runs/{id}/changes · DELETE /runs
+    GET /healthz · GET /version · GET /metrics     (these three need no token)
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from chaos import __version__
+from chaos.proxy.armed import Refusal, Registry, parse_arming
+from chaos.proxy.counters import Counters
+
+_RUN = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_OPEN = ("/healthz", "/version", "/metrics")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def application(registry: Registry, counters: Counters, token: str) -> web.Application:
+    """The control API's HTTP interface."""
+    wanted = f"Bearer {token}".encode()
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if "origin" in request.headers:
+            return web.json_response({"error": "this interface is not for browsers"}, status=403)
+        if request.path not in _OPEN:
+            given = request.headers.get("authorization", "").encode("utf-8", "surrogateescape")
+            if not hmac.compare_digest(given, wanted):
+                return web.json_response({"error": "the token is missing or wrong"}, status=401)
+        try:
+            return await handler(request)
+        except Refusal as refusal:
+            held = registry.holder.run if registry.holder is not None else None
+            return web.json_response({"error": str(refusal), "problems": refusal.problems, "held_by": held}, status=refusal.status)
+
+    def run_of(request: web.Request) -> str:
+        run = request.match_info["run"]
+        if not _RUN.fullmatch(run):
+            raise Refusal(422, ["a run's id has letters, digits, dots and dashes only"])
+        return run
+
+    def state_of(run: str) -> web.Response:
+        state = registry.runs.get(run)
+        if state is None:
+            return web.json_response({"error": f"the run {run} is not known here"}, status=404)
+        return web.json_response(state.as_json(time.monotonic()))
+
+    async def arm(request: web.Request) -> web.Response:
+        run = run_of(request)
+        try:
+            body = await request.json()
+        except ValueError:
+            raise Refusal(422, ["the body is no JSON"]) from None
+        registry.arm(run, parse_arming(body))
+        return state_of(run)
+
+    async def renew(request: web.Request) -> web.Response:
+        run = run_of(request)
+        if registry.renew(run) is None:
+            return web.json_response({"error": f"the run {run} does not hold this proxy any more"}, status=404)
+        return state_of(run)
+
+    async def disarm(request: web.Request) -> web.Response:
+        registry.disarm(run_of(request))
+        return web.Response(status=204)
+
+    async def disarm_all(_: web.Request) -> web.Response:
+        registry.disarm(None)
+        return web.Response(status=204)
+
+    async def see(request: web.Request) -> web.Response:
+        registry.expire()
+        return state_of(run_of(request))
+
+    async def changes(request: web.Request) -> web.Response:
+        state = registry.runs.get(run_of(request))
+        after = request.query.get("after", "0")
+        if state is None or not after.isdigit():
+            return web.json_response({"error": "no such run, or `after` is no number"}, status=404)
+        kept = [change for change in state.changes if int(str(change["id"])) > int(after)]
+        return web.json_response({"changes": kept, "last": state.changed})
+
+    async def healthy(_: web.Request) -> web.Response:
+        registry.expire()
+        return web.json_response({"ok": True, "held_by": registry.holder.run if registry.holder else None})
+
+    async def version(_: web.Request) -> web.Response:
+        registry.expire()
+        return web.json_response({"version": __version__, "held_by": registry.holder.run if registry.holder else None})
+
+    async def metrics(_: web.Request) -> web.Response:
+        registry.expire()
+        text = counters.text(armed=registry.holder is not None, expiries=registry.expiries)
+        return web.Response(text=text, content_type="text/plain", charset="utf-8")
+
+    made = web.Application(middlewares=[guard], client_max_size=1_000_000)
+    made.add_routes(
+        [
+            web.put("/runs/{run}", arm),
+            web.post("/runs/{run}/lease", renew),
+            web.delete("/runs/{run}", disarm),
+            web.delete("/runs", disarm_all),
+            web.get("/runs/{run}", see),
+            web.get("/runs/{run}/changes", changes),
+            web.get("/healthz", healthy),
+            web.get("/version", version),
+            web.get("/metrics", metrics),
+        ]
+    )
+    return made

@@ -1,0 +1,73 @@
+"""The proxy's own metrics, in Prometheus' text format. Plain integers: counting must cost next to nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+UPSTREAM_LE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Counters:
+    """Everything that `/metrics` says."""
+
+    def __init__(self) -> None:
+        self.requests: dict[tuple[str, str, int], int] = defaultdict(int)
+        self.selected: dict[tuple[str, str], int] = defaultdict(int)
+        self.changed: dict[tuple[str, str], int] = defaultdict(int)
+        self.injected: dict[str, int] = defaultdict(int)
+        self.delay_s: dict[str, float] = defaultdict(float)
+        self.refused = 0
+        self.unreachable: dict[str, int] = defaultdict(int)
+        self.upstream: dict[str, list[int]] = {}
+        self.upstream_s: dict[str, float] = defaultdict(float)
+
+    def answered(self, route: str, arm: str, status: int) -> None:
+        """An answer with this status went to a client."""
+        self.requests[route, arm, status // 100] += 1
+
+    def upstream_took(self, route: str, seconds: float) -> None:
+        """An upstream answered after so long."""
+        buckets = self.upstream.get(route)
+        if buckets is None:
+            buckets = self.upstream[route] = [0] * (len(UPSTREAM_LE_S) + 1)
+        place = next((place for place, bound in enumerate(UPSTREAM_LE_S) if seconds <= bound), len(UPSTREAM_LE_S))
+        buckets[place] += 1
+        self.upstream_s[route] += seconds
+
+    def text(self, *, armed: bool, expiries: int) -> str:
+        """Prometheus' text format."""
+        lines: list[str] = []
+
+        def family(name: str, kind: str, told: str, rows: list[tuple[str, float]]) -> None:
+            lines.extend([f"# HELP {name} {told}", f"# TYPE {name} {kind}"])
+            lines.extend(f"{name}{labels} {value:g}" for labels, value in rows)
+
+        requests = [(f'{{route="{r}",arm="{a}",code_class="{c}xx"}}', float(n)) for (r, a, c), n in self.requests.items()]
+        family("chaos_proxy_requests_total", "counter", "Requests answered.", requests)
+        for name, told, counted in (
+            ("chaos_proxy_selected_rows_total", "Rows that a fault selected.", self.selected),
+            ("chaos_proxy_changed_rows_total", "Rows that a fault changed.", self.changed),
+        ):
+            family(name, "counter", told, [(f'{{fault="{f}",arm="{a}"}}', float(n)) for (f, a), n in counted.items()])
+        injected = [(f'{{fault="{name}"}}', float(count)) for name, count in self.injected.items()]
+        family("chaos_proxy_injected_errors_total", "counter", "Errors answered instead of the model.", injected)
+        delayed = [(f'{{fault="{name}"}}', seconds) for name, seconds in self.delay_s.items()]
+        family("chaos_proxy_added_delay_seconds_total", "counter", "Delay added.", delayed)
+        family("chaos_proxy_refused_messages_total", "counter", "Messages that could be read in two ways.", [("", self.refused)])
+        unreachable = [(f'{{route="{route}"}}', float(count)) for route, count in self.unreachable.items()]
+        family("chaos_proxy_upstream_unreachable_total", "counter", "Upstreams that did not answer.", unreachable)
+        family("chaos_proxy_armed", "gauge", "Whether a run holds this proxy.", [("", float(armed))])
+        family("chaos_proxy_lease_expiries_total", "counter", "Runs that ended because nobody renewed them.", [("", expiries)])
+        self._histogram(lines)
+        return "\n".join(lines) + "\n"
+
+    def _histogram(self, lines: list[str]) -> None:
+        name = "chaos_proxy_upstream_seconds"
+        lines.extend([f"# HELP {name} Time until the upstream's head.", f"# TYPE {name} histogram"])
+        for route, buckets in self.upstream.items():
+            total = 0
+            for bound, count in zip([*(f"{bound:g}" for bound in UPSTREAM_LE_S), "+Inf"], buckets, strict=True):
+                total += count
+                lines.append(f'{name}_bucket{{route="{route}",le="{bound}"}} {total}')
+            lines.append(f'{name}_sum{{route="{route}"}} {self.upstream_s[route]:g}')
+            lines.append(f'{name}_count{{route="{route}"}} {total}')
