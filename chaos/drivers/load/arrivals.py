@@ -1,0 +1,81 @@
+"""Who comes, and with which row: decided by the seed alone. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chaos.arms import REQUEST_HEADER, SYNTHETIC_HEADER, Arms, header_of, sign_synthetic, unit_interval
+from chaos.drivers.load.plan import LoadPlan
+from chaos.drivers.load.template import fill
+from chaos.slices import Slice
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One request to send: its bytes, its headers, its arm, and what it will be judged by."""
+
+    number: int
+    subject: str
+    first: bool
+    arm: str
+    row: Mapping[str, Any]
+    body: bytes
+    headers: Mapping[str, str]
+
+    def wants_feedback(self, seed: str, share: float) -> bool:
+        """Whether this one's true outcome will come back."""
+        return unit_interval(seed, "feedback", self.number) < share
+
+
+class Arrivals:
+    """The sequence of arrivals of one load; the same plan gives the same sequence."""
+
+    def __init__(self, plan: LoadPlan, rows: list[Mapping[str, Any]]) -> None:
+        self.plan = plan
+        self.rows = rows
+        self._arms = Arms(plan.seed, plan.traffic, plan.by, plan.where)
+        self._slice = Slice.parse(plan.where) if plan.where is not None else None
+        self._header = header_of(plan.by) or REQUEST_HEADER
+        self._key = bytes.fromhex(plan.synthetic_key)
+        self._subjects = 0
+
+    def draw(self, number: int) -> Arrival:
+        """The arrival of this number, from 0 on; to be drawn in order."""
+        plan = self.plan
+        row = self.rows[int(unit_interval(plan.seed, "row", number) * len(self.rows))]
+        first = not self._subjects or unit_interval(plan.seed, "returning", number) >= plan.returning
+        if first:
+            place, self._subjects = self._subjects, self._subjects + 1
+        else:
+            place = int(unit_interval(plan.seed, "who", number) * self._subjects)
+        subject = f"{plan.run}-{place}"
+        body = json.dumps(fill(plan.request_json, {"row": row})).encode() if plan.request_json is not None else b""
+        headers = {name.lower(): str(fill(value, {"row": row})) for name, value in plan.request_headers.items()}
+        headers |= {
+            "content-type": "application/json",
+            REQUEST_HEADER: f"{plan.run}-{number}",
+            SYNTHETIC_HEADER: sign_synthetic(self._key, plan.run, subject),
+        }
+        headers[self._header] = subject
+        arm = self._arms.arm_of(subject)
+        if self._slice is not None and not self._slice.matches(headers, body):
+            return Arrival(number, subject, first, "outside", row, body, headers)
+        return Arrival(number, subject, first, arm, row, body, headers)
+
+
+def read_rows(path: str) -> list[Mapping[str, Any]]:
+    """The labelled rows of a JSON-lines or CSV file. Raises ValueError when there are none."""
+    rows: list[Mapping[str, Any]] = []
+    with open(path, encoding="utf-8", newline="") as file:  # noqa: PTH123 - runs inside Locust, before anything of ours
+        if path.endswith(".csv"):
+            import csv
+
+            rows = list(csv.DictReader(file))
+        else:
+            rows = [json.loads(line) for line in file if line.strip()]
+    if not rows:
+        raise ValueError(f"{path} has no rows")
+    return rows

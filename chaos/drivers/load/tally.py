@@ -1,0 +1,103 @@
+"""Counts what the load saw, second by second, arm by arm. Pure; bounded by arms and slices, never by the rate."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+MOST_SLICES = 50
+
+
+@dataclass(slots=True)
+class _Slice:
+    answered: int = 0
+    positive: int = 0
+    labelled: int = 0
+    wrong: int = 0
+
+
+@dataclass(slots=True)
+class _Arm:
+    sent: int = 0
+    answered: int = 0
+    errors: int = 0
+    first: int = 0
+    first_errors: int = 0
+    labelled: int = 0
+    wrong: int = 0
+    latency_le: dict[str, int] = field(default_factory=dict)
+    slices: dict[str, _Slice] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One answer, or its absence. `latency_s` counts from the intended start; None where a thing is not known."""
+
+    arm: str
+    first: bool
+    error: bool
+    latency_s: float
+    slice: str | None = None
+    positive: bool | None = None
+    wrong: bool | None = None
+
+
+class Tally:
+    """The second that is going on."""
+
+    def __init__(self, bounds_s: tuple[float, ...]) -> None:
+        self._bounds = [(bound, f"{bound:g}") for bound in bounds_s]
+        self._fresh()
+
+    def _fresh(self) -> None:
+        self.sent = 0
+        self.unsent = 0
+        self.late_ms = 0.0
+        self.feedback_sent = 0
+        self.feedback_failed = 0
+        self._arms: dict[str, _Arm] = {}
+
+    def _arm(self, name: str) -> _Arm:
+        return self._arms.setdefault(name, _Arm(latency_le={text: 0 for _, text in self._bounds}))
+
+    def send(self, arm: str, late_s: float) -> None:
+        """One request was sent, so much later than intended."""
+        self.sent += 1
+        self.late_ms = max(self.late_ms, late_s * 1000)
+        self._arm(arm).sent += 1
+
+    def answer(self, outcome: Outcome) -> None:
+        """One answer came, or failed to."""
+        arm = self._arm(outcome.arm)
+        arm.answered += 1
+        arm.errors += outcome.error
+        arm.first += outcome.first
+        arm.first_errors += outcome.first and outcome.error
+        for bound, text in self._bounds:
+            arm.latency_le[text] += outcome.latency_s <= bound
+        arm.labelled += outcome.wrong is not None
+        arm.wrong += bool(outcome.wrong)
+        if outcome.slice is None or (outcome.slice not in arm.slices and len(arm.slices) >= MOST_SLICES):
+            return
+        part = arm.slices.setdefault(outcome.slice, _Slice())
+        part.answered += 1
+        part.positive += bool(outcome.positive)
+        part.labelled += outcome.wrong is not None
+        part.wrong += bool(outcome.wrong)
+
+    def close(self, second: int, wall_s: float, asked: float, in_flight: int) -> dict[str, Any]:
+        """The second as a row of samples.jsonl; a fresh one begins."""
+        row = {
+            "second": second,
+            "wall_s": wall_s,
+            "asked": asked,
+            "sent": self.sent,
+            "unsent": self.unsent,
+            "in_flight": in_flight,
+            "late_ms": round(self.late_ms, 3),
+            "arms": {name: asdict(arm) for name, arm in self._arms.items()},
+            "feedback_sent": self.feedback_sent,
+            "feedback_failed": self.feedback_failed,
+        }
+        self._fresh()
+        return row
