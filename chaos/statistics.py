@@ -1,0 +1,240 @@
+"""Arm comparisons whose guarantee holds under peeking, and the intervals and bands beside them. Pure; numpy only.
+
+`RiskRatio` is an exposure-weighted e-process. In a window with exposures nT, nC and bad events sT, sC: given a bad event, under
+risk ratio r it fell into treatment with probability p(r) = nT·r / (nT·r + nC), whatever the base rate does over time. For a
+margin m, the likelihood ratio of an r beyond m against m itself is a non-negative supermartingale under every ratio on the other
+side of m, and a mixture of such is one too. By Ville's inequality the chance that it ever reaches 1/alpha is at most alpha, at
+whatever moments anybody looks. Only observed exposure enters, never the nominal split.
+
+Source: Ville (1939); Ramdas, Grünwald, Vovk, Shafer (2023), Game-theoretic statistics and safe anytime-valid inference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+Decision = Literal["broken", "held", "undecided"]
+
+_STEPS = 60
+_FURTHEST = 3.0
+_NEAREST = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCounts:
+    """One arm's exposure in a window, and how many of it were bad."""
+
+    exposed: int
+    bad: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.bad <= self.exposed:
+            raise ValueError(f"{self.bad} bad of {self.exposed} exposed is impossible")
+
+
+def _steps() -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Distances in log r from the margin: 0.05 … 3."""
+    return np.linspace(_NEAREST, _FURTHEST, _STEPS)
+
+
+def _weights() -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Half-normal weights with scale 1 over those distances; they sum to one."""
+    raw = np.exp(-0.5 * _steps() ** 2)
+    found: np.ndarray[tuple[int], np.dtype[np.float64]] = raw / raw.sum()
+    return found
+
+
+def _log_share(
+    log_ratio: np.ndarray[tuple[int], np.dtype[np.float64]], treatment: int, control: int
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    """log p(r) and log(1 - p(r)): in which arm a bad event falls."""
+    odds = log_ratio + math.log(treatment) - math.log(control)
+    return -np.logaddexp(0.0, -odds), -np.logaddexp(0.0, odds)
+
+
+@dataclass(frozen=True, slots=True)
+class RiskRatio:
+    """The running comparison of treatment with control. A value: `update` gives the next one.
+
+    `broken` when the evidence against "ratio ≤ broken_margin" reaches 1/alpha; `held` when that against "ratio ≥
+    held_margin" reaches 1/beta. If both, broken. Once decided, it stays decided.
+    """
+
+    alpha: float = 0.05
+    beta: float = 0.05
+    broken_margin: float = 1.0
+    held_margin: float = 1.5
+    decision: Decision = "undecided"
+    treatment: ArmCounts = ArmCounts(0, 0)
+    control: ArmCounts = ArmCounts(0, 0)
+    skipped: int = 0
+    _above: tuple[float, ...] = field(default=(), repr=False)
+    _below: tuple[float, ...] = field(default=(), repr=False)
+    _grid: tuple[float, ...] = field(default=(), repr=False)
+
+    def update(self, treatment: ArmCounts, control: ArmCounts) -> RiskRatio:
+        """After one more window, whose counts are increments. A window in which one arm saw nobody is skipped."""
+        if treatment.exposed == 0 or control.exposed == 0:
+            return replace(self, skipped=self.skipped + 1)
+        above = self._step(self._above, math.log(self.broken_margin), 1.0, treatment, control)
+        below = self._step(self._below, math.log(self.held_margin), -1.0, treatment, control)
+        grid = np.zeros(len(_RATIOS)) if not self._grid else np.array(self._grid)
+        yes, no = _log_share(_RATIOS, treatment.exposed, control.exposed)
+        grid = grid + treatment.bad * yes + control.bad * no
+        following = replace(
+            self,
+            treatment=ArmCounts(self.treatment.exposed + treatment.exposed, self.treatment.bad + treatment.bad),
+            control=ArmCounts(self.control.exposed + control.exposed, self.control.bad + control.bad),
+            _above=tuple(above),
+            _below=tuple(below),
+            _grid=tuple(grid),
+        )
+        return replace(following, decision=following._decide(self.decision))
+
+    def _step(
+        self, so_far: tuple[float, ...], margin: float, side: float, treatment: ArmCounts, control: ArmCounts
+    ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        now = np.zeros(_STEPS) if not so_far else np.array(so_far)
+        yes, no = _log_share(margin + side * _steps(), treatment.exposed, control.exposed)
+        yes_at, no_at = _log_share(np.array([margin]), treatment.exposed, control.exposed)
+        moved: np.ndarray[tuple[int], np.dtype[np.float64]] = now + treatment.bad * (yes - yes_at) + control.bad * (no - no_at)
+        return moved
+
+    def _decide(self, before: Decision) -> Decision:
+        if before == "broken" or self.e_broken >= 1 / self.alpha:
+            return "broken"
+        if before == "held" or self.e_held >= 1 / self.beta:
+            return "held"
+        return "undecided"
+
+    @property
+    def e_broken(self) -> float:
+        """Evidence against "treatment is no worse than the margin"; 1 is none."""
+        return _mixed(self._above)
+
+    @property
+    def e_held(self) -> float:
+        """Evidence against "treatment is at least held_margin times as bad"; 1 is none."""
+        return _mixed(self._below)
+
+    @property
+    def ratio(self) -> float:
+        """The estimated risk ratio: the ratio of the grid under which the counts are likeliest. NaN without bad events."""
+        if not self._grid or self.treatment.bad + self.control.bad == 0:
+            return math.nan
+        return float(np.exp(_RATIOS[int(np.argmax(self._grid))]))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """A confidence sequence for the risk ratio: covers it at all times at once with probability 1 - alpha.
+
+        Every ratio whose likelihood, against a mixture over all, has not become 1/alpha times too small.
+        """
+        if not self._grid or self.treatment.bad + self.control.bad == 0:
+            return 0.0, math.inf
+        grid = np.array(self._grid)
+        mixture = float(np.logaddexp.reduce(grid + _LOG_PRIOR))
+        kept = _RATIOS[mixture - grid < math.log(1 / self.alpha)]
+        if len(kept) == 0:
+            return self.ratio, self.ratio
+        low = 0.0 if kept[0] == _RATIOS[0] else float(np.exp(kept[0]))
+        high = math.inf if kept[-1] == _RATIOS[-1] else float(np.exp(kept[-1]))
+        return low, high
+
+
+_RATIOS: np.ndarray[tuple[int], np.dtype[np.float64]] = np.linspace(math.log(0.02), math.log(50.0), 401)
+_PRIOR = np.exp(-0.5 * (_RATIOS / 1.5) ** 2)
+_LOG_PRIOR: np.ndarray[tuple[int], np.dtype[np.float64]] = np.log(_PRIOR / _PRIOR.sum())
+
+
+def _mixed(logs: tuple[float, ...]) -> float:
+    if not logs:
+        return 1.0
+    return float(np.exp(min(700.0, float(np.logaddexp.reduce(np.array(logs) + np.log(_weights()))))))
+
+
+# --- shares -----------------------------------------------------------------------------------------------------------
+
+
+def _log_tail(k: int, n: int, share: float, *, upper: bool) -> float:
+    """log P(X ≥ k) (upper) or log P(X ≤ k) of Binomial(n, share)."""
+    places = np.arange(k, n + 1) if upper else np.arange(k + 1)
+    if share <= 0.0:
+        return 0.0 if (places == 0).any() else -math.inf
+    if share >= 1.0:
+        return 0.0 if (places == n).any() else -math.inf
+    # log n! by Stirling is exact enough far out; lgamma is exact and fast enough for the n of a run.
+    logs = _log_choose(n, places) + places * math.log(share) + (n - places) * math.log1p(-share)
+    return float(np.logaddexp.reduce(logs))
+
+
+def _log_choose(
+    n: int, places: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
+    found: np.ndarray[tuple[int], np.dtype[np.float64]] = factorial[n] - factorial[places] - factorial[n - places]
+    return found
+
+
+def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The exact interval for a share of which k of n were seen: 3 of 3 is [.29, 1]. Source: Clopper and Pearson (1934)."""
+    if not 0 <= k <= n or n == 0:
+        raise ValueError(f"{k} of {n} is impossible")
+    target = math.log((1 - confidence) / 2)
+    low = 0.0 if k == 0 else _solve(lambda share: _log_tail(k, n, share, upper=True) - target, rising=True)
+    high = 1.0 if k == n else _solve(lambda share: _log_tail(k, n, share, upper=False) - target, rising=False)
+    return low, high
+
+
+def _solve(over, *, rising: bool) -> float:  # type: ignore[no-untyped-def]
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        if (over(middle) < 0) == rising:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def sample_ratio_mismatch(treatment: int, control: int, expected_share: float) -> float:
+    """The chance (two-sided, normal approximation with continuity correction) of a split at least as uneven as this one."""
+    total = treatment + control
+    if total == 0 or not 0 < expected_share < 1:
+        return 1.0
+    spread = math.sqrt(total * expected_share * (1 - expected_share))
+    away = max(0.0, abs(treatment - total * expected_share) - 0.5) / spread
+    return math.erfc(away / math.sqrt(2))
+
+
+def standard_error(share: float, count: float) -> float:
+    """Of a share among `count` events."""
+    return math.sqrt(max(share * (1 - share), 0.0) / count) if count > 0 else math.inf
+
+
+def standard_errors_apart(baseline: float, threshold: float, count: float) -> float:
+    """How many standard errors lie between a share's baseline and a threshold, at `count` events a window."""
+    error = standard_error(baseline, count)
+    return abs(baseline - threshold) / error if error > 0 else math.inf
+
+
+# --- bands ------------------------------------------------------------------------------------------------------------
+
+
+def quantile_band(values: Sequence[float], width: float = 4.0) -> tuple[float, float]:
+    """What a signal reads in its baseline: the median ± `width` robust standard deviations, and at least all it has shown.
+
+    A signal has left its baseline when it leaves this band. 1.4826 makes the median absolute deviation a standard
+    deviation under normality.
+    """
+    if not values:
+        raise ValueError("a band needs values")
+    seen = np.array(values, dtype=np.float64)
+    middle = float(np.median(seen))
+    spread = width * 1.4826 * float(np.median(np.abs(seen - middle)))
+    return min(float(seen.min()), middle - spread), max(float(seen.max()), middle + spread)
