@@ -1,0 +1,50 @@
+"""The journey of an experiment for programs and notebooks: load, plan, run, judge. The CLI is thin on top of it.
+
+    import chaos
+
+    loaded = chaos.load("experiments/quickstart.yaml")
+    print(chaos.plan(loaded).refusals)
+    ended = chaos.run(loaded)
+    assert ended.verdict.exit_code == 0, ended.verdict.sentence
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chaos.app.files import Loaded
+    from chaos.app.running import Ended
+    from chaos.plan import Plan
+    from chaos.verdict import Verdict
+
+
+def load(path: str | Path, *, system: str | None = None, variables: Mapping[str, str] | None = None) -> Loaded:
+    """An experiment with its system and probes. Raises InvalidFile with every problem of all the files."""
+    from chaos.app import files
+
+    return files.load(Path(path), system=system, variables=variables)
+
+
+def plan(loaded: Loaded, *, seed: str | None = None) -> Plan:
+    """What would happen now, to whom, and who is told; touches nothing. `refusals` says why it must not run, if so."""
+    from chaos.app.running import prepare
+
+    return prepare(loaded, seed).plan
+
+
+def run(loaded: Loaded, *, seed: str | None = None, runs: str | Path = "runs") -> Ended:
+    """The experiment has been run, undone and judged. Raises Refused when the plan forbids it."""
+    from chaos.app import running
+
+    return running.run(running.prepare(loaded, seed), Path(runs))
+
+
+def judge(folder: str | Path) -> Verdict:
+    """The verdict of an old run, from its journal alone."""
+    from chaos.drivers.folder import RunFolder
+    from chaos.judge import judge as judged
+
+    return judged(RunFolder(Path(folder)).lines())

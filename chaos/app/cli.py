@@ -1,0 +1,306 @@
+"""The command line: thin on top of the Python API. Results go to stdout, everything else to stderr.
+
+Imports stay inside the commands, so that `chaos check` answers before a heavy library could have been loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from chaos.errors import ChaosError, InvalidFile, NotUndone, Refused
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    name="chaos",
+    help="Make a model worse on purpose, and prove whether anyone would notice.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+lab_app = typer.Typer(help="The reference system: a real loan model with a real Prometheus and Alertmanager.", no_args_is_help=True)
+app.add_typer(lab_app, name="lab")
+
+STATE = Path(".chaos")
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="experiment files")]
+SystemOption = Annotated[Optional[str], typer.Option("--system", help="a system file, or a lab that is up; overrides the file's own")]  # noqa: UP045
+VarOption = Annotated[Optional[list[str]], typer.Option("--var", metavar="NAME=VALUE", help="a value for ${NAME}")]  # noqa: UP045
+SeedOption = Annotated[Optional[str], typer.Option("--seed", help="repeat a run's choices: arms, rows, containers")]  # noqa: UP045
+JsonOption = Annotated[bool, typer.Option("--json", help="for machines")]
+
+
+def _variables(given: list[str] | None) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in given or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{text!r} is no variable; write NAME=VALUE", param_hint="--var")
+        found[name] = value
+    return found
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@app.command()
+def check(files: Files, system: SystemOption = None, var: VarOption = None) -> None:
+    """Reads the files and says everything that is wrong with them."""
+    from chaos.app import files as reading
+
+    variables = _variables(var)
+    problems = []
+    for path in files:
+        try:
+            if system is None and not _system_there(path, variables):
+                experiment = reading.check_alone(path, variables)
+                print(f"{path}: {experiment.name}: the file is right; its system `{experiment.system}` is not there to check against")
+            else:
+                loaded = reading.load(path, system=system, variables=variables, state=STATE)
+                print(f"{path}: {loaded.experiment.name}: the file is right, and fits the system {loaded.system.name}")
+        except InvalidFile as error:
+            problems += error.problems
+    if problems:
+        raise InvalidFile(problems)
+
+
+def _system_there(path: Path, variables: dict[str, str]) -> bool:
+    from chaos.app import files as reading
+
+    experiment = reading.check_alone(path, variables)
+    try:
+        reading.system_path(experiment.system, path, STATE)
+    except InvalidFile:
+        return False
+    return True
+
+
+@app.command()
+def plan(file: Path, system: SystemOption = None, var: VarOption = None, seed: SeedOption = None, as_json: JsonOption = False) -> None:
+    """Says exactly what would happen, to whom, and who is told; touches nothing."""
+    from chaos.app import files as reading
+    from chaos.app.running import prepare
+
+    prepared = prepare(reading.load(file, system=system, variables=_variables(var), state=STATE), seed)
+    if as_json:
+        print(prepared.plan.to_json())
+    else:
+        from chaos.report.terminal import plan_view
+
+        _console().print(plan_view(prepared.plan))
+    if prepared.plan.refusals:
+        raise typer.Exit(Refused.exit_code)
+
+
+@app.command()
+def run(
+    files: Files,
+    system: SystemOption = None,
+    var: VarOption = None,
+    seed: SeedOption = None,
+    runs: Annotated[Path, typer.Option("--runs", help="where run folders go")] = Path("runs"),
+    as_json: JsonOption = False,
+    yes: Annotated[bool, typer.Option("--yes", help="run against production")] = False,
+) -> None:
+    """Runs experiments; undoes everything; judges. The exit code is the worst verdict's."""
+    worst = 0
+    for path in files:
+        code = _run_one(path, system, _variables(var), seed, runs, as_json=as_json, yes=yes)
+        worst = max(worst, code, key=lambda one: (one == 5, one == 130, one))
+        if code in (5, 130):
+            break
+    raise typer.Exit(worst)
+
+
+def _run_one(
+    path: Path, system: str | None, variables: dict[str, str], seed: str | None, runs: Path, *, as_json: bool, yes: bool
+) -> int:
+    from chaos.app import files as reading
+    from chaos.app import running
+    from chaos.app.live import Lines, Panel
+
+    loaded = reading.load(path, system=system, variables=variables, state=STATE)
+    if loaded.system.environment == "production" and not yes:
+        raise Refused([f"the system {loaded.system.name} is production; write --yes when that is what you want"])
+    console = _console(stderr=True)
+    console.print(f"{loaded.experiment.name}: asking the system {loaded.system.name}, planning")
+    prepared = running.prepare(loaded, seed)
+    for warning in prepared.plan.warnings:
+        console.print(f"! {warning}", style="yellow")
+    view = Panel(console) if console.is_terminal else Lines(console)
+    with view:
+        ended = running.run(prepared, runs, view, signals=True)
+    if as_json:
+        print(ended.verdict.to_json())
+    else:
+        from chaos.report.terminal import summary
+
+        _console().print(summary(ended.verdict, ended.plan, str(ended.folder)))
+    return ended.verdict.exit_code
+
+
+@app.command()
+def judge(folder: Path, as_json: JsonOption = False) -> None:
+    """Computes an old run's verdict anew, from its journal alone."""
+    from chaos.app.running import report
+    from chaos.drivers.folder import RunFolder
+    from chaos.judge.trace import trace
+    from chaos.report.terminal import summary
+
+    run_folder = RunFolder(folder)
+    verdict = report(run_folder)
+    if as_json:
+        print(verdict.to_json())
+    else:
+        _console().print(summary(verdict, trace(run_folder.lines()).plan, str(folder)))
+    raise typer.Exit(verdict.exit_code)
+
+
+@app.command()
+def schema(kind: Annotated[str, typer.Argument(help="experiment, system or probes")]) -> None:
+    """Prints the JSON Schema of a kind of file, for editors."""
+    from chaos.experiment import json_schema
+    from chaos.probe import Probe
+    from chaos.system import System
+
+    made: dict[str, Callable[[], object]] = {
+        "experiment": json_schema,
+        "system": System.model_json_schema,
+        "probes": lambda: {"type": "object", "additionalProperties": Probe.model_json_schema()},
+    }
+    if kind not in made:
+        raise typer.BadParameter(f"{kind!r} is no kind of file; write one of {', '.join(made)}")
+    print(json.dumps(made[kind](), indent=2))
+
+
+@app.command()
+def faults(name: Annotated[Optional[str], typer.Argument(help="one fault, in full")] = None) -> None:  # noqa: UP045
+    """Lists the faults, or explains one."""
+    from chaos.app.manual import explain_fault, list_faults
+
+    _console().print(list_faults() if name is None else explain_fault(name))
+
+
+@app.command()
+def probes(name: Annotated[Optional[str], typer.Argument(help="one probe, in full")] = None) -> None:  # noqa: UP045
+    """Lists the probes of the catalogue, or explains one."""
+    from chaos.app.files import probe_files
+    from chaos.app.manual import explain_probe, list_probes
+    from chaos.probe import merge
+
+    catalogue = merge(probe_files(Path("experiments")))
+    _console().print(list_probes(catalogue) if name is None else explain_probe(name, catalogue))
+
+
+@app.command()
+def protocols() -> None:
+    """Lists the serving protocols."""
+    from chaos.app.manual import list_protocols
+
+    _console().print(list_protocols())
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def proxy(context: typer.Context) -> None:
+    """The fault proxy alone; `chaos proxy --help` says more."""
+    from chaos.proxy.__main__ import main as proxy_main
+
+    raise typer.Exit(proxy_main(context.args))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def sink(context: typer.Context) -> None:
+    """The notification sink alone; `chaos sink --help` says more."""
+    from chaos.sink import main as sink_main
+
+    sink_main(context.args)
+
+
+# --- the lab ----------------------------------------------------------------------------------------------------------
+
+DockerOption = Annotated[bool, typer.Option("--docker", help="as containers of a Docker engine")]
+NameOption = Annotated[Optional[str], typer.Option("--name", help="its name; `lab`, or `lab-docker` with --docker")]  # noqa: UP045
+
+
+def _lab(name: str | None, *, docker: bool) -> str:
+    return name or ("lab-docker" if docker else "lab")
+
+
+@lab_app.command("up")
+def lab_up(docker: DockerOption = False, name: NameOption = None) -> None:
+    """Brings the lab up and waits until it is watched."""
+    from chaos.lab import places
+
+    found = places.up(_lab(name, docker=docker), STATE, _say, docker=docker)
+    print(f"the lab `{found.name}` is up; its system file is {found.system}")
+    for service, address in found.outside.items():
+        print(f"  {service:14} http://{address}")
+
+
+@lab_app.command("down")
+def lab_down(docker: DockerOption = False, name: NameOption = None) -> None:
+    """Takes the lab down; nothing of it is left."""
+    from chaos.lab import places
+
+    places.down(_lab(name, docker=docker), STATE, _say)
+
+
+@lab_app.command("status")
+def lab_status(docker: DockerOption = False, name: NameOption = None, as_json: JsonOption = False) -> None:
+    """Says how the lab is: exit 0 when every service runs, 3 when not."""
+    from chaos.lab import places
+
+    found = places.status(_lab(name, docker=docker), STATE)
+    if as_json:
+        print(json.dumps({"name": found.name, "up": found.up, "services": dict(found.services), "places": dict(found.outside)}))
+    elif not found.services:
+        print(f"the lab `{found.name}` is not up; run `chaos lab up{' --docker' if docker else ''}`")
+    else:
+        for service, state in found.services.items():
+            print(f"{service:14} {state:10} {found.outside.get(service, '')}")
+    raise typer.Exit(0 if found.up else 3)
+
+
+# --- the door ---------------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """The console script. Every error that we raise on purpose becomes its sentences and its exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        app()
+    except InvalidFile as error:
+        for problem in error.problems:
+            _say(str(problem))
+        sys.exit(error.exit_code)
+    except Refused as error:
+        _say("this must not run:")
+        for reason in error.reasons:
+            _say(f"  - {reason}")
+        sys.exit(error.exit_code)
+    except NotUndone as error:
+        _say(f"chaos: {error}\n  do it by hand: {error.by_hand}")
+        sys.exit(error.exit_code)
+    except ChaosError as error:
+        _say(f"chaos: {error}")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

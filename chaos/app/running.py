@@ -1,0 +1,215 @@
+"""Brings one run about: survey, plan, folder, drivers, loop, verdict, reports. Wiring."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from chaos import __version__
+from chaos.app.files import Loaded, Variables
+from chaos.app.surveyor import Drivers, drivers_of, survey
+from chaos.drivers.folder import JournalWriter, RunFolder
+from chaos.engine import Run
+from chaos.errors import ChaosError, InvalidFile, Problem, Refused
+from chaos.events import RunStarted
+from chaos.plan import Plan, plan
+from chaos.system import System
+from chaos.verdict import Verdict
+
+Watch = Callable[[Run, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan, with the drivers that it was made with."""
+
+    loaded: Loaded
+    plan: Plan
+    drivers: Drivers
+    survey_json: str
+
+
+def prepare(loaded: Loaded, seed: str | None = None) -> Prepared:
+    """The system has been asked and the plan is made; nothing has been touched. `plan.refusals` may forbid the run."""
+    drivers = drivers_of(loaded.system, loaded.system_path.parent)
+    found = survey(loaded.experiment, loaded.system, drivers)
+    made = plan(loaded.experiment, loaded.system, loaded.probes, found, seed or secrets.token_hex(8))
+    return Prepared(loaded, _with_hands(made, drivers), drivers, json.dumps(asdict(found), default=str))
+
+
+def _with_hands(made: Plan, drivers: Drivers) -> Plan:
+    """The plan, with the command by which a person undoes each effect."""
+    from dataclasses import replace
+
+    from chaos.drivers.base import Container
+
+    by_hand: dict[str, str] = {}
+    for effect in made.effects:
+        if effect.container is not None:
+            found = effect.container
+            before = Container(found.name, found.id, found.labels, "running", found.started_at)
+            by_hand[effect.id] = drivers.containers[effect.target].by_hand(json.loads(effect.fault_json or "{}")["fault"], before)
+        else:
+            addresses = " ".join(f"{address}/runs" for address in drivers.fleets[effect.target].addresses)
+            by_hand[effect.id] = f"curl -X DELETE -H 'Authorization: Bearer TOKEN' {addresses}"
+    return replace(made, by_hand=by_hand)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that is over: its folder and its verdict."""
+
+    folder: Path
+    verdict: Verdict
+    plan: Plan
+
+
+def run(prepared: Prepared, runs: Path, watch: Watch = lambda run, at_s: None, *, signals: bool = False) -> Ended:
+    """The experiment has been run, judged and reported; its folder has everything. Raises Refused when the plan forbids it."""
+    from chaos.app.look import Look
+    from chaos.app.performer import World
+    from chaos.app.runner import Runner
+
+    if prepared.plan.refusals:
+        raise Refused(list(prepared.plan.refusals))
+    drivers, made, loaded = prepared.drivers, prepared.plan, prepared.loaded
+    name = secrets.token_hex(4)
+    run_id = f"{made.experiment}-{name}"
+    key = secrets.token_hex(16)
+    load = _load(loaded, made, run_id, key)  # data that is missing is found out before there is a folder
+    folder = RunFolder.make(runs, time.strftime("%Y%m%d-%H%M%S"), made.experiment, name)
+    folder.write("experiment.yaml", loaded.text)
+    folder.write("system.yaml", _redacted(loaded.system))
+    folder.write("plan.json", made.to_json())
+    folder.write("survey.json", prepared.survey_json)
+    from chaos.drivers.load import LoadDriver
+
+    world = World(
+        made,
+        proxies=_held(prepared, run_id, key),
+        containers=drivers.containers,
+        load=LoadDriver(load, (folder.path / "locust").resolve()) if load is not None else None,
+        look=Look(made, drivers.prometheus, drivers.rules, drivers.alertmanager, drivers.sinks),
+    )
+    runner = Runner(Run(made), world, JournalWriter(folder.path / "journal.jsonl"), watch)
+    started = RunStarted(run_id, __version__, loaded.text, made.to_json())
+    if signals:
+        with runner.signals():
+            runner.play(started)
+    else:
+        runner.play(started)
+    return Ended(folder.path, report(folder, quick=runner.interrupts > 1), made)
+
+
+def report(folder: RunFolder, *, quick: bool = False) -> Verdict:
+    """The folder's journal is judged, and verdict.json, junit.xml and (unless quick) report.html stand beside it."""
+    from chaos.judge import judge
+    from chaos.judge.trace import trace
+    from chaos.report import html, junit
+
+    lines = folder.lines()
+    verdict = judge(lines)
+    folder.write("verdict.json", verdict.to_json())
+    folder.write("junit.xml", junit.junit(verdict))
+    if not quick:
+        folder.write("report.html", html.render(verdict, trace(lines).plan, lines))
+    return verdict
+
+
+def _held(prepared: Prepared, run_id: str, key: str) -> dict[str, Any]:
+    from chaos.app.performer import HeldProxies
+    from chaos.drivers.proxy import Arming
+
+    made, system = prepared.plan, prepared.loaded.system
+    held: dict[str, HeldProxies] = {}
+    for effect in made.effects:
+        if effect.kind == "container":
+            continue
+        target = system.targets[effect.target]
+
+        def arming(faults: Any, target: Any = target) -> Arming:
+            return Arming(
+                {
+                    "seed": made.seed,
+                    "arms": {"traffic": made.traffic, "by": made.subject_by, "where": made.where},
+                    "subjects": made.subjects,
+                    "synthetic_key": key,
+                    "protocol": target.protocol,
+                    "output": target.output.model_dump(),
+                    "faults": [{"index": index, "fault": json.loads(text)} for index, text in sorted(faults.items())],
+                    "lease_s": made.lease_s,
+                    "deadline_s": whole_s(made),
+                }
+            )
+
+        one = held.setdefault(effect.target, HeldProxies(prepared.drivers.fleets[effect.target], run_id, arming))
+        if effect.kind == "proxy":
+            one.later.add(effect.id)
+    return held
+
+
+def whole_s(made: Plan) -> float:
+    """The longest that a run can hold a proxy: everything until the last effect must be gone."""
+    warmup_s = made.load.warmup_s if made.load else 0.0
+    return warmup_s + made.baseline_s + made.max_duration_s + made.undo_deadline_s + 60.0
+
+
+def _load(loaded: Loaded, made: Plan, run_id: str, key: str) -> Any:
+    """The load's own plan, or None when the experiment has none. Raises InvalidFile when its data cannot be found."""
+    from chaos.drivers.load import LoadPlan
+    from chaos.drivers.load.plan import FeedbackPlan
+
+    planned, system = made.load, loaded.system
+    if planned is None or system.entry is None:
+        return None
+    feedback = None
+    if planned.feedback_after_s is not None and system.feedback is not None:
+        feedback = FeedbackPlan(system.feedback.post, system.feedback.json_, planned.feedback_after_s, planned.feedback_share)
+    request = system.request
+    return LoadPlan(
+        url=system.entry,
+        rate_per_s=planned.rate_per_s,
+        data=str(data_path(loaded)),
+        run=run_id,
+        seed=made.seed,
+        traffic=made.traffic,
+        by=made.subject_by,
+        where=made.where,
+        request_json=request.json_,
+        request_headers=request.headers,
+        synthetic_key=key,
+        decision_path=request.answer.decision if request.answer else None,
+        id_path=request.answer.id if request.answer else None,
+        label_column=request.label,
+        positive=request.positive,
+        slice_column=request.slice_,
+        feedback=feedback,
+        returning=planned.returning,
+        limit=planned.limit,
+    )
+
+
+def data_path(loaded: Loaded) -> Path:
+    """The file behind `load.data`: the system's `data:` under that name, or a file beside the experiment."""
+    assert loaded.experiment.load is not None
+    data = loaded.experiment.load.data
+    _, _, name = data.partition(":")
+    path = loaded.system_path.parent / loaded.system.data[name] if name in loaded.system.data else loaded.path.parent / data
+    if not path.is_file():
+        message = f"there is no file {data!r} beside the experiment; write a path, or SYSTEM:NAME with a name under `data:`"
+        raise InvalidFile([loaded.document.problem(("load", "data"), message)])
+    return path.resolve()
+
+
+def _redacted(system: System) -> str:
+    import yaml
+
+    return yaml.safe_dump(json.loads(system.model_dump_json(by_alias=True)), sort_keys=False)
+
+
+__all__ = ["ChaosError", "Ended", "Prepared", "Problem", "Variables", "prepare", "report", "run"]

@@ -1,0 +1,174 @@
+"""What a person sees in a terminal: the plan before, the verdict after. Renderables for rich; no I/O."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from chaos.bounds import format_value
+from chaos.detection import FAILURE, Detection, Gate
+from chaos.plan import Plan, PlannedAlert
+from chaos.units import format_duration, format_share
+from chaos.verdict import Finding, ProbeRow, Verdict, VerdictName
+
+_MARK = {"confirmed": "✓", "inconclusive": "?"}
+_STYLE = {"confirmed": "green", "inconclusive": "yellow"}
+
+
+def _style(name: VerdictName) -> str:
+    return _STYLE.get(name, "red")
+
+
+def _section(title: str, *inside: RenderableType) -> list[RenderableType]:
+    return [Text(f"\n{title}", style="bold"), *(Padding(one, (0, 0, 0, 2)) for one in inside)]
+
+
+# --- after the run ----------------------------------------------------------------------------------------------------
+
+
+def summary(verdict: Verdict, plan: Plan, folder: str | None) -> Group:
+    """The verdict in one sentence, how detection went, every finding, the probes, and where to read on."""
+    parts: list[RenderableType] = [
+        Text(),
+        Text.assemble((f" {verdict.verdict.upper()} ", f"bold reverse {_style(verdict.verdict)}"), f"  {verdict.experiment} on {verdict.system}"),
+        Text(verdict.sentence),
+    ]
+    if verdict.detections:
+        parts += _section("Did monitoring notice?", *(_chain(one, plan) for one in verdict.detections))
+    if verdict.probes:
+        parts += _section("Steady state", _probes(verdict.probes))
+    if verdict.arms:
+        parts += _section("Treatment against control, while the fault was on", _arms(verdict))
+    parts += _section("Findings", *(_finding(one) for one in verdict.findings))
+    if folder is not None:
+        links = Table.grid(padding=(0, 2))
+        links.add_row("report", f"{folder}/report.html")
+        links.add_row("journal", f"{folder}/journal.jsonl")
+        links.add_row("again", f"chaos judge {folder}")
+        parts += _section("Read on", links)
+    return Group(*parts)
+
+
+def _chain(one: Detection, plan: Plan) -> RenderableType:
+    rows = Table.grid(padding=(0, 2))
+    head = Text.assemble((f"{one.alert}  ", "bold"), (one.outcome, "green" if one.outcome == "detected" else "red"), f"  {one.explanation}")
+    rows.add_row(Text("  0.0s", style="dim"), Text("first effect", style="dim"), "")
+    wanted = next((alert for alert in plan.alerts if alert.alert == one.alert), None)
+    for stage in one.stages:
+        if stage.gate is Gate.reset:
+            continue
+        if stage.gate in (Gate.active, Gate.delivered) and wanted is not None and wanted.delivered_to is None:
+            continue
+        if stage.after_s is not None:
+            rows.add_row(f"{stage.after_s:+6.1f}s", stage.gate.value, Text(f"± {stage.error_s:g}s, {stage.source}", style="dim"))
+        elif one.failed_gate is stage.gate:
+            rows.add_row(Text("   ✗", style="red"), Text(stage.gate.value, style="red"), Text(FAILURE[stage.gate], style="red"))
+        else:
+            rows.add_row(Text("   –", style="dim"), Text(stage.gate.value, style="dim"), "")
+    reset = one.stage(Gate.reset)
+    if reset.after_s is not None:
+        rows.add_row(f"{reset.after_s:+6.1f}s", "resolved", Text(f"after the removal; {reset.source}", style="dim"))
+    return Group(head, rows)
+
+
+def _probes(probes: tuple[ProbeRow, ...]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+    for name in ("", "bound", "baseline", "fault on", "recovered", "asked to"):
+        table.add_column(name, justify="right" if name in ("baseline", "fault on", "recovered") else "left")
+    for row in probes:
+        values = ["–" if value is None else format_value(value, row.unit) for value in (row.baseline, row.fault, row.recovery)]
+        role = {"harm": "break", "hold": "hold", "watched": "–"}[row.role]
+        fault = Text(values[1], style=_style(row.verdict))
+        table.add_row(row.title, row.bound, values[0], fault, values[2], role)
+    return table
+
+
+def _arms(verdict: Verdict) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+    for name in ("", "requests", "errors", "wrong", "95 % interval", "p99 ≤"):
+        table.add_column(name, justify="left" if not name else "right")
+    for row in verdict.arms:
+        wrong = "–" if row.wrong_share is None else f"{row.wrong_share:.1%}"
+        interval = "–" if row.wrong_interval is None else f"{row.wrong_interval[0]:.1%} – {row.wrong_interval[1]:.1%}"
+        errors = "–" if row.error_share is None else f"{row.error_share:.1%}"
+        table.add_row(row.arm, str(row.requests), errors, wrong, interval, "–" if row.p99_s is None else f"{row.p99_s * 1000:g}ms")
+    return table
+
+
+def _finding(one: Finding) -> Text:
+    mark, style = _MARK.get(one.verdict, "✗"), _style(one.verdict)
+    return Text.assemble((f"{mark} ", f"bold {style}"), f"{one.question} ", (one.answer, "" if one.good else style))
+
+
+# --- before the run ---------------------------------------------------------------------------------------------------
+
+
+def plan_view(plan: Plan) -> Group:
+    """Exactly what would happen, to whom, who is told, and whether it can be detected at all."""
+    title = Text.assemble((plan.experiment, "bold"), f" on {plan.system} ({plan.environment})")
+    parts: list[RenderableType] = [title, Text(plan.description, style="dim")] if plan.description else [title]
+    parts += _section("What is done", *(Text(f"{effect.id}: {effect.explain}") for effect in plan.effects))
+    parts += _section("To whom", *(Text(said) for said in _whom(plan)))
+    parts += _section("When", _moments(plan))
+    if plan.alerts:
+        parts += _section("Who must notice", *(_planned_alert(alert) for alert in plan.alerts))
+    if plan.guards:
+        blind = {guard.title: max(guard.for_s, 3 * plan.evaluation_s, 3.0) for guard in plan.guards}
+        parts += _section("What ends it at once", *(Text(f"{title}: blind for at most {format_duration(s)}") for title, s in blind.items()))
+    parts += _section("If undoing fails, by hand", *(Text(f"{name}: {command}") for name, command in plan.by_hand.items()))
+    for said in plan.warnings:
+        parts.append(Text(f"\n! {said}", style="yellow"))
+    if plan.refusals:
+        parts += _section("This must not run:", *(Text(f"✗ {why}", style="red") for why in plan.refusals))
+    return Group(*parts)
+
+
+def _whom(plan: Plan) -> list[str]:
+    if plan.load is None:
+        return [f"{plan.subjects}, {format_share(plan.traffic)} of subjects by {plan.subject_by}"]
+    per_s = plan.load.rate_per_s
+    longest_s = max((effect.duration_s for effect in plan.faults()), default=0.0)
+    treatment, control = per_s * plan.traffic * longest_s, per_s * (1 - plan.traffic) * longest_s
+    said = [
+        f"{plan.subjects} subjects, by {plan.subject_by}" + (f", where {plan.where}" if plan.where else ""),
+        f"treatment {format_share(plan.traffic)}: at most {treatment:.0f} requests in {format_duration(longest_s)}; control: {control:.0f}",
+        f"load {per_s:g}/s from {plan.load.data}, seed {plan.seed}",
+    ]
+    if plan.load.feedback_after_s is not None:
+        labels = per_s * plan.load.feedback_share
+        said.append(f"labels for {format_share(plan.load.feedback_share)} of answers after {format_duration(plan.load.feedback_after_s)}: {labels:.3g}/s")
+    for effect in plan.effects:
+        if effect.container is not None:
+            said.append(f"container {effect.container.name} ({effect.container.id[:19]})")
+    return said
+
+
+def _moments(plan: Plan) -> Table:
+    table = Table.grid(padding=(0, 2))
+    at_s = 0.0
+    if plan.load is not None:
+        table.add_row(format_duration(at_s), f"load starts, warms up for {format_duration(plan.load.warmup_s)}")
+        at_s += plan.load.warmup_s
+    table.add_row(format_duration(at_s), f"baseline for {format_duration(plan.baseline_s)}: every bound must be met")
+    at_s += plan.baseline_s
+    for effect in plan.faults():
+        until = "in full" if effect.until == "full" else "at most; ends once every expectation is decided"
+        table.add_row(format_duration(at_s + effect.start_s), f"{effect.id} for {format_duration(effect.duration_s)}, {until}")
+    end_s = at_s + max((effect.start_s + effect.duration_s for effect in plan.faults()), default=0.0)
+    table.add_row(format_duration(end_s), f"undo, then up to {format_duration(plan.recovery_s)} for everything to settle")
+    return table
+
+
+def _planned_alert(alert: PlannedAlert) -> Group:
+    said = [f"rule: {' '.join(alert.expr.split())}", f"told by this rule: {', '.join(alert.routed_to) or 'nobody'}"]
+    said.append(f"fires no sooner than {format_duration(round(alert.lower_bound_s, 3))} after the first effect" + (f"; asked for within {format_duration(alert.within_s)}" if alert.within_s else ""))
+    if alert.foresight is not None:
+        seen = alert.foresight
+        crossing = "crosses" if seen.crosses else "does not cross"
+        said.append(f"reads {seen.now:.4g} now, would read {seen.reachable:.4g}: {crossing} {alert.operator} {alert.threshold:g}" + (f", expected after {seen.expected_s:.0f}s" if seen.expected_s else ""))
+    head = Text.assemble((alert.alert, "bold"), f" ({alert.severity})" if alert.severity else "")
+    return Group(head, *(Padding(Text(one), (0, 0, 0, 2)) for one in said))
+
+
