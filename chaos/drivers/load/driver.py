@@ -39,17 +39,14 @@ class LoadDriver:
         plan.touch(mode=0o600)
         plan.write_text(self.plan.to_json())
         samples.touch()
-        environment = {
-            **os.environ, "CHAOS_LOAD_PLAN": str(plan), "CHAOS_LOAD_SAMPLES": str(samples), "CHAOS_LOAD_PARENT": str(os.getpid()),
-            "LOCUST_SKIP_MONKEY_PATCH": "0",
-        }  # fmt: skip
+        environment = {**os.environ, "CHAOS_LOAD_PLAN": str(plan), "CHAOS_LOAD_SAMPLES": str(samples)}
         argv = [
             sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("locustfile.py")), "--headless", "--users", "1",
             "--spawn-rate", "1", "--json", "--loglevel", "WARNING", "--stop-timeout", "1", "--host", self.plan.url,
         ]  # fmt: skip
         with (self.folder / "stats.json").open("wb") as out, (self.folder / "locust.log").open("wb") as log:
             self._process = subprocess.Popen(
-                argv, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=log, start_new_session=True
+                argv, env=environment, cwd=self.folder, stdin=subprocess.PIPE, stdout=out, stderr=log, start_new_session=True
             )
         deadline_s = time.monotonic() + START_S
         while samples.stat().st_size == 0:

@@ -6,11 +6,9 @@ load. Latency counts from the intended start. One JSON line a second goes to sam
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -28,13 +26,6 @@ from chaos.drivers.load.template import at, fill
 
 PLAN = LoadPlan.from_json(Path(os.environ["CHAOS_LOAD_PLAN"]).read_text())
 SAMPLES = Path(os.environ["CHAOS_LOAD_SAMPLES"])
-
-if sys.platform == "linux":
-    # When the runner dies, however it dies, its load dies too (PR_SET_PDEATHSIG is 1 in prctl.h).
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-    if os.getppid() != int(os.environ["CHAOS_LOAD_PARENT"]):
-        sys.exit("the runner is gone already")
-
 
 class Wire:
     """Pooled keep-alive connections to one address."""
@@ -148,7 +139,17 @@ class Load:
 @events.test_start.add_listener
 def begin(environment: Any, **_: Any) -> None:
     """Locust is ready: the load begins."""
+    gevent.spawn(end_with_the_runner)
     Load(environment).begin()
+
+
+def end_with_the_runner() -> None:
+    """The runner holds the other end of our standard input. When it dies, however it dies, that ends, and so does its load.
+
+    (The kernel's parent-death signal is of no use here: it goes with the *thread* that started us.)
+    """
+    gevent.get_hub().threadpool.apply(os.read, (0, 1))
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Nobody(User):  # type: ignore[misc]
