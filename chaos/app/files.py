@@ -73,7 +73,9 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidFile([Problem(str(path), 1, 1, "", "this is not UTF-8 text")]) from error
+        before = error.object[: error.start].split(b"\n")
+        line, column = len(before), len(before[-1].decode("utf-8")) + 1
+        raise InvalidFile([Problem(str(path), line, column, "", "this is not UTF-8 text; save it as UTF-8")]) from error
     except OSError as error:
         near = sorted(other.name for other in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         hint = f"; {did_you_mean(path.name, near)}" if near else ""
@@ -137,7 +139,10 @@ def load(
             where = system_path(system or (experiment.system if experiment is not None else ""), path, state)
             found, _ = parse_system(read_text(where), str(where), Variables(given, where.parent))
         except InvalidFile as error:
-            problems += error.problems
+            wrong = error.problems
+            if where is None and system is None and document is not None:
+                wrong = [document.problem(("system",), problem.message) for problem in wrong]
+            problems += wrong
     if experiment is not None and document is not None and found is not None and probes:
         problems += link(experiment, document, found, probes)
     if problems or experiment is None or document is None or found is None or where is None:

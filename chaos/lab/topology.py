@@ -49,7 +49,7 @@ def arguments(service: str, inside: Mapping[str, str], listen: Mapping[str, str]
             routes = [f"{name}={listen[f'route-{place}']}>{inside[name]}" for place, name in enumerate(REPLICAS, 1)]
             flags = [flag for route in routes for flag in ("--route", route)]
             control = ["--control", listen["control"], "--token-file", f"{state}/token"]
-            return [python, "-m", "chaos.proxy", *flags, *control, "--ports-file", f"{state}/proxy-ports.json", "--protocol", "oip"]
+            return [python, "-m", "chaos.proxy", *flags, *control, "--protocol", "oip"]
         case "gateway":
             routes = [flag for place in (1, 2) for flag in ("--route", f"http://{inside[f'route-{place}']}")]
             return [python, "-m", "chaos.lab.gateway", "--listen", listen[service], *routes, "--features", f"{state}/features.json"]

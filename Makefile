@@ -1,0 +1,35 @@
+# `make quickstart` shows what this is; `make test` runs everything. Both set up what they need.
+.PHONY: help setup quickstart test check lint types unit format clean
+.DEFAULT_GOAL := help
+# Compiled modules make every command start three times as fast.
+unexport PYTHONDONTWRITEBYTECODE
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup:  ## .venv with the project and its tools
+	@scripts/setup
+
+quickstart: setup  ## the main job on local processes: fault, alert, undo, verdict (about two minutes)
+	@scripts/quickstart
+
+test: setup lint types  ## everything: linter, types, all tests; starts a container engine if none runs
+	@scripts/with-engine .venv/bin/pytest
+
+unit: setup  ## the tests that need neither lab nor container engine (about a minute)
+	@.venv/bin/pytest -m "not system and not docker"
+
+check: lint types unit  ## what to run before a commit
+
+lint: setup
+	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check . && .venv/bin/lint-imports --no-timeout-warning 2>/dev/null || .venv/bin/lint-imports
+
+types: setup
+	@.venv/bin/mypy
+
+format: setup  ## ruff's formatter and its safe fixes
+	@.venv/bin/ruff format --quiet . && .venv/bin/ruff check --quiet --fix .
+
+clean:  ## everything that is not in git, runs included
+	@-.venv/bin/chaos lab down; .venv/bin/chaos lab down --docker
+	rm -rf .venv .chaos runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
