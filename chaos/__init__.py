@@ -4,8 +4,7 @@
 they are called.
 """
 
-__version__ = "0.1.0"
-
 from chaos.api import judge, load, plan, run
+from chaos.version import VERSION as __version__
 
 __all__ = ["__version__", "judge", "load", "plan", "run"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import chaos
+from importlib.resources import files as package_files
 from chaos.document import Document, did_you_mean
 from chaos.errors import InvalidFile, Problem
 from chaos.experiment import Experiment, link, parse
@@ -63,7 +63,7 @@ class Loaded:
 
 def content(kind: str) -> Path:
     """The folder of shipped content (`probes` or `experiments`): inside the wheel, or beside the package in a checkout."""
-    package = Path(chaos.__file__).parent
+    package = Path(str(package_files("chaos")))
     shipped = package / "_content" / kind
     return shipped if shipped.is_dir() else package.parent / kind
 

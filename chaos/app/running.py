@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -10,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos import __version__
 from chaos.app.files import Loaded, Variables
 from chaos.app.surveyor import Drivers, drivers_of, survey
 from chaos.drivers.folder import JournalWriter, RunFolder
@@ -20,6 +20,9 @@ from chaos.events import RunStarted
 from chaos.plan import Plan, plan
 from chaos.system import System
 from chaos.verdict import Verdict
+from chaos.version import VERSION
+
+log = logging.getLogger("chaos.run")
 
 Watch = Callable[[Run, float], None]
 
@@ -97,7 +100,7 @@ def run(prepared: Prepared, runs: Path, watch: Watch = lambda run, at_s: None, *
         look=Look(made, drivers.prometheus, drivers.rules, drivers.alertmanager, drivers.sinks),
     )
     runner = Runner(Run(made), world, JournalWriter(folder.path / "journal.jsonl"), watch)
-    started = RunStarted(run_id, __version__, loaded.text, made.to_json())
+    started = RunStarted(run_id, VERSION, loaded.text, made.to_json())
     if signals:
         with runner.signals():
             runner.play(started)
@@ -117,7 +120,10 @@ def report(folder: RunFolder, *, quick: bool = False) -> Verdict:
     folder.write("verdict.json", verdict.to_json())
     folder.write("junit.xml", junit.junit(verdict))
     if not quick:
-        folder.write("report.html", html.render(verdict, trace(lines).plan, lines))
+        try:
+            folder.write("report.html", html.render(verdict, trace(lines).plan, lines))
+        except Exception:  # a picture that cannot be drawn must not cost anybody the verdict
+            log.exception("report.html could not be written; everything else is in %s", folder.path)
     return verdict
 
 
@@ -177,7 +183,7 @@ def _load(loaded: Loaded, made: Plan, run_id: str, key: str) -> Any:
         data=str(data_path(loaded)),
         run=run_id,
         seed=made.seed,
-        traffic=made.traffic,
+        traffic=made.traffic if made.divides() else 0.0,
         by=made.subject_by,
         where=made.where,
         request_json=request.json_,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,5 +44,12 @@ async def _serve(application: web.Application, listen: str, name: str, ports_fil
 
 
 def serve_forever(application: web.Application, listen: str, name: str, ports_file: Path | None) -> None:
-    """Serves until SIGTERM or SIGINT; the ports file has `{NAME: "host:port"}` once it listens."""
-    asyncio.run(_serve(application, listen, name, ports_file))
+    """Serves until SIGTERM or SIGINT, or ends with one sentence when it cannot listen; the ports file has `{NAME: "host:port"}` once it listens."""
+    try:
+        asyncio.run(_serve(application, listen, name, ports_file))
+    except OSError as error:
+        print(f"{name}: cannot listen on {listen}: {error.strerror or error}; is the port taken?", file=sys.stderr)
+        sys.exit(1)
+    except ValueError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -15,10 +15,10 @@ import subprocess
 import tarfile
 from collections.abc import Callable
 from importlib.metadata import version
+from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
-import chaos
 from chaos.errors import MissingTool, Unreachable
 from chaos.lab import monitoring
 from chaos.lab.compose import Images
@@ -108,7 +108,7 @@ def _make_base(engine: Any, report: Report) -> None:
 
 def _lab_context() -> dict[str, bytes]:
     """Path → content of everything that the lab's image is built from."""
-    package = Path(chaos.__file__).parent
+    package = Path(str(package_files("chaos")))
     files = {
         f"chaos/{path.relative_to(package)}": path.read_bytes()
         for path in sorted(package.rglob("*"))

@@ -1,9 +1,263 @@
-"""report.html."""
+"""report.html: one self-contained page about one run. Pure: values in, text out.
+
+verdict + plan + journal ─▶ render() ─▶ one file: no script, nothing from elsewhere, everything escaped
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Literal
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from chaos.bounds import format_value
+from chaos.detection import FAILURE, Detection, Gate, Stage
+from chaos.events import State
 from chaos.journal import Line
-from chaos.plan import Plan
-from chaos.verdict import Verdict
+from chaos.judge.resilience import bound_text
+from chaos.judge.trace import Trace, trace
+from chaos.plan import Plan, PlannedAlert
+from chaos.report.lanes import PHASE, picture_of
+from chaos.report.picture import draw
+from chaos.units import format_duration, format_rate, format_share
+from chaos.verdict import Finding, Half, Verdict, VerdictName
+
+_NOT_TEXT = re.compile(r"[^\t\n\r\x20-\x7E\xA0-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
+"""Control characters and halves of surrogate pairs: labels and errors may carry them, no file can hold them all."""
+NONE = "\N{EN DASH}"
+"""What stands where there is no value."""
+
+HALVES: dict[Half, str] = {
+    "detection": "Did monitoring notice?",
+    "resilience": "Did the system hold?",
+    "validity": "Does the run prove anything?",
+    "safety": "Was it safe?",
+}
+
+ASKED: dict[Gate, str] = {
+    Gate.alive: "monitoring itself was alive",
+    Gate.signal: "what the rule reads left its baseline band",
+    Gate.pending: "the rule's expression became true",
+    Gate.firing: "it stayed true for as long as the rule's `for` asks",
+    Gate.active: "Alertmanager had the alert as active",
+    Gate.delivered: "the receiver was told",
+    Gate.reset: "the alert was resolved, counted from the removal",
+}
+"""What passing a gate means, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageRow:
+    """One gate of an expected alert as the table shows it."""
+
+    gate: str
+    asked: str
+    result: Literal["passed", "failed", "not reached", "not asked"]
+    after: str
+    error: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One thing that went wrong in the run without ending it: unread questions, effects that could not be applied."""
+
+    what: str
+    said: str
 
 
 def render(verdict: Verdict, plan: Plan, lines: list[Line]) -> str:
-    """A placeholder until the real one lands."""
-    return f"<pre>{verdict.verdict}</pre>"
+    """The page. Every text that the system, its alerts or the experiment said stands in it escaped.
+
+    Raises BrokenJournal when the lines are no run, as `judge` does.
+    """
+    seen = trace(lines)
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            verdict=verdict,
+            plan=plan,
+            trace=seen,
+            lines=len(lines),
+            timeline=Markup(draw(picture_of(seen, verdict, lines))),  # noqa: S704 - picture.py escapes every label
+            detections=[
+                (one, planned(plan, one.alert), stage_rows(one, planned(plan, one.alert))) for one in verdict.detections
+            ],
+            halves=[(title, half, _worst_first(verdict, half)) for half, title in HALVES.items()],
+            happened=_happened(seen),
+            states=[
+                (PHASE.get(one.state.value, one.state.value), one.wall_s - seen.first_wall_s, one.why)
+                for one in seen.states
+            ],
+            ended=seen.entered(State.ended) is not None,
+            steady=[(probe, bound_text(probe)) for probe in plan.steady()],
+            reads=[read for read in (seen.latest(target) for target in sorted(seen.proxies)) if read is not None],
+            again=f"chaos run experiment.yaml --system system.yaml --seed {shlex.quote(verdict.seed)}",
+        )
+    )
+    return _NOT_TEXT.sub("\N{REPLACEMENT CHARACTER}", page)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("chaos", "report/templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "clock": clock_text,
+        "moment": moment_text,
+        "duration": duration_text,
+        "share": share_text,
+        "value": value_text,
+        "evidence": evidence_text,
+        "coded": coded,
+        "sign": sign,
+        "tone": tone,
+        "rate": format_rate,
+        "settings": fault_settings,
+        "exact_share": format_share,
+        "words": lambda text: str(text).replace("_", " "),
+    }
+    return environment
+
+
+# --- texts ------------------------------------------------------------------------------------------------------------
+
+
+def sign(name: VerdictName) -> str:
+    """✓ for confirmed, ? for inconclusive, ✗ for everything that speaks against the run."""
+    return {"confirmed": "✓", "inconclusive": "?"}.get(name, "✗")
+
+
+def tone(name: VerdictName) -> str:
+    """The class of its colour: good, warn or bad."""
+    return {"confirmed": "good", "inconclusive": "warn"}.get(name, "bad")
+
+
+def moment_text(wall_s: float) -> str:
+    """`2026-11-25 20:36:16 UTC`, or the number itself when no calendar has it."""
+    try:
+        return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, ValueError, OSError):
+        return f"{wall_s:g}"
+
+
+def clock_text(wall_s: float | None) -> str:
+    """`20:36:16.922 UTC`, or a dash."""
+    if wall_s is None:
+        return NONE
+    try:
+        return datetime.fromtimestamp(wall_s, UTC).strftime("%H:%M:%S.%f")[:-3] + " UTC"
+    except (OverflowError, ValueError, OSError):
+        return f"{wall_s:g}"
+
+
+def duration_text(seconds: float | None) -> str:
+    """`1m26.2s`, `29.0s`, or a dash."""
+    if seconds is None or not math.isfinite(seconds):
+        return NONE
+    if abs(seconds) < 60:
+        return f"{seconds:.1f}s" if seconds != int(seconds) else format_duration(seconds)
+    return format_duration(float(round(seconds)))
+
+
+def share_text(share: float | None) -> str:
+    """`7.4%`, or a dash."""
+    return NONE if share is None or not math.isfinite(share) else f"{share:.1%}"
+
+
+def value_text(value: float | None, unit: str) -> str:
+    """A probe's value in its unit, or a dash."""
+    if value is None or math.isnan(value):
+        return NONE
+    return evidence_text(value) if math.isinf(value) else format_value(value, unit)
+
+
+def evidence_text(value: str | float | None) -> str:
+    """One value of a finding's evidence: numbers shortened, a dash where there is none."""
+    if isinstance(value, float):
+        if math.isnan(value):
+            return NONE
+        return ("∞" if value > 0 else "-∞") if math.isinf(value) else f"{value:.6g}"
+    return NONE if value is None or value == "" else str(value)
+
+
+def coded(text: str) -> Markup:
+    """The text escaped, with what stands between two backticks as code."""
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:  # one backtick has no partner: it is only a character
+        return escape(text)
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts)
+    )
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def planned(plan: Plan, alert: str) -> PlannedAlert | None:
+    """The plan of this expected alert."""
+    return next((one for one in plan.alerts if one.alert == alert), None)
+
+
+def stage_rows(found: Detection, alert: PlannedAlert | None) -> list[StageRow]:
+    """Every gate of one alert; delivery's gates are `not asked` when the experiment names no receiver."""
+    told = alert is None or alert.delivered_to is not None
+    return [
+        _stage_row(found, stage, asked=told or stage.gate not in (Gate.active, Gate.delivered))
+        for stage in found.stages
+    ]
+
+
+def _stage_row(found: Detection, stage: Stage, *, asked: bool) -> StageRow:
+    words = ASKED[stage.gate]
+    if stage.after_s is not None:
+        return StageRow(
+            stage.gate.value, words, "passed", f"{stage.after_s:+.1f}s", f"± {stage.error_s:g}s", stage.source
+        )
+    if found.failed_gate is stage.gate:
+        return StageRow(stage.gate.value, words, "failed", "✗", "", FAILURE[stage.gate])
+    return StageRow(stage.gate.value, words, "not reached" if asked else "not asked", NONE, "", "")
+
+
+def _worst_first(verdict: Verdict, half: Half) -> list[Finding]:
+    """The findings of a half: those that speak against the run, then the open ones, then the good ones."""
+    order = {"bad": 0, "warn": 1, "good": 2}
+    return sorted((one for one in verdict.findings if one.half == half), key=lambda one: order[tone(one.verdict)])
+
+
+def _happened(seen: Trace) -> list[Happened]:
+    found = [Happened(f"{name} could not be applied", error) for name, error in seen.apply_failed.items()]
+    found += [Happened(f"{lost.effect} could not be undone; do it by hand", lost.by_hand) for lost in seen.lost]
+    for question, errors in seen.failed.items():
+        times = "once" if len(errors) == 1 else f"{len(errors)} times"
+        found.append(Happened(f"no answer about {question}, {times}", "; ".join(list(dict.fromkeys(errors))[:3])))
+    if seen.collected is not None:
+        found += [Happened("could not be collected at the end", error) for error in seen.collected.errors]
+    if seen.load is not None and seen.load.error:
+        found.append(Happened("the load", seen.load.error))
+    return found
+
+
+def fault_settings(text: str | None) -> Mapping[str, str]:
+    """What the experiment wrote about a fault, from the plan's JSON; empty when there is none."""
+    if not text:
+        return {}
+    return {
+        str(name): str(value)
+        for name, value in json.loads(text).items()
+        if name not in ("fault", "target") and value is not None
+    }
