@@ -62,7 +62,10 @@ def sign_synthetic(key: bytes, run: str, subject: str) -> str:
 
 def is_synthetic(key: bytes, run: str, subject: str, value: str | None) -> bool:
     """Whether this header value proves that the run itself made the subject up. Compared in constant time."""
-    return value is not None and hmac.compare_digest(value.encode(), sign_synthetic(key, run, subject).encode())
+    if value is None:
+        return False
+    wanted = sign_synthetic(key, run, subject)
+    return hmac.compare_digest(value.encode("utf-8", "surrogateescape"), wanted.encode("utf-8", "surrogateescape"))
 
 
 def header_of(by: str) -> str | None:

@@ -30,7 +30,7 @@ class Bound:
             case "duration":
                 return format_duration(self.value)
             case "baseline":
-                return f"{self.value:g}x baseline"
+                return f"{self.value:.10g}x baseline"
             case _:
                 return f"{self.value:g}"
 

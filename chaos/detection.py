@@ -3,12 +3,13 @@
     effect ─▶ signal ─▶ pending ─▶ firing ─▶ active ─▶ delivered            removal ─▶ reset
               G1        G2         G3        G4        G5                               G6
 
-Zero is the first proven effect. Times come from Prometheus' own sample times and `activeAt`, from Alertmanager, and from the
-sink that got the notification; never from when we happened to ask. Each stage states its error.
+Zero is the first proven effect. Times come from Prometheus' own sample times and `activeAt`, from Alertmanager, and from
+the sink that got the notification; never from when we happened to ask. Each stage states its error.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -42,9 +43,7 @@ FAILURE: dict[Gate, str] = {
     Gate.reset: "it did not resolve after the fault was gone",
 }
 
-Outcome = Literal[
-    "detected", "late", "undetected", "undelivered", "unresolved", "not_observed", "undecided", "invalid"
-]
+Outcome = Literal["detected", "late", "undetected", "undelivered", "unresolved", "not_observed", "undecided", "invalid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +117,15 @@ def detect(alert: PlannedAlert, history: AlertHistory, times: Times) -> Detectio
     stages = _stages(alert, history, times)
     by_gate = {stage.gate: stage for stage in stages}
     if history.unhealthy is not None or not history.looked:
-        why = f"the rule could not be evaluated: {history.unhealthy}" if history.unhealthy else "Prometheus did not answer"
+        why = (
+            f"the rule could not be evaluated: {history.unhealthy}"
+            if history.unhealthy
+            else "Prometheus did not answer"
+        )
         return Detection(alert.alert, "invalid", stages, Gate.alive, why, alert.within_s)
+    already = _already_active(alert, history, times)
+    if already is not None:
+        return Detection(alert.alert, "invalid", stages, Gate.alive, already, alert.within_s)
     told = by_gate[Gate.delivered] if alert.delivered_to is not None else by_gate[Gate.firing]
     failed = _first_failed(alert, by_gate)
     resolved = by_gate[Gate.reset]
@@ -140,9 +146,10 @@ def _stages(alert: PlannedAlert, history: AlertHistory, times: Times) -> tuple[S
     pending = _first_active(alert, history, times)
     firing = _first_sample(history.firing, times.effect) or _first_polled(alert, history, times, "firing")
     active = _first_routed(alert, history, times)
-    delivered = _first_delivery(alert, history, times, "firing")
+    delivered = _first_delivery(alert, history, times)
     reset = _reset(alert, history, times) if firing is not None else None
     signal = _signal_left(alert, history, times)
+    signal, pending, firing, active, delivered = _in_order((signal, pending, firing, active, delivered), times.effect)
     evaluation = times.evaluation_s
 
     def stage(gate: Gate, at: float | None, error_s: float, source: str, zero: float = times.effect) -> Stage:
@@ -156,6 +163,36 @@ def _stages(alert: PlannedAlert, history: AlertHistory, times: Times) -> tuple[S
         stage(Gate.delivered, delivered, 0.1, "the sink's clock"),
         stage(Gate.reset, reset, evaluation, "the sink's clock" if alert.delivered_to else "end of ALERTS", times.removal or times.end),
     )  # fmt: skip
+
+
+def _in_order(passed: Sequence[float | None], effect: float) -> list[float | None]:
+    """The gates' times, none before the effect and none after a later gate's.
+
+    Each source is looked at with its own lag, and a gate was passed at the latest when a later one was.
+    """
+    ordered: list[float | None] = []
+    latest = math.inf
+    for at in reversed(passed):
+        if at is not None:
+            latest = max(effect, min(at, latest))
+        ordered.append(None if at is None else latest)
+    return ordered[::-1]
+
+
+def _already_active(alert: PlannedAlert, history: AlertHistory, times: Times) -> str | None:
+    """Why this alert cannot be attributed to the fault: it was on before anything was hurt. None when it was not."""
+    before = times.effect - times.evaluation_s
+    begun = [
+        one.active_at_wall_s
+        for seen in history.polled if seen.at_wall_s >= times.effect
+        for one in seen.alerts
+        if one.name == alert.alert and carries(one.labels, alert.labels) and one.active_at_wall_s < before
+    ]  # fmt: skip
+    begun += [at for samples in history.firing for at, _ in samples if times.baseline <= at < before]
+    if not begun:
+        return None
+    early_s = times.effect - min(begun)
+    return f"it was already active {early_s:.1f}s before the first effect, so it says nothing about the fault"
 
 
 def _first_sample(series: Sequence[Samples], since: float) -> float | None:
@@ -196,29 +233,45 @@ def _first_routed(alert: PlannedAlert, history: AlertHistory, times: Times) -> f
     return None
 
 
-def _first_delivery(alert: PlannedAlert, history: AlertHistory, times: Times, status: str) -> float | None:
-    since = times.effect if status == "firing" else (times.removal or times.effect)
-    received = [
-        one.received_at_wall_s
+def _deliveries(alert: PlannedAlert, history: AlertHistory, times: Times) -> list[Delivered]:
+    """What the wanted receiver was told of this alert since the effect, in order of time."""
+    mine = [
+        one
         for one in history.deliveries
         if one.labels.get("alertname") == alert.alert
         and carries(one.labels, alert.labels)
-        and one.status == status
-        and one.received_at_wall_s >= since
+        and one.received_at_wall_s >= times.effect
         and alert.delivered_to in (None, one.receiver)
     ]
-    return min(received, default=None)
+    return sorted(mine, key=lambda one: one.received_at_wall_s)
+
+
+def _first_delivery(alert: PlannedAlert, history: AlertHistory, times: Times) -> float | None:
+    told = (one.received_at_wall_s for one in _deliveries(alert, history, times) if one.status == "firing")
+    return next(told, None)
+
+
+def _last_resolve(alert: PlannedAlert, history: AlertHistory, times: Times) -> float | None:
+    """When the receiver knew that every instance it had been told of was resolved, or None when it does not know."""
+    mine = _deliveries(alert, history, times)
+    fired = {one.fingerprint for one in mine if one.status == "firing"}
+    last = {one.fingerprint: one for one in mine if one.fingerprint in fired}
+    if not last or any(one.status != "resolved" for one in last.values()):
+        return None
+    return max(one.received_at_wall_s for one in last.values())
 
 
 def _reset(alert: PlannedAlert, history: AlertHistory, times: Times) -> float | None:
-    """When the resolve reached the receiver, or (nobody asked for delivery) when ALERTS ended."""
+    """When the resolve reached the receiver, or (nobody asked for delivery) when ALERTS ended; never before removal."""
+    if times.removal is None:
+        return None
     if alert.delivered_to is not None:
-        return _first_delivery(alert, history, times, "resolved")
+        resolved = _last_resolve(alert, history, times)
+        return None if resolved is None else max(resolved, times.removal)
     last = max((at for samples in history.firing for at, _ in samples), default=None)
     if last is None or times.end - last < 2 * times.evaluation_s:
         return None
-    ended = last + times.evaluation_s
-    return max(ended, times.removal) if times.removal is not None else None
+    return max(last + times.evaluation_s, times.removal)
 
 
 def _signal_left(alert: PlannedAlert, history: AlertHistory, times: Times) -> float | None:
@@ -254,9 +307,10 @@ def _first_failed(alert: PlannedAlert, stages: Mapping[Gate, Stage]) -> Gate | N
 def _suppressed(alert: PlannedAlert, history: AlertHistory) -> str | None:
     for seen in history.routed:
         for one in seen.alerts:
-            if one.labels.get("alertname") == alert.alert and one.state == "suppressed":
-                by = f"silence {one.silenced_by[0]}" if one.silenced_by else f"inhibited by {', '.join(one.inhibited_by)}"
-                return by
+            mine = one.labels.get("alertname") == alert.alert and carries(one.labels, alert.labels)
+            if mine and one.state == "suppressed":
+                inhibited = f"inhibited by {', '.join(one.inhibited_by)}"
+                return f"silence {', '.join(one.silenced_by)}" if one.silenced_by else inhibited
     return None
 
 
@@ -269,6 +323,10 @@ def _outcome(
     failed: Gate | None,
 ) -> tuple[Outcome, str]:
     if told.after_s is None:
+        hurt_for_s = (times.end if times.removal is None else times.removal) - times.effect
+        if hurt_for_s < alert.lower_bound_s:
+            soonest = f"nobody can be told sooner than {alert.lower_bound_s:g}s after it began"
+            return "undecided", f"the fault was on for {hurt_for_s:.1f}s; {soonest}"
         if alert.delivered_to is not None and stages[Gate.firing].at_wall_s is not None:
             if not history.watched_sink:
                 return "not_observed", f"it fired, and no sink could say whether {alert.delivered_to} was told"
@@ -285,7 +343,8 @@ def _outcome(
         if reset.after_s is None:
             watched_s = times.end - times.removal
             if watched_s < alert.resolved_within_s:
-                return "undecided", f"watched for {watched_s:.0f}s after the removal; asked for resolved within {alert.resolved_within_s:g}s"
+                asked = f"asked for resolved within {alert.resolved_within_s:g}s"
+                return "undecided", f"watched for {watched_s:.0f}s after the removal; {asked}"
             return "unresolved", FAILURE[Gate.reset]
         if reset.after_s > alert.resolved_within_s:
             return "unresolved", f"resolved after {reset.after_s:.1f}s; asked for within {alert.resolved_within_s:g}s"

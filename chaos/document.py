@@ -1,8 +1,8 @@
 """A YAML file as data that remembers where each value stood.
 
-Scalars follow YAML 1.2's core rules, so `on`, `no` and `1:30` stay text. Duplicate keys are refused. `${NAME}` is replaced
-inside scalar nodes and never in the text, so no value can change the structure. Numbers come out as WrittenInt and
-WrittenFloat: they stand in a file without a unit. Size, depth and the number of nodes are bounded, aliases included.
+Scalars follow YAML 1.2's core rules: `on`, `no` and `1:30` stay text. Duplicate keys are refused. `${NAME}` is
+replaced inside scalar nodes and never in the text, so no value can change the structure. Numbers come out as WrittenInt
+and WrittenFloat: they stand in a file without a unit. Size, depth and number of nodes are bounded, aliases included.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ class Document:
     keys: dict[Path, tuple[int, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     substituted: set[Path] = field(default_factory=set)
+    hidden: dict[Path, list[tuple[str, str]]] = field(default_factory=dict)
+    """Where `${…}` was replaced: texts that no message may repeat (they may be secrets) → what is shown instead."""
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
         """A problem placed at the value (or the key) of this path, or at the nearest thing above it that exists."""
@@ -66,6 +68,8 @@ class Document:
         while place is None:
             place = self.places.get(above) or ((1, 1) if not above else None)
             above = above[:-1]
+        for value, written in self.hidden.get(path, ()):
+            message = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", written.replace("\\", r"\\"), message)
         return Problem(self.path, place[0], place[1], where(path), message)
 
 
@@ -98,22 +102,32 @@ class _Reader:
         self.nodes += 1
         mark = node.start_mark
         self.document.places[path] = (mark.line + 1, mark.column + 1)
-        if self.nodes > MOST_NODES or len(path) > DEEPEST:
-            if not self.tired:
-                self.tired = True
-                self._say(path, f"this is too large or too deep; at most {MOST_NODES} values, {DEEPEST} levels")
+        if self.nodes > MOST_NODES:
+            self._give_up(path, f"the file has more than {MOST_NODES:,} values, aliases written out; write fewer")
             return None
+        if len(path) > DEEPEST:
+            self._give_up(path, f"this is nested deeper than {DEEPEST} levels; write it flatter")
+            return None
+        if node.tag.startswith("!") or node.tag.startswith("tag:yaml.org,2002:python"):
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            self._say(path, f"the tag `{tag}` is not allowed; write a plain value")
         if isinstance(node, yaml.ScalarNode):
             return self._read_scalar(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.read(child, (*path, place)) for place, child in enumerate(node.value) if not self.tired]
         return self._read_mapping(node, path)
 
+    def _give_up(self, path: Path, message: str) -> None:
+        """What is found after this would be found in half a file, so nothing more is looked for."""
+        self.tired = True
+        self._say(path[:3], message, self.document.places[path])
+
     def _read_scalar(self, node: yaml.ScalarNode, path: Path) -> object:
         text = _VARIABLE.sub(lambda match: self._variable(match[1], path), node.value)
-        if node.tag.startswith("tag:yaml.org,2002:python") or (node.tag.startswith("!") and node.tag != "!"):
-            self._say(path, f"the tag {node.tag} is not allowed; write a plain value")
-        return _scalar(text) if node.style is None else text
+        value = _scalar(text) if node.style is None else text
+        if path in self.document.substituted and text:
+            self.document.hidden[path] = [(repr(text), repr(node.value)), (text, node.value), (str(value), node.value)]
+        return value
 
     def _variable(self, name: str, path: Path) -> str:
         self.document.substituted.add(path)
@@ -121,7 +135,7 @@ class _Reader:
             return self.variables[name]
         hint = f"set it in the environment or write --var {name}=VALUE"
         if name.startswith("file:"):
-            hint = "the file cannot be read"
+            hint = f"there is no file `{name.removeprefix('file:')}` beside this one, or it cannot be read"
         close = nearest(name, self.variables) if len(name) > 3 else None
         self._say(path, f"${{{name}}} has no value; {hint}" + (f" (did you mean `{close}`?)" if close else ""))
         return ""
@@ -131,8 +145,11 @@ class _Reader:
         for key_node, value_node in node.value:
             mark = key_node.start_mark
             place = (mark.line + 1, mark.column + 1)
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
-                self._say(path, "merge keys and keys that are not text are not allowed; write them out", place)
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._say(path, "a key must be text; write one word before the colon", place)
+                continue
+            if key_node.value == "<<":
+                self._say(path, "`<<` merges nothing here; write the keys out", place)
                 continue
             key = key_node.value
             if key in found:
@@ -162,16 +179,47 @@ def read_document(text: str, path: str, variables: Mapping[str, str]) -> Documen
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        said = " ".join(part for part in (error.context, error.problem) if part)
-        raise InvalidFile([Problem(path, line, column, "", f"this is not YAML: {said}")]) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        said = str(error).splitlines()[0] if str(error) else "it is nested too deeply"
+        raise InvalidFile([Problem(path, line, column, "", _not_yaml(error, text))]) from error
+    except RecursionError as error:
+        raise InvalidFile([Problem(path, 1, 1, "", "this is nested far too deeply; write it flatter")]) from error
+    except (yaml.YAMLError, ValueError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InvalidFile([Problem(path, 1, 1, "", f"this is not YAML: {said}")]) from error
     if root is None:
         raise InvalidFile([Problem(path, 1, 1, "", "the file is empty")])
     document = Document(path)
+    reader = _Reader(document, variables)
     try:
-        document.data = _Reader(document, variables).read(root, ())
+        document.data = reader.read(root, ())
     except RecursionError as error:
         raise InvalidFile([Problem(path, 1, 1, "", "the file is nested too deeply or refers to itself")]) from error
+    if reader.tired:
+        raise InvalidFile(document.problems)
     return document
+
+
+_REMEDIES = (
+    ("found character '\\t'", "a tab stands where only spaces may; write spaces"),
+    ("could not find expected ':'", "write a space after the colon"),
+    ("undefined alias", "write quotes around a text that begins with `*`"),
+    ("another document", "write one document in each file"),
+    ("mapping values are not allowed", "write quotes around a text that has a colon in it, or mend the indentation"),
+    ("cannot start any token", "write quotes around this text"),
+    ("did not find expected <document start>", "mend the indentation"),
+    ("expected <block end>", "mend the indentation"),
+)
+"""What PyYAML says → what to write instead."""
+
+
+def _not_yaml(error: yaml.MarkedYAMLError, text: str) -> str:
+    """What is wrong, where what it belongs to begins, and what to write instead."""
+    said = ", ".join(part for part in (error.context, error.problem) if part)
+    begin, end = error.context_mark, error.problem_mark
+    if begin is not None and end is not None and begin.line != end.line:
+        said += f"; it begins in line {begin.line + 1}"
+    lines = text.splitlines()
+    if end is not None and end.line < len(lines) and re.search(r"[\[{].*\$\{", lines[end.line]):
+        remedy: str | None = "write quotes around ${…} inside { } and [ ]"
+    else:
+        remedy = next((remedy for sign, remedy in _REMEDIES if sign in said), None)
+    return f"this is not YAML: {said}" + (f"; {remedy}" if remedy else "")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, create_model, model_validator
+from pydantic import AfterValidator, Discriminator, Field, StrictBool, Tag, create_model, model_validator
 
 from chaos.bounds import BoundText, kind_of_unit
 from chaos.document import Document, Path, did_you_mean, read_document
@@ -23,7 +23,7 @@ from chaos.probe import Better, Catalogue, Missing, unknown
 from chaos.slices import Slice
 from chaos.strict import Strict, validate
 from chaos.system import System
-from chaos.units import Count, Duration, Rate, Share
+from chaos.units import Count, Duration, Rate, Share, format_duration
 
 
 class Bounded(Strict):
@@ -66,7 +66,9 @@ class SteadyInline(Bounded):
 
 
 def _steady_tag(value: Any) -> str:
-    return "inline" if (isinstance(value, dict) and "promql" in value) or isinstance(value, SteadyInline) else "probe"
+    if isinstance(value, dict):
+        return "inline" if "promql" in value or ("name" in value and "probe" not in value) else "probe"
+    return "inline" if isinstance(value, SteadyInline) else "probe"
 
 
 Steady = Annotated[
@@ -101,7 +103,7 @@ class AlertMatch(Strict):
 class GuardProbe(Bounded):
     """A probe that ends the run when it leaves these bounds for so long."""
 
-    probe: str
+    probe: str = Field(examples=["availability"])
     for_: Duration = Field(0.0, alias="for")
 
 
@@ -154,7 +156,7 @@ class Expect(Strict):
     harms: list[str] = Field(default_factory=list)
     holds: list[str] | None = None
     alerts: list[ExpectedAlert] = Field(default_factory=list)
-    quiet: bool | list[str] = False
+    quiet: StrictBool | list[str] = False
     control: Literal["unharmed"] | None = None
     arms: Literal["held"] | None = None
 
@@ -225,13 +227,17 @@ def parse(text: str, path: str, variables: Mapping[str, str]) -> tuple[Experimen
 def _own_problems(experiment: Experiment, document: Document) -> list[Problem]:
     """What is wrong within the experiment alone, beyond each single value."""
     found: list[Problem] = []
+    most = experiment.blast_radius.max_duration
     for index, fault in enumerate(experiment.faults):
         if fault.duration is None:
-            most = experiment.blast_radius.max_duration
-            message = f"a fault needs an end; write `duration:` (at most the blast radius's max_duration, {most:g}s)"
+            message = f"`duration` is missing; write `duration: {format_duration(most)}` or less, so that the fault ends"
             found.append(document.problem(("faults", index), message))
         elif fault.start + fault.duration > experiment.blast_radius.max_duration:
-            message = "this fault would outlast the blast radius; write a shorter duration or a longer max_duration"
+            end = format_duration(fault.start + fault.duration)
+            message = (
+                f"this fault would end after {end} and the blast radius allows {format_duration(most)}; write a "
+                "shorter `duration:` or a longer `max_duration:`"
+            )
             found.append(document.problem(("faults", index, "duration"), message))
     titles = [entry.title for entry in experiment.steady_state]
     for index, title in enumerate(titles):
@@ -243,7 +249,10 @@ def _own_problems(experiment: Experiment, document: Document) -> list[Problem]:
                 message = f"`{name}` is not in steady_state; {did_you_mean(name, titles)}"
                 found.append(document.problem(("expect", key, index), message))
     if experiment.load is None and experiment.blast_radius.subjects == "synthetic" and _needs_subjects(experiment):
-        message = "`subjects: synthetic` are made by the run's own load; write `load:`, or `subjects: users`"
+        message = (
+            "without `load:` nobody is there to be hurt (`subjects: synthetic` are the run's own load); write "
+            "`load: {rate: 40/s, data: FILE}`, or `subjects: users` to hurt real people's requests"
+        )
         found.append(document.problem(("blast_radius",), message))
     return found
 
@@ -259,7 +268,8 @@ def link(experiment: Experiment, document: Document, system: System, probes: Cat
         target = system.targets.get(fault.target)
         path: Path = ("faults", index, "target")
         if target is None:
-            message = f"the system `{system.name}` has no target `{fault.target}`; {did_you_mean(fault.target, system.targets)}"
+            hint = did_you_mean(fault.target, system.targets)
+            message = f"the system `{system.name}` has no target `{fault.target}`; {hint}"
             found.append(document.problem(path, message))
         elif fault.acts_on == "container" and not (target.docker or target.process):
             message = f"`{fault.target}` says neither `docker:` nor `process:`, so no container can be hurt; add one"
@@ -279,7 +289,8 @@ def _load_problems(experiment: Experiment, document: Document, system: System) -
         return []
     found: list[Problem] = []
     if system.entry is None:
-        found.append(document.problem(("load",), f"the system `{system.name}` has no `entry:` to send the load to; add it"))
+        message = f"the system `{system.name}` has no `entry:` to send the load to; add it"
+        found.append(document.problem(("load",), message))
     kind, _, name = experiment.load.data.partition(":")
     if name and kind == system.name.split("-")[0] and name not in system.data:
         message = f"the system `{system.name}` has no data `{name}`; {did_you_mean(name, system.data)}"
@@ -330,7 +341,7 @@ def _unit_problems(document: Document, path: Path, entry: Bounded, unit: str) ->
     for key, bound in (("min", entry.min), ("max", entry.max)):
         if bound is None or bound.kind in (wanted, "baseline"):
             continue
-        guess = _EXAMPLE[wanted]
+        guess = f"something like {_EXAMPLE[wanted]}"
         if bound.kind == "number":
             value = bound.value
             if wanted == "share":
@@ -344,5 +355,4 @@ def _unit_problems(document: Document, path: Path, entry: Bounded, unit: str) ->
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of an experiment file, for editors."""
     return model().model_json_schema(mode="validation")
-
 

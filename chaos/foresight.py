@@ -5,10 +5,12 @@ A prediction, printed by the plan and proven by the run. It never refuses: findi
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from chaos.experiment import Experiment, SteadyProbe
 from chaos.faults.base import Signal
@@ -56,6 +58,11 @@ def _window_s(expr: str) -> float:
     return max((parse_duration(window) for window in windows), default=0.0)
 
 
+def has_value(now: float | None) -> TypeGuard[float]:
+    """Whether a rule's left side reads something that can be diluted: no traffic gives nothing, or 0 / 0 = NaN."""
+    return now is not None and math.isfinite(now)
+
+
 def foresee(
     rule: RuleInfo,
     compared: Comparison | None,
@@ -65,9 +72,9 @@ def foresee(
     now: float | None,
     lower_bound_s: float,
 ) -> Foresight | None:
-    """The prediction for one rule, or None when nobody can say: no plain threshold, no reading, or an unknown effect."""
+    """The prediction for one rule; None when nobody can say: no plain threshold, no value now, or an unknown effect."""
     signal = _signal_of(rule, experiment, probes, system)
-    if compared is None or compared.threshold is None or now is None or signal is None:
+    if compared is None or compared.threshold is None or not has_value(now) or signal is None:
         return None
     treated = now
     for fault in experiment.faults:
@@ -92,17 +99,24 @@ def foresee(
         crosses=crosses,
         expected_s=expected,
         needed_traffic=needed if needed is not None and 0 < needed <= 1 else None,
-        warning=None if crosses else _missed(rule, compared, traffic, now, reachable, needed),
+        warning=None if crosses else _missed(rule, compared, traffic, now, reachable, treated),
     )
 
 
-def _missed(
-    rule: RuleInfo, compared: Comparison, traffic: float, now: float, reachable: float, needed: float | None
-) -> str:
+def _missed(rule: RuleInfo, compared: Comparison, traffic: float, now: float, reachable: float, treated: float) -> str:
     advice = "use a rule per slice"
-    if needed is not None and 0 < needed <= 1:
-        advice = f"write traffic: {format_share(round(needed * 100 + 0.5) / 100)}, or use a rule per slice"
+    enough = _enough_traffic(compared, now, treated)
+    if enough is not None:
+        advice = f"write traffic: {format_share(enough)}, or use a rule per slice"
     return (
-        f"{rule.name} is expected to be missed: at {format_share(traffic)} traffic it reads {reachable:.4g} (now {now:.4g}) and asks for "
-        f"{compared.operator} {compared.threshold:g}; {advice}"
+        f"{rule.name} is expected to be missed: at {format_share(traffic)} traffic it reads {reachable:.4g} "
+        f"(now {now:.4g}) and asks for {compared.operator} {compared.threshold:g}; {advice}"
     )
+
+
+def _enough_traffic(compared: Comparison, now: float, treated: float) -> float | None:
+    """The least whole percentage of traffic with which the rule's comparison holds, as a share; None when none does."""
+    compare, threshold = _COMPARE[compared.operator], compared.threshold
+    assert threshold is not None
+    shares = (percent / 100 for percent in range(1, 101))
+    return next((share for share in shares if compare((1 - share) * now + share * treated, threshold)), None)

@@ -57,7 +57,9 @@ def from_text(text: str) -> Line:
     """The line of `to_text`. Raises BrokenJournal when it is none."""
     try:
         row = json.loads(text)
-        return Line(row["sequence"], row["at_s"], row["wall_s"], row["previous"], _RECORD.validate_python(row["record"]))
+        return Line(
+            row["sequence"], row["at_s"], row["wall_s"], row["previous"], _RECORD.validate_python(row["record"])
+        )
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise BrokenJournal(f"this is no line of a journal: {text[:80]!r}") from error
 

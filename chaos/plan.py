@@ -15,7 +15,7 @@ from chaos.arms import unit_interval
 from chaos.bounds import Bound
 from chaos.experiment import AlertMatch, ExpectedAlert, Experiment, GuardProbe, SteadyInline, SteadyProbe
 from chaos.faults.base import Fault
-from chaos.foresight import Foresight, foresee
+from chaos.foresight import Foresight, foresee, has_value
 from chaos.probe import Better, Catalogue, Missing
 from chaos.survey import ContainerFound, Survey
 from chaos.system import System
@@ -163,6 +163,8 @@ class Plan:
     lease_s: float = LEASE_S
     undo_deadline_s: float = UNDO_DEADLINE_S
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What is worth knowing and no reason to worry."""
     refusals: tuple[str, ...] = ()
 
     def effect(self, name: str) -> PlannedEffect:
@@ -172,6 +174,10 @@ class Plan:
     def faults(self) -> tuple[PlannedEffect, ...]:
         """The effects that hurt, without the holds."""
         return tuple(effect for effect in self.effects if effect.kind != "hold")
+
+    def divides(self) -> bool:
+        """Whether the run divides its subjects into arms: a fault of containers hurts everybody alike."""
+        return any(effect.kind == "hold" for effect in self.effects)
 
     def steady(self) -> tuple[PlannedProbe, ...]:
         """The steady-state probes."""
@@ -225,6 +231,7 @@ def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Surv
         control=experiment.expect.control == "unharmed",
         arms_held=experiment.expect.arms == "held",
         warnings=_warnings(experiment, alerts),
+        notes=_notes(alerts, survey),
     )
     refusals = (*survey.errors, *refused, *missing, *_refusals(experiment, system, survey, drawn))
     return _with(drawn, refusals)
@@ -308,7 +315,8 @@ def _effects(
     held: set[str] = set()
     for fault in experiment.faults:
         target = system.targets.get(fault.target)
-        if target is not None and target.proxies and fault.target not in held and experiment.load is not None:
+        divides = fault.acts_on != "container" and experiment.load is not None
+        if divides and target is not None and target.proxies and fault.target not in held:
             held.add(fault.target)
             told = f"holds the fault proxies of {fault.target} and counts its arms; changes nothing"
             effects.append(PlannedEffect(f"hold@{fault.target}", fault.target, "hold", told))
@@ -403,8 +411,16 @@ def _alerts(
 def _not_loaded(alert: ExpectedAlert, survey: Survey) -> str:
     from chaos.document import did_you_mean
 
+    namesakes = [rule for rule in survey.rules if rule.name == alert.alert]
+    if namesakes:
+        asked, has = (_labels(labels) for labels in (alert.labels, namesakes[0].labels))
+        return f"the alert {alert.alert} is loaded in Prometheus, but not with {asked}; its rule has {has or 'no labels'}"
     hint = did_you_mean(alert.alert, {rule.name for rule in survey.rules})
     return f"the alert {alert.alert} is not loaded in Prometheus; {hint}"
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(labels.items()))
 
 
 def _planned_alert(
@@ -451,7 +467,7 @@ def _refusals(experiment: Experiment, system: System, survey: Survey, drawn: Pla
     return [
         *_law_9(experiment, system),
         *_proxy_refusals(drawn, survey),
-        *_alert_refusals(experiment, drawn, survey),
+        *_alert_refusals(drawn, survey),
         *_radius_refusals(drawn),
     ]
 
@@ -481,10 +497,9 @@ def _proxy_refusals(drawn: Plan, survey: Survey) -> list[str]:
     return refused
 
 
-def _alert_refusals(experiment: Experiment, drawn: Plan, survey: Survey) -> list[str]:
+def _alert_refusals(drawn: Plan, survey: Survey) -> list[str]:
     refused: list[str] = []
     longest = max((effect.duration_s for effect in drawn.faults()), default=0.0)
-    rules = {rule.name: rule for rule in survey.rules}
     for alert in drawn.alerts:
         if longest and longest < alert.lower_bound_s:
             refused.append(
@@ -494,7 +509,8 @@ def _alert_refusals(experiment: Experiment, drawn: Plan, survey: Survey) -> list
             )
         if alert.delivered_to is not None:
             refused += _delivery_refusals(alert, survey)
-        rule = rules[alert.alert]
+        rule = matching_rule(ExpectedAlert(alert=alert.alert, labels=dict(alert.labels)), survey.rules)
+        assert rule is not None, "an alert is planned only beside its rule"
         if rule.health not in ("ok", "unknown"):
             refused.append(f"the rule of {alert.alert} is broken: {rule.last_error or rule.health}; mend it first")
         if any(instance.state in ("firing", "pending") for instance in rule.alerts):
@@ -536,3 +552,11 @@ def _warnings(experiment: Experiment, alerts: tuple[PlannedAlert, ...]) -> tuple
     if not experiment.expect.alerts:
         told.append("no alert is expected, so only the resilience half is judged")
     return tuple(told)
+
+
+def _notes(alerts: tuple[PlannedAlert, ...], survey: Survey) -> tuple[str, ...]:
+    return tuple(
+        f"{alert.alert} has no value now, so what dilution lets it see is not predicted"
+        for alert in alerts
+        if alert.threshold is not None and not has_value(survey.rule_values.get(alert.alert))
+    )

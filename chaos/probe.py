@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from string import Template
 from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr, RootModel, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, RootModel, model_validator
 
 from chaos.document import did_you_mean, read_document
 from chaos.errors import InvalidFile, Problem
@@ -20,13 +21,22 @@ Better = Literal["lower", "higher", "neither"]
 Missing = Literal["inconclusive", "zero"]
 
 
+_ARMS = re.compile(r"^(proxy|load|none|label:[A-Za-z_][A-Za-z0-9_]*)$")
+
+
+def _arms(value: str) -> str:
+    if _ARMS.fullmatch(value) is None:
+        raise ValueError(f"{value!r} knows no arms; write proxy, load, none, or label:NAME")
+    return value
+
+
 class Sample(Strict):
     """Proves a query without a server: these series, at this time, give this value (promtool's notation)."""
 
     with_: dict[str, str] = Field(default_factory=dict, alias="with")
-    series: list[str]
-    at: str
-    gives: float
+    series: list[str] = Field(examples=["['up{job=\"m\"} 1x10']"])
+    at: str = Field(examples=["5m"])
+    gives: float = Field(examples=["0.9"])
 
 
 class Probe(Strict):
@@ -40,7 +50,7 @@ class Probe(Strict):
     when_missing: Missing = "inconclusive"
     count: str | None = None
     needs: float = 0
-    arms: Annotated[str, Field(pattern=r"^(proxy|load|none|label:[A-Za-z_]\w*)$")] = "none"
+    arms: Annotated[str, AfterValidator(_arms), Field(json_schema_extra={"pattern": _ARMS.pattern})] = "none"
     signal: Signal | None = None
     doc: str = Field(examples=["what it says, in one sentence"])
     source: str = ""

@@ -28,7 +28,7 @@ class Memory:
         self._kept: deque[dict[str, Any]] = deque(maxlen=MOST)
         self.last = 0
         if log.exists():
-            for row in log.read_text().splitlines():
+            for row in log.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
                     note = json.loads(row)
                     self.last = int(note["id"])
@@ -36,6 +36,8 @@ class Memory:
                 except (ValueError, KeyError, TypeError):
                     continue  # a line that a crash cut
         self._log = log.open("a", encoding="utf-8")
+        if log.stat().st_size and not log.read_bytes().endswith(b"\n"):
+            self._log.write("\n")  # what a crash cut must not swallow the next notification
 
     def keep(self, body: dict[str, Any], received_at: float) -> None:
         """The notification is remembered and on its way to the disk."""
@@ -47,7 +49,7 @@ class Memory:
             "receiver": body.get("receiver", ""),
             "status": body.get("status", ""),
             "groupKey": body.get("groupKey", ""),
-            "alerts": [{key: alert.get(key) for key in wanted} for alert in body.get("alerts") or []],
+            "alerts": [{key: alert.get(key) for key in wanted} for alert in body.get("alerts", [])],
         }
         self._kept.append(note)
         self._log.write(json.dumps(note) + "\n")
@@ -67,7 +69,8 @@ def application(memory: Memory) -> web.Application:
             body = await request.json()
         except ValueError:
             return web.json_response({"error": "this is no JSON"}, status=400)
-        if not isinstance(body, dict):
+        alerts = body.get("alerts", []) if isinstance(body, dict) else None
+        if not isinstance(alerts, list) or not all(isinstance(alert, dict) for alert in alerts):
             return web.json_response({"error": "this is no Alertmanager notification"}, status=400)
         memory.keep(body, received_at)
         return web.json_response({"id": memory.last})

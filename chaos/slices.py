@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 _FORM = re.compile(r"""\s*(?:json:\$((?:\.\w+|\[\d+\])+)|header:([\w-]+))\s*(==|!=)\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|true|false|null)\s*""")
 
@@ -41,9 +42,10 @@ class Slice:
             wanted: object = self.value if isinstance(self.value, str) else json.dumps(self.value)
             return found is not None and (found == wanted) is self.equal
         try:
-            found = json.loads(body)
+            value: Any = json.loads(body)
             for part in self.path:
-                found = found[part]
-        except (ValueError, LookupError, TypeError):
+                value = value[part]
+        except (ValueError, LookupError, TypeError, RecursionError):
             return False
-        return (found == self.value) is self.equal
+        same = value == self.value and isinstance(value, bool) is isinstance(self.value, bool)  # true is not 1 here
+        return same is self.equal

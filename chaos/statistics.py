@@ -102,7 +102,9 @@ class RiskRatio:
         now = np.zeros(_STEPS) if not so_far else np.array(so_far)
         yes, no = _log_share(margin + side * _steps(), treatment.exposed, control.exposed)
         yes_at, no_at = _log_share(np.array([margin]), treatment.exposed, control.exposed)
-        moved: np.ndarray[tuple[int], np.dtype[np.float64]] = now + treatment.bad * (yes - yes_at) + control.bad * (no - no_at)
+        moved: np.ndarray[tuple[int], np.dtype[np.float64]] = (
+            now + treatment.bad * (yes - yes_at) + control.bad * (no - no_at)
+        )
         return moved
 
     def _decide(self, before: Decision) -> Decision:

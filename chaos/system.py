@@ -18,7 +18,10 @@ from chaos.strict import Strict, validate
 
 
 def _http(value: str) -> str:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # a bracket that is left open
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https", "dns+http", "dns+https") or not parts.hostname:
         raise ValueError(f"{value!r} is no address; write something like http://127.0.0.1:9090")
     return value.rstrip("/") if parts.path in ("", "/") else value
@@ -105,8 +108,8 @@ class Request(Strict):
 class Feedback(Strict):
     """Where true outcomes are posted: `$row.NAME`, `$answer.id` and `$label` are placed."""
 
-    post: Address
-    json_: JsonTemplate = Field(alias="json")
+    post: Address = Field(examples=["http://127.0.0.1:8080/feedback"])
+    json_: JsonTemplate = Field(alias="json", examples=["{id: $answer.id, outcome: $label}"])
 
 
 class Telemetry(Strict):
@@ -121,7 +124,7 @@ class Telemetry(Strict):
 class Receiver(Strict):
     """One receiver of Alertmanager, with the sink that remembers what it got."""
 
-    sink: Address
+    sink: Address = Field(examples=["http://127.0.0.1:9099"])
 
 
 class Alerts(Strict):
@@ -133,8 +136,8 @@ class Alerts(Strict):
 class RealUsers(Strict):
     """Law 9: who allowed semantic faults on real people's answers, and why."""
 
-    allowed_by: str
-    reason: str
+    allowed_by: str = Field(examples=["NAME"])
+    reason: str = Field(examples=["TEXT"])
 
 
 class System(Strict):

@@ -50,10 +50,10 @@ def format_duration(seconds: float) -> str:
     if seconds < 0:
         return "-" + format_duration(-seconds)
     if seconds and seconds < 1:
-        return f"{seconds * 1000:.6g}ms"
+        return f"{seconds * 1000:.10g}ms"
     whole, rest = int(seconds), seconds - int(seconds)
     if rest or whole < 60:
-        return f"{seconds:.6g}s"
+        return f"{seconds:.10g}s"
     parts = []
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         count, whole = divmod(whole, size)

@@ -7,6 +7,7 @@ applies, in the order of `ORDER`.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal
@@ -145,5 +146,17 @@ class Verdict:
     seed: str
 
     def to_json(self) -> str:
-        """`verdict.json`: stable keys, one object, two spaces."""
-        return json.dumps(asdict(self), indent=2)
+        """`verdict.json`: stable keys, one object, two spaces. JSON knows no NaN and no infinity: they become null."""
+        return json.dumps(_finite(asdict(self)), indent=2, allow_nan=False)
+
+
+def _finite(value: object) -> object:
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case dict():
+            return {key: _finite(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_finite(inner) for inner in value]
+        case _:
+            return value

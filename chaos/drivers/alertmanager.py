@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from chaos.drivers.http import TIMEOUT_S, ask, json_of, session
+from typing import Any
+
+import yaml
+
+from chaos.drivers.http import TIMEOUT_S, ask, json_of, session, understood
 from chaos.drivers.prometheus import wall_of
 from chaos.errors import Unreachable
 from chaos.telemetry import AlertInstance, Route, parse_alertmanager_config
@@ -18,7 +22,7 @@ class AlertmanagerDriver:
         self.timeout_s = timeout_s
         self._session = session()
 
-    def _get(self, path: str, **parameters: str) -> object:
+    def _get(self, path: str, **parameters: str) -> Any:
         answer = ask(self._session, "GET", f"{self.url}{path}", what=WHAT, timeout_s=self.timeout_s, params=parameters)
         return json_of(answer, WHAT)
 
@@ -31,26 +35,27 @@ class AlertmanagerDriver:
     def alerts(self) -> list[AlertInstance]:
         """Every alert that it holds, suppressed ones included."""
         rows = self._get("/api/v2/alerts")
-        assert isinstance(rows, list)
-        return [
-            AlertInstance(
-                fingerprint=row["fingerprint"],
-                labels=dict(row["labels"]),
-                state=row["status"]["state"],
-                starts_at_wall_s=wall_of(row.get("startsAt")),
-                ends_at_wall_s=wall_of(row.get("endsAt")) or None,
-                inhibited_by=tuple(row["status"].get("inhibitedBy") or ()),
-                silenced_by=tuple(row["status"].get("silencedBy") or ()),
-                receivers=tuple(one["name"] for one in row.get("receivers") or ()),
-            )
-            for row in rows
-        ]
+        with understood(WHAT, self.url):
+            return [
+                AlertInstance(
+                    fingerprint=row["fingerprint"],
+                    labels=dict(row["labels"]),
+                    state=row["status"]["state"],
+                    starts_at_wall_s=wall_of(row.get("startsAt")),
+                    ends_at_wall_s=wall_of(row.get("endsAt")) or None,
+                    inhibited_by=tuple(row["status"].get("inhibitedBy") or ()),
+                    silenced_by=tuple(row["status"].get("silencedBy") or ()),
+                    receivers=tuple(one["name"] for one in row.get("receivers") or ()),
+                )
+                for row in rows
+            ]
 
     def route(self) -> Route:
         """Its routing tree, as configured."""
         status = self._get("/api/v2/status")
-        assert isinstance(status, dict)
+        with understood(WHAT, self.url):
+            written = str(status["config"]["original"])
         try:
-            return parse_alertmanager_config(status["config"]["original"])
-        except (KeyError, ValueError) as error:
+            return parse_alertmanager_config(written)
+        except (LookupError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
             raise Unreachable(f"Alertmanager at {self.url} does not say how it routes: {error}") from error

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from chaos.drivers.base import Container, Performed, Status, Verb
-from chaos.errors import NotUndone, Refused, Unreachable
+from chaos.errors import ChaosError, NotUndone, Refused, Unreachable
 
 TIMEOUT_S = 8
 """Of every call; shorter than the engine waits for an Apply, so that a call has always ended by then."""
@@ -39,7 +39,7 @@ class DockerDriver:
         """Every container of the target, stopped ones included."""
         filters = {"label": [f"{name}={value}" for name, value in self._labels.items()]}
         with _speaking():
-            found = [_container(one) for one in self._engine().containers.list(all=True, filters=filters)]
+            found = [_container(one) for one in self._engine().containers.list(all=True, filters=filters, ignore_removed=True)]
         return sorted(found, key=lambda one: one.name)
 
     def apply(self, verb: Verb, before: Container) -> Performed:
@@ -113,15 +113,17 @@ def _container(one: Any) -> Container:
 
 @contextmanager
 def _speaking() -> Iterator[None]:
-    """What the engine says goes through; what it cannot be asked becomes Unreachable."""
+    """Whatever the engine refuses, and whatever keeps us from asking it, becomes Unreachable."""
     import docker.errors
     import requests
 
     try:
         yield
-    except docker.errors.NotFound:
-        raise
     except docker.errors.APIError as error:
         raise Unreachable(f"the Docker engine refused: {error.explanation or error}") from error
     except (docker.errors.DockerException, requests.RequestException) as error:
         raise Unreachable(f"the Docker engine cannot be reached: {error}; is it running, and is DOCKER_HOST right?") from error
+    except ChaosError:
+        raise
+    except Exception as error:  # the SDK takes answers apart unseen, and raises whatever comes of it
+        raise Unreachable(f"what answers is no Docker engine ({error!r}); is DOCKER_HOST right?") from error

@@ -13,7 +13,14 @@ from chaos.events import Record
 from chaos.journal import Line, digest, read, to_text
 
 FileName = Literal[
-    "experiment.yaml", "system.yaml", "plan.json", "journal.jsonl", "verdict.json", "report.html", "junit.xml", "survey.json"
+    "experiment.yaml",
+    "system.yaml",
+    "plan.json",
+    "journal.jsonl",
+    "verdict.json",
+    "report.html",
+    "junit.xml",
+    "survey.json",
 ]
 
 
@@ -35,14 +42,16 @@ class RunFolder:
             path.mkdir(parents=True, mode=0o700)
             (path / "locust").mkdir()
         except OSError as error:
-            raise NoFolder(f"the run folder {path} cannot be made: {error.strerror}; run where you may write, or use --runs") from error
+            raise NoFolder(
+                f"the run folder {path} cannot be made: {error.strerror}; run where you may write, or use --runs"
+            ) from error
         return RunFolder(path)
 
     def write(self, name: FileName, text: str) -> Path:
         """The file has this text afterwards, whole or not at all."""
         target = self.path / name
         fresh = target.with_suffix(target.suffix + ".new")
-        fresh.write_text(text)
+        fresh.write_text(text, encoding="utf-8")
         fresh.replace(target)
         return target
 
@@ -50,16 +59,21 @@ class RunFolder:
         """The journal's lines. Raises NoFolder when there is none, BrokenJournal when it was altered."""
         journal = self.path / "journal.jsonl"
         try:
-            return read(journal.read_text())
+            # A crash may cut the last line inside a character; whatever else is no UTF-8 breaks the chain of hashes.
+            return read(journal.read_bytes().decode("utf-8", "replace"))
         except OSError as error:
             raise NoFolder(f"{journal} cannot be read: {error.strerror}; give the folder of a run") from error
 
 
 class JournalWriter:
-    """Appends records. `write(sync=True)` returns when the line is on the disk; others are synced once a second."""
+    """Appends records. `write(sync=True)` returns when the line is on the disk; others are synced once a second.
+
+    What a full disk refuses is kept and written first when there is room again, so that the lines stay a chain.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("ab", buffering=0)
+        self._waiting = b""
         self._previous = ""
         self._sequence = 0
         self._synced_at_s = 0.0
@@ -70,16 +84,19 @@ class JournalWriter:
         with self._lock:
             line = Line(self._sequence + 1, at_s, wall_s, self._previous, record)
             text = to_text(line)
-            self._file.write(text + "\n")
+            self._waiting += text.encode() + b"\n"
             self._sequence, self._previous = line.sequence, digest(text)
             if sync or at_s - self._synced_at_s >= 1.0:
-                self._file.flush()
-                os.fsync(self._file.fileno())
+                self._sync()
                 self._synced_at_s = at_s
 
+    def _sync(self) -> None:
+        while self._waiting:
+            written = self._file.write(self._waiting)
+            self._waiting = self._waiting[written or 0 :]
+        os.fsync(self._file.fileno())
+
     def close(self) -> None:
-        """Everything is on the disk."""
-        with self._lock:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
+        """Everything is on the disk. Raises OSError when it is not; the file is closed all the same."""
+        with self._lock, self._file:
+            self._sync()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from chaos.errors import Unreachable
@@ -46,3 +47,14 @@ def json_of(answer: requests.Response, what: str) -> Any:
         return answer.json()
     except ValueError as error:
         raise Unreachable(f"{what} at {answer.url} answered what is no JSON; is the address right?") from error
+
+
+@contextmanager
+def understood(what: str, url: str) -> Iterator[None]:
+    """Takes an answer apart inside the block. Raises Unreachable when the parts that `what` always sends are not there."""
+    import yaml
+
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+        raise Unreachable(f"{what} at {url} answered JSON that {what} never sends; is the address right?") from error

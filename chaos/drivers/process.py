@@ -6,6 +6,7 @@ picked when the plan was made.
 
 from __future__ import annotations
 
+import shlex
 import signal
 import time
 from collections.abc import Mapping
@@ -82,16 +83,23 @@ class ProcessDriver:
             return self._performed(entry, verb, f"SIGCONT {entry.pid} ({entry.name})", "running")
         if verb != "kill":
             raise NotUndone(f"{entry.name} was paused and is gone now; it died for another reason", self.by_hand(verb, before))
-        fresh = spawn(entry)
+        try:
+            fresh = spawn(entry)
+        except OSError as error:
+            raise NotUndone(f"{entry.name} cannot be started again: {error}", self.by_hand(verb, before)) from error
         self._table.update(fresh)
         return self._performed(fresh, verb, f"started {entry.name} again as {fresh.pid}", "running")
 
     def by_hand(self, verb: Verb, before: Container) -> str:
         """The command with which a person undoes it."""
         entry = next((entry for entry in self._entries() if entry.name == before.name), None)
-        if verb == "pause" and entry is not None:
-            return f"kill -CONT {entry.pid}"
-        return " ".join(entry.argv) if entry is not None else f"start {before.name} again"
+        if entry is None:
+            return f"start {before.name} again"
+        if verb == "pause" and entry.running() is not None:
+            return f"kill -s CONT -- -{entry.pid}"  # its whole group: the children were stopped as well
+        # Only the names: what is in the environment may be secret, and this command goes into the plan and the report.
+        surroundings = f"  # with {', '.join(entry.env)} as in {self._table.path}" if entry.env else ""
+        return f"cd {shlex.quote(entry.cwd)} && {shlex.join(entry.argv)}{surroundings}"
 
     def _performed(self, entry: ProcessEntry, verb: Verb, call: str, wanted: Status) -> Performed:
         """What was done, once the kernel shows it. Raises Unreachable when it does not."""
@@ -118,3 +126,5 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
         process.send_signal(number)
     except psutil.NoSuchProcess:
         pass  # gone is what was wanted, or what the inspection afterwards reports
+    except psutil.AccessDenied as error:
+        raise Unreachable(f"{number.name} {process.pid}: not permitted; run as the user that owns the process") from error

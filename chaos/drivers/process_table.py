@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from chaos.errors import Unreachable
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessEntry:
@@ -65,12 +67,14 @@ class ProcessTable:
         self.path = path
 
     def entries(self) -> list[ProcessEntry]:
-        """Every entry, in the order of the file; empty when there is no file."""
+        """Every entry, in the order of the file; empty when there is no file. Raises Unreachable when it is no table."""
         try:
             rows = json.loads(self.path.read_text())
+            return [ProcessEntry(**{**row, "argv": tuple(row["argv"])}) for row in rows["processes"]]
         except FileNotFoundError:
             return []
-        return [ProcessEntry(**{**row, "argv": tuple(row["argv"])}) for row in rows["processes"]]
+        except (OSError, LookupError, TypeError, ValueError) as error:
+            raise Unreachable(f"{self.path} is no table of processes: {error}; bring the system up again") from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from chaos.drivers.http import TIMEOUT_S, ask, json_of, session
+from chaos.drivers.http import TIMEOUT_S, ask, json_of, session, understood
 from chaos.errors import Unreachable
 from chaos.telemetry import RuleAlert, RuleInfo, Series, TargetHealth
 from chaos.units import parse_duration
@@ -53,29 +53,37 @@ class PrometheusDriver:
                 self.url,
                 headers=self._headers,
                 session=self._session,
-                retry=Retry(total=0, raise_on_status=False),
+                retry=Retry(total=0, read=False, raise_on_status=False),
                 timeout=self.timeout_s,
             )
         return self._client
 
     def _get(self, path: str, **parameters: str) -> Any:
         answer = ask(self._session, "GET", f"{self.url}{path}", what=WHAT, timeout_s=self.timeout_s, params=parameters)
-        return json_of(answer, WHAT)["data"]
+        with understood(WHAT, self.url):
+            return json_of(answer, WHAT)["data"]
 
     def _call(self, promql: str, call: Any) -> list[Any]:
         from prometheus_api_client.exceptions import PrometheusApiClientException
-        from requests import RequestException
+        from requests import ConnectionError, RequestException, Timeout
 
         try:
             found: list[Any] = call()
         except PrometheusApiClientException as error:
-            raise Unreachable(f"Prometheus at {self.url} refused the query `{promql}`: {error}") from error
-        except RequestException as error:
+            said = str(error)[:300]  # a gateway in between may answer with a page
+            raise Unreachable(f"Prometheus at {self.url} refused the query `{promql}`: {said}") from error
+        except Timeout as error:
+            raise Unreachable(
+                f"Prometheus at {self.url} did not answer the query `{promql}` within {self.timeout_s:g}s; is it overloaded?"
+            ) from error
+        except ConnectionError as error:
             raise Unreachable(
                 f"Prometheus at {self.url} cannot be reached; is it running, and is the address in the system file right?"
             ) from error
-        except (ValueError, KeyError) as error:
+        except (LookupError, TypeError, ValueError, RequestException) as error:
             raise Unreachable(f"Prometheus at {self.url} answered what cannot be understood: {error}") from error
+        if not isinstance(found, list):
+            raise Unreachable(f"Prometheus at {self.url} answered what cannot be understood; is the address right?")
         return found
 
     # --- queries ------------------------------------------------------------------------------------------------------
@@ -86,8 +94,9 @@ class PrometheusDriver:
         client = self._connect()
         rows = self._call(promql, lambda: client.custom_query(promql, params=parameters))
         if rows and not isinstance(rows[0], dict):  # a scalar is one pair and no list of series
-            return [Series({}, ((float(rows[0]), float(rows[1])),))]
-        return [_series(row) for row in rows]
+            rows = [{"metric": {}, "value": rows}]
+        with understood(WHAT, self.url):
+            return [_series(row) for row in rows]
 
     def raw(self, selector: str, seconds: float, at_wall_s: float | None = None) -> list[Series]:
         """Every stored sample of these series over the last `seconds`, with its own time."""
@@ -96,9 +105,12 @@ class PrometheusDriver:
     def query_range(self, promql: str, start_wall_s: float, end_wall_s: float, step_s: float) -> list[Series]:
         """The query evaluated every `step_s` seconds between the two moments."""
         start, end = datetime.fromtimestamp(start_wall_s, UTC), datetime.fromtimestamp(end_wall_s, UTC)
+        # The library rounds both moments to whole seconds, which would reach outside the fault; these win over its own.
+        exactly = {"start": f"{start_wall_s:.3f}", "end": f"{end_wall_s:.3f}", "timeout": f"{self.timeout_s:g}s"}
         client = self._connect()
-        rows = self._call(promql, lambda: client.custom_query_range(promql, start, end, f"{step_s:g}"))
-        return [_series(row) for row in rows]
+        rows = self._call(promql, lambda: client.custom_query_range(promql, start, end, f"{step_s:g}", params=exactly))
+        with understood(WHAT, self.url):
+            return [_series(row) for row in rows]
 
     # --- what it knows about itself -----------------------------------------------------------------------------------
 
@@ -110,27 +122,31 @@ class PrometheusDriver:
 
     def rules(self) -> list[RuleInfo]:
         """Every alerting rule, with its instances."""
-        groups = self._get("/api/v1/rules", type="alert")["groups"]
-        return [_rule(row, group) for group in groups for row in group["rules"]]
+        data = self._get("/api/v1/rules", type="alert")
+        with understood(WHAT, self.url):
+            return [_rule(row, group) for group in data["groups"] for row in group["rules"]]
 
     def targets(self) -> list[TargetHealth]:
         """Every active scrape target."""
-        return [
-            TargetHealth(
-                job=row["labels"].get("job", ""),
-                instance=row["labels"].get("instance", ""),
-                health=row["health"],
-                interval_s=parse_duration(row.get("scrapeInterval") or "60s"),
-                last_error=row.get("lastError", ""),
-            )
-            for row in self._get("/api/v1/targets", state="active")["activeTargets"]
-        ]
+        data = self._get("/api/v1/targets", state="active")
+        with understood(WHAT, self.url):
+            return [
+                TargetHealth(
+                    job=row["labels"].get("job", ""),
+                    instance=row["labels"].get("instance", ""),
+                    health=row["health"],
+                    interval_s=parse_duration(row.get("scrapeInterval") or "60s"),
+                    last_error=row.get("lastError", ""),
+                )
+                for row in data["activeTargets"]
+            ]
 
     def config(self) -> tuple[float, float]:
         """The global scrape and evaluation intervals, in seconds."""
-        loaded = yaml.safe_load(self._get("/api/v1/status/config")["yaml"]) or {}
-        whole = loaded.get("global") or {}
-        return tuple(parse_duration(whole.get(key, "1m")) for key in ("scrape_interval", "evaluation_interval"))  # type: ignore[return-value]
+        data = self._get("/api/v1/status/config")
+        with understood(WHAT, self.url):
+            whole = (yaml.safe_load(data["yaml"]) or {}).get("global") or {}
+            return tuple(parse_duration(whole.get(key, "1m")) for key in ("scrape_interval", "evaluation_interval"))  # type: ignore[return-value]
 
     def now_wall_s(self) -> float:
         """The server's own clock."""
@@ -139,7 +155,9 @@ class PrometheusDriver:
 
     def version(self) -> str:
         """Its version, `2.42.0`."""
-        return str(self._get("/api/v1/status/buildinfo").get("version", "?"))
+        data = self._get("/api/v1/status/buildinfo")
+        with understood(WHAT, self.url):
+            return str(data.get("version", "?"))
 
 
 def _series(row: dict[str, Any]) -> Series:

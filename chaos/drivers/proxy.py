@@ -81,7 +81,9 @@ class ProxyFleet:
         except ValueError:
             body = {"error": " ".join(answer.text.split())[:200]}
         if answer.status_code == 401:
-            raise Unreachable(f"the fault proxy at {address} does not accept the token; write the right `token:` in the system file")
+            raise Unreachable(
+                f"the fault proxy at {address} does not accept the token; write the right `token:` in the system file"
+            )
         if answer.status_code >= 400:
             raise Unreachable(f"the fault proxy at {address} refused ({answer.status_code}): {body.get('error', '?')}")
         return body
@@ -91,7 +93,9 @@ class ProxyFleet:
         body = self._ask(address, "GET", "/version")
         probe = ask(self._session, "GET", f"{address}/runs/none", what=WHAT, timeout_s=self.timeout_s)
         if probe.status_code == 401:
-            raise Unreachable(f"the fault proxy at {address} does not accept the token; write the right `token:` in the system file")
+            raise Unreachable(
+                f"the fault proxy at {address} does not accept the token; write the right `token:` in the system file"
+            )
         return ProxyInfo(str(body.get("version", "?")), body.get("held_by"))
 
     def arm(self, run: str, arming: Arming) -> None:
@@ -136,7 +140,10 @@ class ProxyFleet:
             treatment=_arm(bodies, "treatment"),
             control=_arm(bodies, "control"),
             outside=_arm(bodies, "outside"),
-            faults=tuple(_fault(bodies, index) for index in sorted({index for body in bodies for index in body["faults"]}, key=int)),
+            faults=tuple(
+                _fault(bodies, index)
+                for index in sorted({index for body in bodies for index in body["faults"]}, key=int)
+            ),
         )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from chaos.drivers.http import TIMEOUT_S, ask, json_of, session
+from chaos.drivers.http import TIMEOUT_S, ask, json_of, session, understood
 from chaos.drivers.prometheus import wall_of
 from chaos.telemetry import Notification, NotifiedAlert
 
@@ -25,26 +26,29 @@ class SinkClient:
 
     def ready(self) -> None:
         """It serves. Raises Unreachable when it does not."""
-        self._get("/notifications", after="0")
+        self.notifications(after=2**53)
 
     def notifications(self, after: int = 0) -> list[Notification]:
         """Every notification with an id above `after`, in order."""
-        return [
-            Notification(
-                id=row["id"],
-                received_at_wall_s=row["received_at"],
-                receiver=row.get("receiver", ""),
-                status=row.get("status", ""),
-                alerts=tuple(
-                    NotifiedAlert(
-                        status=one["status"],
-                        fingerprint=one.get("fingerprint", ""),
-                        labels=dict(one.get("labels") or {}),
-                        starts_at_wall_s=wall_of(one.get("startsAt")),
-                        ends_at_wall_s=wall_of(one.get("endsAt")) or None,
-                    )
-                    for one in row.get("alerts") or ()
-                ),
+        body = self._get("/notifications", after=str(after))
+        with understood(WHAT, self.url):
+            return [_notification(row) for row in body["notifications"]]
+
+
+def _notification(row: Mapping[str, Any]) -> Notification:
+    return Notification(
+        id=row["id"],
+        received_at_wall_s=row["received_at"],
+        receiver=row.get("receiver", ""),
+        status=row.get("status", ""),
+        alerts=tuple(
+            NotifiedAlert(
+                status=one["status"],
+                fingerprint=one.get("fingerprint", ""),
+                labels=dict(one.get("labels") or {}),
+                starts_at_wall_s=wall_of(one.get("startsAt")),
+                ends_at_wall_s=wall_of(one.get("endsAt")) or None,
             )
-            for row in self._get("/notifications", after=str(after))["notifications"]
-        ]
+            for one in row.get("alerts") or ()
+        ),
+    )

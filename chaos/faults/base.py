@@ -163,9 +163,7 @@ class Fault(BaseModel):
     duration: Duration | None = Field(
         None, description="the most that it lasts; it ends sooner once every expectation is decided"
     )
-    until: Literal["decided", "full"] = Field(
-        "decided", description="`full` keeps the fault on for its whole duration"
-    )
+    until: Literal["decided", "full"] = Field("decided", description="`full` keeps the fault on for its whole duration")
     shape: ShapeText = Field(Shape(), description="step, `ramp 30s` or `pulse 5s/10s`")
 
     def explain(self) -> str:

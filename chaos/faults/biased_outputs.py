@@ -32,7 +32,8 @@ class BiasedOutputs(Fault):
             does="100% of the treatment arm's predictions of loan-model for x-applicant-group black become 0",
         ),
         Example(
-            "{fault: biased_outputs, target: loan-model, by: group, group: black, decision: 0, duration: 60s}", refused="write header:NAME"
+            "{fault: biased_outputs, target: loan-model, by: group, group: black, decision: 0, duration: 60s}",
+            refused="write header:NAME",
         ),
     )
 

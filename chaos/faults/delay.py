@@ -34,8 +34,12 @@ class Delay(Fault):
     )
 
     fault: Literal["delay"] = "delay"
-    by: Duration = Field(description="how long; the mean of `normal`, the median of `lognormal`", examples=["400ms"], le=LONGEST_S)
-    jitter: Duration = Field(0.0, description="standard deviation of `normal`; of `lognormal`, relative to `by`", le=LONGEST_S)
+    by: Duration = Field(
+        description="how long; the mean of `normal`, the median of `lognormal`", examples=["400ms"], ge=0, le=LONGEST_S
+    )
+    jitter: Duration = Field(
+        0.0, description="standard deviation of `normal`; of `lognormal`, relative to `by`", ge=0, le=LONGEST_S
+    )
     distribution: Literal["fixed", "normal", "lognormal"] = Field("fixed", description="how the delay varies")
 
     def explain(self) -> str:

@@ -54,19 +54,19 @@ class WrongPredictions(Fault):
             return row
         found = row.classes.index(row.label)
         others = [place for place in range(len(row.classes)) if place != found]
+        scores = row.scores if row.scores is not None and len(row.scores) == len(row.classes) else None
         match self.to:
             case "next":
                 given = (found + 1) % len(row.classes)
             case "random":
                 given = others[int(call.chance(row.index, "wrong_predictions") * len(others))]
             case "worst":
-                given = min(others, key=lambda place: row.scores[place]) if row.scores else others[-1]
-        scores = row.scores
-        if scores is not None and len(scores) == len(row.classes):
+                given = min(others, key=scores.__getitem__) if scores is not None else others[-1]
+        if scores is not None:
             moved = list(scores)
             moved[found], moved[given] = moved[given], moved[found]
             scores = tuple(moved)
-        return replace(row, label=row.classes[given], scores=scores)
+        return replace(row, label=row.classes[given], scores=scores if scores is not None else row.scores)
 
     def treated(self, signal: Signal, control: float) -> float | None:
         """Accuracy among hurt rows is the share of mistakes that happen to be put right: 1 - control for two classes."""

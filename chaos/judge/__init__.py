@@ -1,6 +1,6 @@
 """judge(lines) → Verdict: every question answered from the journal alone, then the worst that applies. Pure.
 
-    journal ─▶ trace ─▶ safety · validity · resilience · noticed ─▶ findings ─▶ Verdict
+journal ─▶ trace ─▶ safety · validity · resilience · noticed ─▶ findings ─▶ Verdict
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chaos.events import State
+from chaos.journal import Line
 from chaos.judge import noticed, resilience, safety, validity
 from chaos.judge.trace import Trace, trace
-from chaos.journal import Line
+from chaos.units import format_share
 from chaos.verdict import EXIT_CODE, MEANING, EffectDone, Finding, Phase, Verdict, VerdictName
 
 
@@ -59,6 +60,8 @@ def _sentence(seen: Trace, name: VerdictName, findings: Sequence[Finding]) -> st
         told = f"{first.question.rstrip('?')}: {first.answer}" if first is not None else "there are no findings"
         return f"{MEANING[name][:1].upper()}{MEANING[name][1:]}. {told}."
     effects = "; ".join(effect.explain for effect in seen.plan.faults())
+    if any(effect.kind == "proxy" for effect in seen.plan.faults()):
+        effects += f", for {format_share(seen.plan.traffic)} of traffic"
     noticed_ = [finding.answer.removeprefix("yes: ") for finding in findings if finding.question.endswith("tell?")]
     names = [alert.alert for alert in seen.plan.alerts]
     told = ", ".join(f"{alert} {answer}" for alert, answer in zip(names, noticed_, strict=False))
@@ -76,8 +79,14 @@ def _effects(seen: Trace) -> list[EffectDone]:
         if effect.id not in seen.issued:
             continue
         applied, undone = seen.applied.get(effect.id), seen.undone.get(effect.id)
-        traffic = seen.traffic(effect.fault_index) if effect.kind == "proxy" and effect.fault_index is not None else None
-        first = traffic.first_effect_wall_s if traffic else (applied.at_wall_s if applied and effect.kind == "container" else None)
+        traffic = (
+            seen.traffic(effect.fault_index) if effect.kind == "proxy" and effect.fault_index is not None else None
+        )
+        first = (
+            traffic.first_effect_wall_s
+            if traffic
+            else (applied.at_wall_s if applied and effect.kind == "container" else None)
+        )
         done.append(
             EffectDone(
                 id=effect.id,

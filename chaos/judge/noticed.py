@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from chaos.detection import AlertHistory, Detection, Gate, Outcome, Times, detect
 from chaos.events import State
@@ -22,6 +23,9 @@ _VERDICT: dict[Outcome, VerdictName] = {
     "invalid": "invalid",
 }
 
+BLIND_S = 15.0
+"""An alert may come and go unseen in a longer time without a look."""
+
 
 def detections(trace: Trace) -> list[Detection]:
     """What became of each expected alert; empty when the fault never took effect."""
@@ -30,7 +34,9 @@ def detections(trace: Trace) -> list[Detection]:
     if effect is None or baseline is None:
         return []
     times = Times(baseline[0], effect, trace.removal(), trace.last_wall_s, trace.plan.scrape_s, trace.plan.evaluation_s)
-    return [detect(alert, _history(trace, alert.alert, alert.delivered_to, effect), times) for alert in trace.plan.alerts]
+    return [
+        detect(alert, _history(trace, alert.alert, alert.delivered_to, effect), times) for alert in trace.plan.alerts
+    ]
 
 
 def _history(trace: Trace, alert: str, receiver: str | None, effect: float) -> AlertHistory:
@@ -59,7 +65,11 @@ def findings(trace: Trace, found: Sequence[Detection]) -> Iterator[Finding]:
         told = one.explanation
         if one.outcome == "detected" and held:
             told += " (an early warning: the system held)"
-        gate = f" at the gate `{one.failed_gate.value}`" if one.failed_gate is not None and one.outcome not in ("late", "detected") else ""
+        gate = (
+            f" at the gate `{one.failed_gate.value}`"
+            if one.failed_gate is not None and one.outcome not in ("late", "detected")
+            else ""
+        )
         answer = f"yes: {told}" if one.outcome == "detected" else f"{one.outcome}{gate}: {told}"
         yield Finding("detection", f"Did {one.alert} tell?", _VERDICT[one.outcome], answer, stages)
     if trace.plan.quiet or trace.plan.silent:
@@ -78,12 +88,23 @@ def _unexpected(trace: Trace, since: float) -> dict[str, AlertSeen]:
     return seen
 
 
+def _longest_gap(trace: Trace, since: float) -> float:
+    """The longest time without a look at the alerts, in seconds, from `since` until the last fault was taken back."""
+    inject = trace.span(State.inject)
+    until = inject[1] if inject is not None else trace.last_wall_s
+    moments = [since, *(look.at_wall_s for look in trace.alerts if since <= look.at_wall_s <= until), until]
+    return max(later - earlier for earlier, later in pairwise(moments))
+
+
 def _quiet(trace: Trace) -> Finding:
     question = "Did every other alert stay quiet?"
     baseline = trace.span(State.baseline)
     if baseline is None or not trace.alerts:
         return Finding("detection", question, "inconclusive", "cannot tell: no alert was looked at")
     seen = _unexpected(trace, baseline[0])
+    blind_s = _longest_gap(trace, baseline[0])
+    if not seen and blind_s > max(BLIND_S, 3 * trace.plan.evaluation_s):
+        return Finding("detection", question, "inconclusive", f"cannot tell: nobody saw the alerts for {blind_s:.0f}s")
     if not seen:
         return Finding("detection", question, "confirmed", "yes")
     effect = trace.first_effect()

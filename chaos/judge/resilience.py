@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Literal
 
@@ -23,6 +24,12 @@ def bound_text(probe: PlannedProbe) -> str:
     """`min 99.5%`, `max 250ms`, or both."""
     pairs = (("min", probe.bound("minimum")), ("max", probe.bound("maximum")))
     return ", ".join(f"{word} {bound}" for word, bound in pairs if bound is not None)
+
+
+def _unresolved(probe: PlannedProbe, baseline: float | None) -> bool:
+    """Whether a bound is a multiple of a baseline that nobody read."""
+    bounds = (probe.bound("minimum"), probe.bound("maximum"))
+    return baseline is None and any(bound is not None and bound.kind == "baseline" for bound in bounds)
 
 
 def _value(probe: PlannedProbe, reading: ProbeReading | None) -> float | None:
@@ -64,7 +71,14 @@ def probe_rows(trace: Trace) -> list[ProbeRow]:
         verdict = _judged(trace, probe, reading, baseline)
         rows.append(
             ProbeRow(
-                probe.title, probe.unit, bound_text(probe), baseline, _value(probe, reading), recovery, _role(trace, probe.title), verdict
+                probe.title,
+                probe.unit,
+                bound_text(probe),
+                baseline,
+                _value(probe, reading),
+                recovery,
+                _role(trace, probe.title),
+                verdict,
             )
         )
     return rows
@@ -73,7 +87,7 @@ def probe_rows(trace: Trace) -> list[ProbeRow]:
 def _judged(trace: Trace, probe: PlannedProbe, reading: ProbeReading | None, baseline: float | None) -> VerdictName:
     role = _role(trace, probe.title)
     values = values_of(probe, reading) if reading is not None else ()
-    if reading is None or not values or not enough(probe, reading):
+    if reading is None or not values or not enough(probe, reading) or _unresolved(probe, baseline):
         return "inconclusive" if role != "watched" else "confirmed"
     broken = any(broken_bound(probe, value, baseline) for value in values)
     match role:
@@ -156,6 +170,8 @@ def _control_probe(trace: Trace, probe: PlannedProbe, exposed: int, bad: int) ->
     interval = (1 - high, 1 - low) if good_is_high else (low, high)
     baseline = _value(probe, trace.window("baseline", probe.title))
     text = f"{probe.title} {value:.1%} [{interval[0]:.1%}, {interval[1]:.1%}] of {exposed}"
+    if _unresolved(probe, baseline):
+        return "inconclusive", f"{text}, and its baseline is not known"
     if not broken_bound(probe, value, baseline):
         return "confirmed", text
     if broken_bound(probe, interval[0], baseline) and broken_bound(probe, interval[1], baseline):
@@ -165,14 +181,21 @@ def _control_probe(trace: Trace, probe: PlannedProbe, exposed: int, bad: int) ->
 
 def _arms_held(trace: Trace) -> Iterator[Finding]:
     first, removal = trace.first_effect(), trace.removal()
-    if first is None or not trace.samples or trace.plan.traffic >= 1:
+    if first is None or not trace.samples or trace.plan.traffic >= 1 or not trace.plan.divides():
         return
     during = trace.samples_between(first, removal or trace.last_wall_s)
     for what in ("wrong", "errors"):
         result = compare(during, what)
         low, high = result.interval
-        answer = f"risk ratio {result.ratio:.2f} [{low:.2f}, {high:.2f}], {result.decision}" if result.ratio == result.ratio else f"no such events; {result.decision}"  # noqa: PLR0124, E501
-        evidence = {"ratio": result.ratio, "low": low, "high": high, "decision": result.decision}
+        answer = f"risk ratio {result.ratio:.2f} [{low:.2f}, {high:.2f}], {result.decision}"
+        if math.isnan(result.ratio):
+            answer = f"no such events; {result.decision}"
+        evidence = {
+            "ratio": None if math.isnan(result.ratio) else result.ratio,
+            "low": low,
+            "high": None if math.isinf(high) else high,
+            "decision": result.decision,
+        }
         verdict: VerdictName = "confirmed"
         if trace.plan.arms_held:
             verdict = {"held": "confirmed", "broken": "deviated"}.get(result.decision, "inconclusive")  # type: ignore[assignment]
@@ -190,14 +213,14 @@ def _recovered(trace: Trace) -> Iterator[Finding]:
         reading = trace.window("recovery", probe.title)
         values = values_of(probe, reading) if reading is not None else ()
         baseline = _value(probe, trace.window("baseline", probe.title))
-        if not values:
+        if reading is None or not values or not enough(probe, reading) or _unresolved(probe, baseline):
             unread.append(probe.title)
         elif any(broken_bound(probe, value, baseline) for value in values):
             bad.append(f"{probe.title} {format_value(_value(probe, reading) or 0.0, probe.unit)} ({bound_text(probe)})")
     if bad:
         yield Finding("resilience", question, "deviated", "no: " + "; ".join(bad))
     elif unread:
-        yield Finding("resilience", question, "inconclusive", f"cannot tell: no data for {', '.join(unread)}")
+        yield Finding("resilience", question, "inconclusive", f"cannot tell: not enough data for {', '.join(unread)}")
     else:
         yield Finding("resilience", question, "confirmed", "yes, every bound is met again")
 
@@ -205,7 +228,7 @@ def _recovered(trace: Trace) -> Iterator[Finding]:
 def arm_rows(trace: Trace) -> list[ArmRow]:
     """What the load saw of each arm while the fault was on."""
     first, removal = trace.first_effect(), trace.removal()
-    if first is None:
+    if first is None or not trace.plan.divides():
         return []
     rows: list[ArmRow] = []
     during = trace.samples_between(first, removal or trace.last_wall_s)

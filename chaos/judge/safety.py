@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
+from chaos.engine import Trigger
 from chaos.events import State
 from chaos.judge.trace import Trace
 from chaos.plan import REMOVAL_PROOF
@@ -11,15 +13,30 @@ from chaos.verdict import Finding
 
 
 def findings(trace: Trace) -> Iterator[Finding]:
-    """Undone, removed, interrupted, aborted."""
+    """Undone, removed, interrupted, aborted, cut short."""
     yield _undone(trace)
     yield from _removed(trace)
     if trace.stop is not None:
         yield Finding("safety", "Did the run end by itself?", "interrupted", f"no: {trace.stop.by}")
     elif trace.guard is not None:
         yield Finding(
-            "safety", "Did every guard hold?", "aborted", f"no: {trace.guard.guard}: {trace.guard.why}", {"guard": trace.guard.guard}
+            "safety",
+            "Did every guard hold?",
+            "aborted",
+            f"no: {trace.guard.guard}: {trace.guard.why}",
+            {"guard": trace.guard.guard},
         )
+    elif (why := _cut_short(trace)) is not None:
+        yield Finding("safety", "Did the run end by itself?", "invalid", f"no: {why}")
+
+
+def _cut_short(trace: Trace) -> str | None:
+    """Why the fault was taken back before its time by an error of our own, or None when it was not."""
+    by_itself = (Trigger.over.value, Trigger.decided.value)
+    moves = pairwise(trace.states)
+    return next(
+        (after.why for before, after in moves if before.state is State.inject and after.why not in by_itself), None
+    )
 
 
 def _undone(trace: Trace) -> Finding:
@@ -31,10 +48,21 @@ def _undone(trace: Trace) -> Finding:
     if open_ and not trace.ended():
         leased = all(trace.plan.effect(name).kind != "container" for name in open_)
         if leased:
-            told = f"the runner died; the leases of {', '.join(open_)} ended {trace.plan.lease_s:g}s later by themselves"
+            told = (
+                f"the runner died; the leases of {', '.join(open_)} ended {trace.plan.lease_s:g}s later by themselves"
+            )
             return Finding("safety", question, "invalid", told)
         told = f"the runner died and {', '.join(open_)} may still be there; {'; '.join(trace.plan.by_hand.get(name, name) for name in open_)}"
         return Finding("safety", question, "unsafe", told)
+    remaining = [name for name in open_ if trace.plan.effect(name).kind == "container"]
+    if remaining:
+        by_hand = "; ".join(f"{name}: {trace.plan.by_hand.get(name, name)}" for name in remaining)
+        return Finding(
+            "safety", question, "unsafe", f"cannot tell, nobody saw it; by hand: {by_hand}", {"effects": len(remaining)}
+        )
+    if open_:
+        told = f"nobody answered for {', '.join(open_)}; the lease ended {trace.plan.lease_s:g}s after its last renewal"
+        return Finding("safety", question, "inconclusive", told, {"effects": len(open_)})
     hurt = [name for name in trace.issued if trace.plan.effect(name).kind != "hold"]
     answer = f"yes, {len(hurt)} of {len(hurt)}" if hurt else "nothing was hurt, so there was nothing to undo"
     return Finding("safety", question, "confirmed", answer, {"effects": len(hurt)})

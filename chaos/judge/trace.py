@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from chaos.events import (
     Applied,
-    ApplyFailed,
     Apply,
+    ApplyFailed,
     Collected,
     EffectLost,
     GuardBreached,
@@ -149,7 +149,11 @@ def trace(lines: Sequence[Line]) -> Trace:
     if not lines or not isinstance(lines[0].record, RunStarted):
         raise BrokenJournal("this journal does not begin with the start of a run")
     started = lines[0].record
-    sorted_ = Trace(Plan.from_json(started.plan), started, lines[0].wall_s, lines[-1].wall_s)
+    try:
+        plan = Plan.from_json(started.plan)
+    except ValueError as error:
+        raise BrokenJournal(f"the plan in this journal cannot be read: {error}") from error
+    sorted_ = Trace(plan, started, lines[0].wall_s, lines[-1].wall_s)
     for line in lines[1:]:
         _sort(sorted_, line)
     return sorted_
@@ -163,6 +167,7 @@ def _sort(into: Trace, line: Line) -> None:
             into.issued.add(name)
         case Applied(effect=name) as applied:
             into.applied.setdefault(name, applied)
+            into.undone.pop(name, None)  # an Apply that landed late: what was undone before it may be there again
         case ApplyFailed(effect=name, error=error):
             into.apply_failed[name] = error
         case Undone(effect=name) as undone:

@@ -13,6 +13,8 @@ from chaos.verdict import Finding
 
 LOAD_FLOOR = 0.9
 """Below this share of the asked rate the load was not what the experiment speaks of."""
+LOAD_LAG_S = 3.0
+"""How much of a phase's end may still be missing from the load's reports."""
 MISMATCH = 0.001
 """Chance below which a split as uneven as the one seen is taken for a broken assignment."""
 
@@ -46,7 +48,11 @@ def _effect(trace: Trace, index: int) -> Finding:
         return Finding("validity", question, "invalid", f"no: {failed[0]}")
     if all(effect.id not in trace.issued for effect in effects):
         return Finding("validity", question, "invalid", "no: the run ended before it began")
-    return _container_effect(trace, effects, question) if effects[0].kind == "container" else _proxy_effect(trace, index, question)
+    return (
+        _container_effect(trace, effects, question)
+        if effects[0].kind == "container"
+        else _proxy_effect(trace, index, question)
+    )
 
 
 def _container_effect(trace: Trace, effects: list[PlannedEffect], question: str) -> Finding:
@@ -54,7 +60,13 @@ def _container_effect(trace: Trace, effects: list[PlannedEffect], question: str)
     calls = "; ".join(f"{one.call} → {one.evidence.get('status', '?')}" for one in done)
     if len(done) == len(effects):
         return Finding("validity", question, "confirmed", f"yes: {calls}", {"containers": len(done)})
-    return Finding("validity", question, "invalid", f"{len(done)} of {len(effects)} containers were hurt", {"containers": len(done)})
+    return Finding(
+        "validity",
+        question,
+        "invalid",
+        f"{len(done)} of {len(effects)} containers were hurt",
+        {"containers": len(done)},
+    )
 
 
 def _proxy_effect(trace: Trace, index: int, question: str) -> Finding:
@@ -86,14 +98,31 @@ def _load(trace: Trace) -> Iterator[Finding]:
         return
     during = trace.samples_between(*span)[1:]
     if not during:
-        yield Finding("validity", "Was the load what was asked for?", "invalid", "no: the load reported nothing while the fault was on")
+        yield Finding(
+            "validity",
+            "Was the load what was asked for?",
+            "invalid",
+            "no: the load reported nothing while the fault was on",
+        )
         return
-    sent, asked = sum(sample.sent for sample in during), sum(sample.asked for sample in during)
-    share = sent / asked if asked else 0.0
-    evidence = {"asked per second": round(asked / len(during), 2), "sent per second": round(sent / len(during), 2), "unsent": sum(s.unsent for s in during)}
-    answer = f"{sent / len(during):.1f} of {load.rate_per_s:g} requests/s"
-    good = share >= LOAD_FLOOR
-    yield Finding("validity", "Was the load what was asked for?", "confirmed" if good else "invalid", ("yes: " if good else "no: ") + answer, evidence)
+    sent = sum(sample.sent for sample in during)
+    # Seconds that the load did not report count as seconds in which it sent nothing.
+    seconds = max(float(len(during)), span[1] - span[0] - LOAD_LAG_S)
+    asked = max(sum(sample.asked for sample in during), load.rate_per_s * seconds)
+    evidence = {
+        "asked per second": round(asked / seconds, 2),
+        "sent per second": round(sent / seconds, 2),
+        "unsent": sum(sample.unsent for sample in during),
+    }
+    answer = f"{sent / seconds:.1f} of {load.rate_per_s:g} requests/s"
+    good = sent >= LOAD_FLOOR * asked
+    yield Finding(
+        "validity",
+        "Was the load what was asked for?",
+        "confirmed" if good else "invalid",
+        ("yes: " if good else "no: ") + answer,
+        evidence,
+    )
 
 
 def first_exposures(samples: list[Sample]) -> tuple[int, int]:
@@ -105,14 +134,21 @@ def first_exposures(samples: list[Sample]) -> tuple[int, int]:
 
 
 def _arms(trace: Trace) -> Iterator[Finding]:
-    if not trace.samples or not any(effect.kind == "hold" for effect in trace.plan.effects):
+    if not trace.samples or not trace.plan.divides():
         return
     treatment, control = first_exposures(trace.samples)
     chance = sample_ratio_mismatch(treatment, control, trace.plan.traffic)
-    evidence: dict[str, str | float | int | None] = {"treatment": treatment, "control": control, "planned share": trace.plan.traffic, "p": chance}
+    evidence: dict[str, str | float | int | None] = {
+        "treatment": treatment,
+        "control": control,
+        "planned share": trace.plan.traffic,
+        "p": chance,
+    }
     question = "Were subjects split as planned?"
     if chance < MISMATCH:
-        yield Finding("validity", question, "invalid", f"no: {treatment} to {control}, planned {trace.plan.traffic:.0%}", evidence)
+        yield Finding(
+            "validity", question, "invalid", f"no: {treatment} to {control}, planned {trace.plan.traffic:.0%}", evidence
+        )
     else:
         yield Finding("validity", question, "confirmed", f"yes: {treatment} to {control}", evidence)
     yield from _agreement(trace)
@@ -138,7 +174,9 @@ def _agreement(trace: Trace) -> Iterator[Finding]:
         question = f"Do load and proxies at {target} count the same arms?"
         counts = f"{last.treatment.first_attempts}/{last.control.first_attempts} at the proxy, {treatment}/{control} at the load"
         good = apart <= slack
-        yield Finding("validity", question, "confirmed" if good else "invalid", ("yes: " if good else "no: ") + counts, evidence)
+        yield Finding(
+            "validity", question, "confirmed" if good else "invalid", ("yes: " if good else "no: ") + counts, evidence
+        )
 
 
 def arm_counts(sample: Sample, what: str) -> tuple[ArmCounts, ArmCounts]:
@@ -169,6 +207,9 @@ def _same_before(trace: Trace) -> Iterator[Finding]:
         return
     before = trace.samples_between(*span)
     question = "Were the arms alike before the fault (A/A)?"
+    if not before:
+        yield Finding("validity", question, "inconclusive", "cannot tell: the load reported nothing in the baseline")
+        return
     apart = [what for what in ("errors", "wrong") if compare(before, what).decision == "broken"]
     if apart:
         yield Finding("validity", question, "invalid", f"no: they already differ in {' and '.join(apart)}")
@@ -188,6 +229,8 @@ def _eyes(trace: Trace) -> Iterator[Finding]:
         errors = trace.failed.get("alerts", ["nobody asked"])
         yield Finding("validity", question, "invalid", f"no: Prometheus did not answer: {errors[-1]}")
     elif sick:
-        yield Finding("validity", question, "invalid", "no: " + "; ".join(f"{name}: {why}" for name, why in sick.items()))
+        yield Finding(
+            "validity", question, "invalid", "no: " + "; ".join(f"{name}: {why}" for name, why in sick.items())
+        )
     else:
         yield Finding("validity", question, "confirmed", f"yes, in each of {len(looks)} looks", {"looks": len(looks)})

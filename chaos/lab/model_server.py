@@ -53,7 +53,7 @@ class Replica:
             shape, data = given["shape"], given["data"]
             flat = np.array([np.nan if value is None else value for value in data], dtype=np.float64)
             return flat.reshape(shape[0], len(self.names))
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
             raise Bad(f"one input of shape [n, {len(self.names)}], FP64, flat data, is needed: {error}") from error
 
     def infer(self, body: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ Source: KServe, Open Inference Protocol, rest_predict_v2.yaml.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,17 +38,20 @@ class _Tensor:
 
 def _tensor(span: Span) -> _Tensor:
     name, shape, datatype, data = (span.get(key) for key in ("name", "shape", "datatype", "data"))
-    if data is None or shape is None or not isinstance(shape.value, list) or not shape.value or not isinstance(data.value, list):
+    if (
+        data is None
+        or shape is None
+        or not isinstance(shape.value, list)
+        or not shape.value
+        or not isinstance(data.value, list)
+    ):
         raise Undecodable("an output without shape or JSON data")
     cells = data.leaves()
-    size = 1
-    for side in shape.value:
-        if not isinstance(side, int):
-            raise Undecodable("a shape that is no list of whole numbers")
-        size *= side
-    if size != len(cells) or (cells and size % shape.value[0]):
+    if not all(isinstance(side, int) and side >= 0 for side in shape.value):
+        raise Undecodable("a shape that is no list of whole numbers")
+    width = math.prod(shape.value[1:])
+    if shape.value[0] * width != len(cells):
         raise Undecodable("data that does not fit its shape")
-    width = size // shape.value[0] if shape.value[0] else 0
     return _Tensor(str(name.value) if name else "", str(datatype.value) if datatype else "", cells, width)
 
 
@@ -88,7 +92,11 @@ class OpenInference:
         _, label, scores = _read(body, output)
         if label is None and scores is None:
             raise Undecodable("neither a label output nor a score output")
-        count = len(label.cells) if label is not None else (len(scores.cells) // scores.width if scores and scores.width else 0)
+        count = (
+            len(label.cells)
+            if label is not None
+            else (len(scores.cells) // scores.width if scores and scores.width else 0)
+        )
         if scores is not None and (not scores.width or len(scores.cells) // scores.width != count):
             scores = None
         return [_row(place, label, scores, output.classes) for place in range(count)]
@@ -104,7 +112,7 @@ class OpenInference:
             if old is new:
                 continue
             if label is not None and new.label != old.label:
-                edits.append((label.row(old.index)[0], _dumped(new.label)))
+                edits.append((label.row(old.index)[0], _dumped(_like(old.label, new.label))))
             if scores is not None and new.scores is not None and old.scores is not None:
                 cells = scores.row(old.index)
                 edits += [
@@ -132,6 +140,17 @@ def _row(place: int, label: _Tensor | None, scores: _Tensor | None, classes: tup
     if found is not None and not isinstance(found, (str, int, float, bool)):
         raise Undecodable("a label that is neither text nor number")
     return Row(place, found, numbers, classes)
+
+
+def _like(old: Label | None, new: Label | None) -> Label | None:
+    """The new label in the old one's JSON type: a tensor of booleans or decimals stays one."""
+    if isinstance(old, bool) and not isinstance(new, (bool, str)) and new in (0, 1):
+        return bool(new)
+    if isinstance(old, float) and isinstance(new, int):
+        return float(new)
+    if isinstance(old, int) and not isinstance(old, bool) and isinstance(new, (bool, float)) and new == int(new):
+        return int(new)
+    return new
 
 
 def _dumped(value: object) -> str:

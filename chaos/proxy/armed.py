@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from chaos.arms import SYNTHETIC_HEADER, Arms, is_synthetic, subject_of
+from chaos.arms import SYNTHETIC_HEADER, Arms, header_of, is_synthetic, subject_of
 from chaos.errors import ChaosError
 from chaos.faults import catalogue as faults
 from chaos.faults.base import Fault
@@ -159,6 +159,10 @@ class Armed:
     request_faults: tuple[ArmedFault, ...]
     answer_faults: tuple[ArmedFault, ...]
 
+    def has(self, index: int) -> bool:
+        """Whether the fault with this place in the experiment is on."""
+        return any(fault.index == index for fault in (*self.request_faults, *self.answer_faults))
+
     def needs_body(self) -> bool:
         """Whether a request's body must be read before its arm is known."""
         return self.slice is not None and self.slice.needs_body
@@ -240,14 +244,16 @@ def hashed(text: str | bytes) -> str:
 class Registry:
     """Who holds this proxy. `armed` is what the data plane reads; `monotonic` is the clock of leases."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float], protocol: str = "auto") -> None:
         self._monotonic = monotonic
+        self._protocol = protocol
+        """What an arming means that says `auto`; `auto` itself: told by each request's path."""
         self.armed: Armed | None = None
         self.holder: RunState | None = None
         self.runs: dict[str, RunState] = {}
         self.expiries = 0
-        self.waiting: set[Callable[[], None]] = set()
-        """Called at the next disarming: whoever waits in a delay is let go."""
+        self.waiting: dict[Callable[[], None], int | None] = {}
+        """What lets go whoever waits in a delay, and the index of the fault: called once that one is off."""
 
     # --- the control API ----------------------------------------------------------------------------------------------
 
@@ -256,18 +262,26 @@ class Registry:
         now_s = self._monotonic()
         self.expire()
         if self.holder is not None and self.holder.run != run:
-            raise Refusal(409, [f"the run {self.holder.run} holds this proxy; its lease ends within {self.holder.lease_s:g}s of its runner's death"])
+            raise Refusal(
+                409,
+                [
+                    f"the run {self.holder.run} holds this proxy; its lease ends within {self.holder.lease_s:g}s of its runner's death"
+                ],
+            )
         state = self.runs.get(run)
         if state is None:
             state = RunState(run, begun_s=now_s)
         elif state.state == "expired":
             raise Refusal(409, ["this run has expired at this proxy; its runner was silent for longer than its lease"])
+        elif now_s - state.begun_s > state.deadline_s:
+            raise Refusal(409, ["this run's deadline at this proxy is over; start a new run"])
         built = self._build(run, state, arming, now_s)
         state.deadline_s = arming.deadline_s if not state.deadline_s else min(state.deadline_s, arming.deadline_s)
         state.generation, state.state, state.ended_s = built.generation, "armed", None
         state.lease_s, state.renewed_s, state.last_armed = arming.lease_s, now_s, built
         self.runs[run] = state
         self.holder, self.armed = state, built
+        self._release({index for index in self.waiting.values() if index is None or not built.has(index)})
         self._forget(now_s)
         return state
 
@@ -279,9 +293,14 @@ class Registry:
             if fault is not None:
                 since_s = state.since_s.get(body.index, now_s)
                 built.append(ArmedFault(body.index, fault, since_s, state.faults.get(body.index) or FaultCounts()))
-        protocol = None if arming.protocol == "auto" else protocols().get(arming.protocol)
-        if arming.protocol != "auto" and protocol is None:
-            problems.append(f"the protocol {arming.protocol!r} is unknown; known: auto, {', '.join(protocols())}")
+        named = self._protocol if arming.protocol == "auto" else arming.protocol
+        protocol = protocols().get(named)
+        if named != "auto" and protocol is None:
+            problems.append(f"the protocol {named!r} is unknown; known: auto, {', '.join(protocols())}")
+        if len({body.index for body in arming.faults}) < len(arming.faults):
+            problems.append("two faults have the same index; write each index once")
+        if header_of(arming.arms.by) is None:
+            problems.append(f"{arming.arms.by!r} names no subject; write request or header:NAME")
         sliced: Slice | None = None
         key: bytes | None = None
         try:
@@ -325,8 +344,12 @@ class Registry:
         self.holder = None
         holder.state = "expired" if expired else "disarmed"
         holder.ended_s = self._monotonic()
-        waiting, self.waiting = self.waiting, set()
-        for release in waiting:
+        self._release(set(self.waiting.values()))
+
+    def _release(self, indexes: set[int | None]) -> None:
+        """Whoever waits in a delay of these faults goes on."""
+        for release in [release for release, index in self.waiting.items() if index in indexes]:
+            self.waiting.pop(release, None)
             release()
 
     def expire(self) -> None:

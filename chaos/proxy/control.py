@@ -1,7 +1,7 @@
 """The control API: arm, renew, disarm, and see what was done. On its own port, never in the data path.
 
-    PUT /runs/{id} · POST /runs/{id}/lease · DELETE /runs/{id} · GET /runs/{id} · GET /runs/{id}/changes · DELETE /runs
-    GET /healthz · GET /version · GET /metrics     (these three need no token)
+PUT /runs/{id} · POST /runs/{id}/lease · DELETE /runs/{id} · GET /runs/{id} · GET /runs/{id}/changes · DELETE /runs
+GET /healthz · GET /version · GET /metrics     (these three need no token)
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from chaos import __version__
 from chaos.proxy.armed import Refusal, Registry, parse_arming
 from chaos.proxy.counters import Counters
+from chaos.version import VERSION
 
 _RUN = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _OPEN = ("/healthz", "/version", "/metrics")
@@ -39,7 +39,9 @@ def application(registry: Registry, counters: Counters, token: str) -> web.Appli
             return await handler(request)
         except Refusal as refusal:
             held = registry.holder.run if registry.holder is not None else None
-            return web.json_response({"error": str(refusal), "problems": refusal.problems, "held_by": held}, status=refusal.status)
+            return web.json_response(
+                {"error": str(refusal), "problems": refusal.problems, "held_by": held}, status=refusal.status
+            )
 
     def run_of(request: web.Request) -> str:
         run = request.match_info["run"]
@@ -83,7 +85,7 @@ def application(registry: Registry, counters: Counters, token: str) -> web.Appli
     async def changes(request: web.Request) -> web.Response:
         state = registry.runs.get(run_of(request))
         after = request.query.get("after", "0")
-        if state is None or not after.isdigit():
+        if state is None or not after.isdecimal():
             return web.json_response({"error": "no such run, or `after` is no number"}, status=404)
         kept = [change for change in state.changes if int(str(change["id"])) > int(after)]
         return web.json_response({"changes": kept, "last": state.changed})
@@ -94,7 +96,7 @@ def application(registry: Registry, counters: Counters, token: str) -> web.Appli
 
     async def version(_: web.Request) -> web.Response:
         registry.expire()
-        return web.json_response({"version": __version__, "held_by": registry.holder.run if registry.holder else None})
+        return web.json_response({"version": VERSION, "held_by": registry.holder.run if registry.holder else None})
 
     async def metrics(_: web.Request) -> web.Response:
         registry.expire()

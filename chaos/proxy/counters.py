@@ -7,6 +7,11 @@ from collections import defaultdict
 UPSTREAM_LE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
+def _exact(value: float) -> str:
+    """The number with every digit: a counter that is rounded stands still, then jumps."""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
 class Counters:
     """Everything that `/metrics` says."""
 
@@ -40,9 +45,11 @@ class Counters:
 
         def family(name: str, kind: str, told: str, rows: list[tuple[str, float]]) -> None:
             lines.extend([f"# HELP {name} {told}", f"# TYPE {name} {kind}"])
-            lines.extend(f"{name}{labels} {value:g}" for labels, value in rows)
+            lines.extend(f"{name}{labels} {_exact(value)}" for labels, value in rows)
 
-        requests = [(f'{{route="{r}",arm="{a}",code_class="{c}xx"}}', float(n)) for (r, a, c), n in self.requests.items()]
+        requests = [
+            (f'{{route="{r}",arm="{a}",code_class="{c}xx"}}', float(n)) for (r, a, c), n in self.requests.items()
+        ]
         family("chaos_proxy_requests_total", "counter", "Requests answered.", requests)
         for name, told, counted in (
             ("chaos_proxy_selected_rows_total", "Rows that a fault selected.", self.selected),
@@ -53,11 +60,21 @@ class Counters:
         family("chaos_proxy_injected_errors_total", "counter", "Errors answered instead of the model.", injected)
         delayed = [(f'{{fault="{name}"}}', seconds) for name, seconds in self.delay_s.items()]
         family("chaos_proxy_added_delay_seconds_total", "counter", "Delay added.", delayed)
-        family("chaos_proxy_refused_messages_total", "counter", "Messages that could be read in two ways.", [("", self.refused)])
+        family(
+            "chaos_proxy_refused_messages_total",
+            "counter",
+            "Messages that could be read in two ways.",
+            [("", self.refused)],
+        )
         unreachable = [(f'{{route="{route}"}}', float(count)) for route, count in self.unreachable.items()]
         family("chaos_proxy_upstream_unreachable_total", "counter", "Upstreams that did not answer.", unreachable)
         family("chaos_proxy_armed", "gauge", "Whether a run holds this proxy.", [("", float(armed))])
-        family("chaos_proxy_lease_expiries_total", "counter", "Runs that ended because nobody renewed them.", [("", expiries)])
+        family(
+            "chaos_proxy_lease_expiries_total",
+            "counter",
+            "Runs that ended because nobody renewed them.",
+            [("", expiries)],
+        )
         self._histogram(lines)
         return "\n".join(lines) + "\n"
 
@@ -69,5 +86,5 @@ class Counters:
             for bound, count in zip([*(f"{bound:g}" for bound in UPSTREAM_LE_S), "+Inf"], buckets, strict=True):
                 total += count
                 lines.append(f'{name}_bucket{{route="{route}",le="{bound}"}} {total}')
-            lines.append(f'{name}_sum{{route="{route}"}} {self.upstream_s[route]:g}')
+            lines.append(f'{name}_sum{{route="{route}"}} {_exact(self.upstream_s[route])}')
             lines.append(f'{name}_count{{route="{route}"}} {total}')

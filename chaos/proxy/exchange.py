@@ -54,6 +54,8 @@ class Exchange:
         self.wait_since_s = 0.0
         self.connecting = False
         self.own_status = 0
+        self.instead: bytes | None = None
+        self.continued = False
         self.answer_buffer = b""
         self.answer_head: wire.Head | None = None
         self.answer_body: wire.Body | None = None
@@ -77,6 +79,19 @@ class Exchange:
     def expects_continue(self) -> bool:
         """Whether the client waits for a 100 before it sends its body."""
         return self.head.headers.get("expect", "").lower() == "100-continue"
+
+    def stays_open(self) -> bool:
+        """Whether the client's connection can serve another request after an answer of the proxy's own."""
+        return self.head.keep_alive and (self.request_body.done or not self.expects_continue())
+
+    def waits_for(self) -> int | None:
+        """The index of the fault in whose delay this request waits."""
+        return self._waiting_for.index if self._waiting_for is not None else None
+
+    def _obeys(self, fault: ArmedFault, route: Route) -> bool:
+        """Whether the fault may still touch this request: its run holds the proxy and has not taken it off."""
+        now = route.registry.current()
+        return now is not None and self.armed is not None and now.run == self.armed.run and now.has(fault.index)
 
     def request_payload(self) -> bytes:
         """The collected body, out of its chunks."""
@@ -120,7 +135,7 @@ class Exchange:
         assert self.armed is not None
         for fault in self.armed.request_faults:
             call = self._call(fault)
-            if call.selected():
+            if self._obeys(fault, route) and call.selected():
                 fault.counts.selected_requests += 1
                 route.counters.selected[fault.fault.fault, "treatment"] += 1
                 for action in fault.fault.act(call):
@@ -129,8 +144,8 @@ class Exchange:
     def next_action(self, route: Route) -> Hurt | None:
         """The next thing that a request fault asks for; None when the model is to be asked. Disarmed faults ask nothing."""
         for fault, action in self._actions:
-            if route.registry.current() is None:
-                return None
+            if not self._obeys(fault, route):
+                continue
             match action:
                 case Wait(seconds=seconds):
                     fault.counts.happened(time.time(), time.monotonic())
@@ -154,7 +169,7 @@ class Exchange:
         if not body and protocol is not None:
             body, told = protocol.error(action.status, "the model is not available")
             headers = {**told, **headers}
-        keep = self.head.keep_alive and self.request_body.done
+        keep = self.stays_open()
         return wire.answer(action.status, headers, body, keep_alive=keep, head_only=self.head.method == "HEAD")
 
     def waited(self, route: Route, seconds: float) -> None:
@@ -199,6 +214,8 @@ class Exchange:
     def give_up_editing(self) -> None:
         """The answer is too large to be edited: it goes on untouched."""
         self.editing = False
+        if self.answer_body is not None:
+            self.answer_body.forget()
         self._undecodable()
 
     def _undecodable(self) -> None:
@@ -209,7 +226,7 @@ class Exchange:
         """The whole answer as the client gets it: edited, or as it came when nothing is to be changed in it."""
         assert self.answer_head is not None
         whole = self.answer_head.raw + b"".join(self.kept)
-        if route.registry.current() is None or self.armed is None:
+        if self.armed is None:
             return whole
         payload = b"".join(self.kept)
         if isinstance(self.answer_body, wire.ChunkedBody):
@@ -223,7 +240,9 @@ class Exchange:
             if after is rows:
                 return whole
             body, changed = protocol.encode(payload, self.answer_head.headers, self.armed.output, rows, after)
-        except Undecodable:
+        except (
+            Exception
+        ):  # the protocol's Undecodable, and whatever a protocol or a fault of others raises: traffic goes on
             self._undecodable()
             return whole
         self._note(rows, after, payload, body, route)
@@ -234,6 +253,8 @@ class Exchange:
         assert self.armed is not None
         edited = rows
         for fault in self.armed.answer_faults:
+            if not self._obeys(fault, route):
+                continue
             call = self._call(fault)
             selected = sum(call.selected(row.index) for row in edited)
             if not selected:
@@ -296,4 +317,6 @@ def _with_headers(head: wire.Head, changed: dict[str, str]) -> wire.Head:
         if value is not None:
             lines[place] = name + b": " + value.encode("latin-1")
     raw = b"\r\n".join(lines) + b"\r\n\r\n"
-    return wire.Head(raw, head.method, head.target, head.status, head.headers, head.length, head.chunked, head.keep_alive)
+    return wire.Head(
+        raw, head.method, head.target, head.status, head.headers, head.length, head.chunked, head.keep_alive
+    )

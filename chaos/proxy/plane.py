@@ -30,12 +30,16 @@ REPLAYABLE = 64 * 1024
 LARGEST_EDITED = 8 * 1024 * 1024
 """Answers above this are passed on untouched and counted: a fault must not eat the memory."""
 IDLE_CONNECTIONS = 512
+LINGER_S = 2.0
+"""How long a connection that ends within a request is still read: a reset would take the answer away from the client."""
 
 
 class Route:
     """One listener and the one upstream behind it, with its idle connections."""
 
-    def __init__(self, name: str, host: str, port: int, registry: Registry, counters: Counters, *, record_bodies: bool = False) -> None:
+    def __init__(
+        self, name: str, host: str, port: int, registry: Registry, counters: Counters, *, record_bodies: bool = False
+    ) -> None:
         self.name = name
         self.host = host
         self.port = port
@@ -44,7 +48,6 @@ class Route:
         self.record_bodies = record_bodies
         self.idle: deque[Upstream] = deque()
         self.clients: set[Client] = set()
-        self.default_protocol: str | None = None
 
     def pooled(self) -> Upstream | None:
         """An idle connection that is still open, the latest used first."""
@@ -131,6 +134,8 @@ class Client(asyncio.Protocol):
         self.tunnel = False
         self.finished = False
         self._half_closed = False
+        self._clogged = False
+        self._linger_timer: asyncio.TimerHandle | None = None
         self._held: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._release: Callable[[], None] | None = None
@@ -146,6 +151,8 @@ class Client(asyncio.Protocol):
         """The client is gone: what was done for it ends."""
         self.finished = True
         self.route.clients.discard(self)
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
         if self.exchange is not None:
             self._end_wait(self.exchange)
         if self.upstream is not None:
@@ -154,7 +161,9 @@ class Client(asyncio.Protocol):
             upstream.close()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the client."""
+        """Bytes from the client; what comes after the connection's last answer is dropped."""
+        if self.finished:
+            return
         if self.tunnel:
             self._to_upstream(data)
             return
@@ -164,6 +173,8 @@ class Client(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client has said everything; its last answers still go out."""
         self._half_closed = True
+        if self.finished:
+            return False
         if self.tunnel and self.upstream is not None and self.upstream.transport is not None:
             self.upstream.transport.write_eof()
             return True
@@ -171,12 +182,14 @@ class Client(asyncio.Protocol):
         return self.exchange is not None and self.exchange.request_body.done
 
     def pause_writing(self) -> None:
-        """The client reads slowly: so is the upstream read."""
+        """The client reads slowly: so is the upstream read, this one and that of the next request."""
+        self._clogged = True
         if self.upstream is not None and self.upstream.transport is not None:
             self.upstream.transport.pause_reading()
 
     def resume_writing(self) -> None:
         """The client reads again."""
+        self._clogged = False
         if self.upstream is not None and self.upstream.transport is not None:
             self.upstream.transport.resume_reading()
 
@@ -218,6 +231,8 @@ class Client(asyncio.Protocol):
                 self._refuse(431, "the request's head is too large")
             elif b"\n\n" in self.buffer or self.buffer.startswith(b"\n"):
                 self._refuse(400, "bare line feeds")
+            elif self._half_closed:
+                self._close()  # a head that will never be whole
             return False
         raw, self.buffer = self.buffer[: end + 4], self.buffer[end + 4 :]
         try:
@@ -234,6 +249,7 @@ class Client(asyncio.Protocol):
         if exchange.wants_body():
             if exchange.expects_continue() and not exchange.request_body.done:
                 self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                exchange.continued = True
             if exchange.request_body.done:
                 self._decide(exchange)
         else:
@@ -247,7 +263,10 @@ class Client(asyncio.Protocol):
         try:
             end = exchange.request_body.take(data, 0)
         except wire.BadMessage as error:
-            self._refuse(400, str(error))
+            if exchange.answer_head is not None:
+                self._reset()  # the answer is on its way: a second head inside it would be read as its body
+            else:
+                self._refuse(400, str(error))
             return False
         piece, self.buffer = (data, b"") if end == len(data) else (data[:end], data[end:])
         if exchange.collecting:
@@ -255,6 +274,9 @@ class Client(asyncio.Protocol):
             exchange.collected_size += len(piece)
             if exchange.request_body.done or exchange.collected_size > LARGEST_EDITED:
                 self._decide(exchange)
+        elif exchange.instead is not None:
+            if exchange.request_body.done:
+                self._answer_instead(exchange, exchange.instead)
         elif exchange.waiting or self.upstream is None:
             exchange.pending.append(piece)
             exchange.pending_size += len(piece)
@@ -268,6 +290,7 @@ class Client(asyncio.Protocol):
         """The body is there (or too large): the arm can be told, and the collected bytes go on as they came."""
         exchange.collecting = False
         exchange.decide(exchange.request_payload(), self.route)
+        exchange.request_body.forget()
         exchange.pending = exchange.collected
         exchange.collected = []
         self._act(exchange)
@@ -301,12 +324,12 @@ class Client(asyncio.Protocol):
 
         self._release = go_on
         self._timer = loop.call_later(seconds, go_on)
-        self.route.registry.waiting.add(go_on)
+        self.route.registry.waiting[go_on] = exchange.waits_for()
 
     def _end_wait(self, exchange: Exchange) -> None:
         """The delay is over, was released, or its client has left; what it took is counted."""
         if self._release is not None:
-            self.route.registry.waiting.discard(self._release)
+            self.route.registry.waiting.pop(self._release, None)
             self._release = None
         self._cancel_timer()
         if exchange.waiting:
@@ -319,15 +342,21 @@ class Client(asyncio.Protocol):
             self._timer = None
 
     def _answer_instead(self, exchange: Exchange, answer: bytes) -> None:
-        """The client gets this; the rest of its request is read and dropped."""
-        keep = exchange.head.keep_alive and exchange.request_body.done
+        """The client gets this once the rest of its request is read and dropped: many read only after sending."""
+        if not exchange.request_body.done and not exchange.expects_continue():
+            exchange.instead = answer
+            exchange.pending, exchange.pending_size = [], 0
+            self.release("waiting")
+            self.release("upstream")
+            return
+        keep = exchange.stays_open()
         exchange.count_answer(self.route, exchange.own_status)
         self._write(answer)
         self.exchange = None
         if keep:
             self._next()
         else:
-            self._close()
+            self._close(linger=not exchange.request_body.done)
 
     # --- the upstream's side ------------------------------------------------------------------------------------------
 
@@ -343,7 +372,9 @@ class Client(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_S):
-                _, upstream = await loop.create_connection(lambda: Upstream(self.route), self.route.host, self.route.port)
+                _, upstream = await loop.create_connection(
+                    lambda: Upstream(self.route), self.route.host, self.route.port
+                )
         except (OSError, TimeoutError):
             if self.exchange is exchange and not self.finished:
                 self._unreachable(exchange, "upstream-unreachable")
@@ -365,6 +396,8 @@ class Client(asyncio.Protocol):
         exchange.sent = data if len(data) <= REPLAYABLE else None
         assert upstream.transport is not None
         upstream.transport.write(data)
+        if self._clogged:
+            upstream.transport.pause_reading()
         self.release("waiting")
 
     def _to_upstream(self, data: bytes) -> None:
@@ -406,7 +439,8 @@ class Client(asyncio.Protocol):
             return b""
         exchange.sent = None
         if 100 <= head.status < 200 and head.status != 101:
-            self._write(raw)
+            if head.status != 100 or not exchange.continued:
+                self._write(raw)
             return rest
         self.route.counters.upstream_took(self.route.name, time.monotonic() - exchange.asked_s)
         if head.status == 101:
@@ -432,6 +466,7 @@ class Client(asyncio.Protocol):
         try:
             end = exchange.answer_body.take(data, 0)
         except wire.BadMessage:
+            exchange.count_answer(self.route, 502)
             self._reset()
             return b""
         piece, rest = (data, b"") if end == len(data) else (data[:end], data[end:])
@@ -441,6 +476,7 @@ class Client(asyncio.Protocol):
             if exchange.kept_size > LARGEST_EDITED:
                 exchange.give_up_editing()
                 self._write(exchange.answer_raw() + b"".join(exchange.kept))
+                exchange.kept = []
         else:
             self._write(piece)
         if exchange.answer_done():
@@ -469,7 +505,7 @@ class Client(asyncio.Protocol):
         if exchange.head.keep_alive and head.keep_alive and exchange.request_body.done:
             self._next()
         else:
-            self._close()
+            self._close(linger=not exchange.request_body.done)
 
     def upstream_lost(self, upstream: Upstream) -> None:
         """The upstream is gone: the end of a body that ends so, a pooled connection that had closed, or a failure."""
@@ -502,7 +538,8 @@ class Client(asyncio.Protocol):
         if self._half_closed and not self.buffer:
             self._close()
             return
-        self.release("pipelined")
+        for why in ("pipelined", "waiting", "upstream"):
+            self.release(why)
         if self.buffer:
             asyncio.get_running_loop().call_soon(self._advance)
 
@@ -510,7 +547,7 @@ class Client(asyncio.Protocol):
         self.route.counters.unreachable[self.route.name] += 1
         body = b'{"error":"the model behind this proxy did not answer"}'
         headers = {"content-type": "application/json", "x-chaos-proxy": why}
-        keep = exchange.head.keep_alive and exchange.request_body.done
+        keep = exchange.stays_open()
         exchange.own_status = 502
         if self.upstream is not None:
             upstream, self.upstream = self.upstream, None
@@ -524,22 +561,36 @@ class Client(asyncio.Protocol):
         self.route.counters.refused += 1
         self.buffer = b""
         body = b'{"error":"%s"}' % why.encode()
-        self._write(wire.answer(status, {"content-type": "application/json", "x-chaos-proxy": "refused"}, body, keep_alive=False))
+        self._write(
+            wire.answer(
+                status, {"content-type": "application/json", "x-chaos-proxy": "refused"}, body, keep_alive=False
+            )
+        )
+        if self.exchange is not None:
+            self._end_wait(self.exchange)
         self.exchange = None
-        self._close()
+        self._close(linger=True)
 
     def _write(self, data: bytes) -> None:
         if self.transport is not None and not self.finished:
             self.transport.write(data)
 
-    def _close(self) -> None:
+    def _close(self, *, linger: bool = False) -> None:
+        """The connection ends; with `linger`, the client may first send the rest of its request, which is dropped."""
         self.finished = True
         self._cancel_timer()
         if self.upstream is not None:
             upstream, self.upstream = self.upstream, None
             upstream.client = None
             upstream.close()
-        if self.transport is not None:
+        if self.transport is None:
+            return
+        if linger and not self._half_closed and not self.transport.is_closing():
+            self._held.clear()
+            self.transport.resume_reading()
+            self.transport.write_eof()
+            self._linger_timer = asyncio.get_running_loop().call_later(LINGER_S, self.transport.abort)
+        else:
             self.transport.close()
 
     def _reset(self) -> None:

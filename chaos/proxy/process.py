@@ -36,7 +36,9 @@ def parse_route(text: str) -> RouteText:
     name, equals, rest = text.partition("=")
     listen, arrow, upstream = rest.partition(">")
     if not (name and equals and arrow):
-        raise ValueError(f"{text!r} is no route; write NAME=LISTEN>UPSTREAM, such as replica-1=127.0.0.1:9000>127.0.0.1:8080")
+        raise ValueError(
+            f"{text!r} is no route; write NAME=LISTEN>UPSTREAM, such as replica-1=127.0.0.1:9000>127.0.0.1:8080"
+        )
     return RouteText(name, split_address(listen), split_address(upstream))
 
 
@@ -49,12 +51,13 @@ class Options:
     token: str
     ports_file: Path | None = None
     record_bodies: bool = False
+    protocol: str = "auto"
 
 
 async def serve(options: Options) -> None:
     """Serves until SIGTERM or SIGINT; then disarms, lets answers go out for a moment, and ends."""
     loop = asyncio.get_running_loop()
-    registry, counters = Registry(time.monotonic), Counters()
+    registry, counters = Registry(time.monotonic, options.protocol), Counters()
     runner = web.AppRunner(application(registry, counters, options.token), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     await web.TCPSite(runner, *options.control).start()

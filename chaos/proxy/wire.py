@@ -106,6 +106,8 @@ def parse_answer(raw: bytes, method: str) -> Head:
     status = int(start[9:12])
     headers, lengths, codings = _headers(lines[1:])
     length, chunked = _framing(lengths, codings)
+    if chunked and start[:8] == b"HTTP/1.0":
+        raise BadMessage("chunked in HTTP/1.0")
     if method == "HEAD" or status in (204, 304) or 100 <= status < 200:
         length, chunked = 0, False
     keep = _keep_alive(start[:8], headers) and (chunked or length is not None)
@@ -116,6 +118,9 @@ class LengthBody:
     """A body of so many bytes."""
 
     __slots__ = ("left",)
+
+    def forget(self) -> None:
+        """Nothing was collected."""
 
     def __init__(self, length: int) -> None:
         self.left = length
@@ -138,6 +143,9 @@ class EndlessBody:
     __slots__ = ()
     done = False
 
+    def forget(self) -> None:
+        """Nothing was collected."""
+
     def take(self, data: bytes, start: int) -> int:
         """All of it."""
         del start
@@ -155,6 +163,10 @@ class ChunkedBody:
         self._state = "size"  # size · data · crlf · trailer
         self._line = b""
         self._left = 0
+
+    def forget(self) -> None:
+        """What was collected is let go, and nothing more is collected."""
+        self.payload = None
 
     def take(self, data: bytes, start: int) -> int:
         """How far the body reaches into `data[start:]`. Raises BadMessage."""

@@ -33,19 +33,34 @@ def junit(verdict: Verdict) -> str:
         skipped=counts["skipped"], time=f"{verdict.ended_wall_s - verdict.started_wall_s:.3f}",
     )  # fmt: skip
     properties = ET.SubElement(suite, "properties")
-    told = {"run": verdict.run, "seed": verdict.seed, "system": verdict.system, "verdict": verdict.verdict, "version": verdict.version}
+    told = {
+        "run": verdict.run,
+        "seed": verdict.seed,
+        "system": verdict.system,
+        "verdict": verdict.verdict,
+        "version": verdict.version,
+    }
     for detection in verdict.detections:
         told[f"{detection.alert}.outcome"] = detection.outcome
-        told |= {f"{detection.alert}.{stage.gate.value}_s": f"{stage.after_s:.3f}" for stage in detection.stages if stage.after_s is not None}
+        told |= {
+            f"{detection.alert}.{stage.gate.value}_s": f"{stage.after_s:.3f}"
+            for stage in detection.stages
+            if stage.after_s is not None
+        }
     for name, value in told.items():
         ET.SubElement(properties, "property", name=_clean(name), value=_clean(value))
     for finding, outcome in zip(verdict.findings, outcomes, strict=True):
-        case = ET.SubElement(suite, "testcase", classname=_clean(f"{verdict.experiment}.{finding.half}"), name=_clean(finding.question))
+        case = ET.SubElement(
+            suite, "testcase", classname=_clean(f"{verdict.experiment}.{finding.half}"), name=_clean(finding.question)
+        )
         if outcome is not None:
-            ET.SubElement(case, outcome, message=_clean(f"{finding.verdict}: {finding.answer}"))
+            said = _clean(f"{finding.verdict}: {finding.answer}")
+            evidence = "".join(f"\n{name}: {value}" for name, value in finding.evidence.items() if value is not None)
+            ET.SubElement(case, outcome, message=said).text = said + _clean(evidence)
         else:
             ET.SubElement(case, "system-out").text = _clean(finding.answer)
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    # ElementTree would declare the machine's own encoding; the file is always written in this one.
+    return "<?xml version='1.0' encoding='utf-8'?>\n" + ET.tostring(root, encoding="unicode") + "\n"

@@ -1,6 +1,13 @@
-"""What a person sees in a terminal: the plan before, the verdict after. Renderables for rich; no I/O."""
+"""What a person sees in a terminal: the plan before, the verdict after. Renderables for rich; no I/O.
+
+Names, labels and errors come from outside: they are shown, never obeyed. No markup and no control character of theirs
+reaches the terminal. Nothing is cut off: what is wider than the terminal goes on in the next line.
+"""
 
 from __future__ import annotations
+
+import shlex
+import unicodedata
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -17,8 +24,40 @@ _MARK = {"confirmed": "✓", "inconclusive": "?"}
 _STYLE = {"confirmed": "green", "inconclusive": "yellow"}
 
 
+_INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode categories that a terminal obeys instead of showing: controls, directions, lone surrogates, line separators."""
+
+
 def _style(name: VerdictName) -> str:
     return _STYLE.get(name, "red")
+
+
+def _shown(text: str) -> str:
+    """The text with every character that a terminal would obey written out, an escape as backslash, x, 1b."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        one.encode("unicode_escape").decode() if unicodedata.category(one) in _INVISIBLE else one for one in text
+    )
+
+
+def _text(text: str, style: str = "") -> Text:
+    """The text as it is: no markup in it counts, and a word longer than the line is folded."""
+    return Text(_shown(text), style=style, overflow="fold")
+
+
+def _line(*parts: tuple[str, str]) -> Text:
+    """One paragraph of (text, style)."""
+    return Text.assemble(*((_shown(text), style) for text, style in parts), overflow="fold")
+
+
+def _grid() -> Table:
+    """Columns without a frame, whose cells fold."""
+    return Table.grid(padding=(0, 2), pad_edge=False)
+
+
+def _row(table: Table, *cells: str | Text) -> None:
+    table.add_row(*(cell if isinstance(cell, Text) else _text(cell) for cell in cells))
 
 
 def _section(title: str, *inside: RenderableType) -> list[RenderableType]:
@@ -32,8 +71,11 @@ def summary(verdict: Verdict, plan: Plan, folder: str | None) -> Group:
     """The verdict in one sentence, how detection went, every finding, the probes, and where to read on."""
     parts: list[RenderableType] = [
         Text(),
-        Text.assemble((f" {verdict.verdict.upper()} ", f"bold reverse {_style(verdict.verdict)}"), f"  {verdict.experiment} on {verdict.system}"),
-        Text(verdict.sentence),
+        _line(
+            (f" {verdict.verdict.upper()} ", f"bold reverse {_style(verdict.verdict)}"),
+            (f"  {verdict.experiment} on {verdict.system}", ""),
+        ),
+        _text(verdict.sentence),
     ]
     if verdict.detections:
         parts += _section("Did monitoring notice?", *(_chain(one, plan) for one in verdict.detections))
@@ -43,18 +85,17 @@ def summary(verdict: Verdict, plan: Plan, folder: str | None) -> Group:
         parts += _section("Treatment against control, while the fault was on", _arms(verdict))
     parts += _section("Findings", *(_finding(one) for one in verdict.findings))
     if folder is not None:
-        links = Table.grid(padding=(0, 2))
-        links.add_row("report", f"{folder}/report.html")
-        links.add_row("journal", f"{folder}/journal.jsonl")
-        links.add_row("again", f"chaos judge {folder}")
-        parts += _section("Read on", links)
+        # Each on a line of its own and at its very beginning, so that it can be copied whole.
+        read_on = (f"{folder}/report.html", f"{folder}/journal.jsonl", f"chaos judge {shlex.quote(folder)}")
+        parts += [Text("\nRead on", style="bold"), *(_text(one) for one in read_on)]
     return Group(*parts)
 
 
 def _chain(one: Detection, plan: Plan) -> RenderableType:
-    rows = Table.grid(padding=(0, 2))
-    head = Text.assemble((f"{one.alert}  ", "bold"), (one.outcome, "green" if one.outcome == "detected" else "red"), f"  {one.explanation}")
-    rows.add_row(Text("  0.0s", style="dim"), Text("first effect", style="dim"), "")
+    rows = _grid()
+    style = "green" if one.outcome == "detected" else "red"
+    head = _line((f"{one.alert}  ", "bold"), (one.outcome, style), (f"  {one.explanation}", ""))
+    _row(rows, _text("  0.0s", "dim"), _text("first effect", "dim"), "")
     wanted = next((alert for alert in plan.alerts if alert.alert == one.alert), None)
     for stage in one.stages:
         if stage.gate is Gate.reset:
@@ -62,44 +103,49 @@ def _chain(one: Detection, plan: Plan) -> RenderableType:
         if stage.gate in (Gate.active, Gate.delivered) and wanted is not None and wanted.delivered_to is None:
             continue
         if stage.after_s is not None:
-            rows.add_row(f"{stage.after_s:+6.1f}s", stage.gate.value, Text(f"± {stage.error_s:g}s, {stage.source}", style="dim"))
+            source = _text(f"± {stage.error_s:g}s, {stage.source}", "dim")
+            _row(rows, f"{stage.after_s:+6.1f}s", stage.gate.value, source)
         elif one.failed_gate is stage.gate:
-            rows.add_row(Text("   ✗", style="red"), Text(stage.gate.value, style="red"), Text(FAILURE[stage.gate], style="red"))
+            _row(rows, _text("   ✗", "red"), _text(stage.gate.value, "red"), _text(FAILURE[stage.gate], "red"))
         else:
-            rows.add_row(Text("   –", style="dim"), Text(stage.gate.value, style="dim"), "")
+            _row(rows, _text("   –", "dim"), _text(stage.gate.value, "dim"), "")
     reset = one.stage(Gate.reset)
     if reset.after_s is not None:
-        rows.add_row(f"{reset.after_s:+6.1f}s", "resolved", Text(f"after the removal; {reset.source}", style="dim"))
+        _row(rows, f"{reset.after_s:+6.1f}s", "resolved", _text(f"after the removal; {reset.source}", "dim"))
     return Group(head, rows)
 
 
 def _probes(probes: tuple[ProbeRow, ...]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
     for name in ("", "bound", "baseline", "fault on", "recovered", "asked to"):
-        table.add_column(name, justify="right" if name in ("baseline", "fault on", "recovered") else "left")
+        numeric = name in ("baseline", "fault on", "recovered")
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in probes:
-        values = ["–" if value is None else format_value(value, row.unit) for value in (row.baseline, row.fault, row.recovery)]
+        values = [
+            "–" if value is None else format_value(value, row.unit) for value in (row.baseline, row.fault, row.recovery)
+        ]
         role = {"harm": "break", "hold": "hold", "watched": "–"}[row.role]
-        fault = Text(values[1], style=_style(row.verdict))
-        table.add_row(row.title, row.bound, values[0], fault, values[2], role)
+        fault = _text(values[1], _style(row.verdict))
+        _row(table, row.title, row.bound, values[0], fault, values[2], role)
     return table
 
 
 def _arms(verdict: Verdict) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
     for name in ("", "requests", "errors", "wrong", "95 % interval", "p99 ≤"):
-        table.add_column(name, justify="left" if not name else "right")
+        table.add_column(name, justify="left" if not name else "right", overflow="fold")
     for row in verdict.arms:
         wrong = "–" if row.wrong_share is None else f"{row.wrong_share:.1%}"
         interval = "–" if row.wrong_interval is None else f"{row.wrong_interval[0]:.1%} – {row.wrong_interval[1]:.1%}"
         errors = "–" if row.error_share is None else f"{row.error_share:.1%}"
-        table.add_row(row.arm, str(row.requests), errors, wrong, interval, "–" if row.p99_s is None else f"{row.p99_s * 1000:g}ms")
+        slowest = "–" if row.p99_s is None else f"{row.p99_s * 1000:g}ms"
+        _row(table, row.arm, str(row.requests), errors, wrong, interval, slowest)
     return table
 
 
 def _finding(one: Finding) -> Text:
     mark, style = _MARK.get(one.verdict, "✗"), _style(one.verdict)
-    return Text.assemble((f"{mark} ", f"bold {style}"), f"{one.question} ", (one.answer, "" if one.good else style))
+    return _line((f"{mark} ", f"bold {style}"), (f"{one.question} ", ""), (one.answer, "" if one.good else style))
 
 
 # --- before the run ---------------------------------------------------------------------------------------------------
@@ -107,21 +153,26 @@ def _finding(one: Finding) -> Text:
 
 def plan_view(plan: Plan) -> Group:
     """Exactly what would happen, to whom, who is told, and whether it can be detected at all."""
-    title = Text.assemble((plan.experiment, "bold"), f" on {plan.system} ({plan.environment})")
-    parts: list[RenderableType] = [title, Text(plan.description, style="dim")] if plan.description else [title]
-    parts += _section("What is done", *(Text(f"{effect.id}: {effect.explain}") for effect in plan.effects))
-    parts += _section("To whom", *(Text(said) for said in _whom(plan)))
+    title = _line((plan.experiment, "bold"), (f" on {plan.system} ({plan.environment})", ""))
+    parts: list[RenderableType] = [title, _text(plan.description, "dim")] if plan.description else [title]
+    parts += _section("What is done", *(_text(f"{effect.id}: {effect.explain}") for effect in plan.effects))
+    parts += _section("To whom", *(_text(said) for said in _whom(plan)))
     parts += _section("When", _moments(plan))
     if plan.alerts:
         parts += _section("Who must notice", *(_planned_alert(alert) for alert in plan.alerts))
     if plan.guards:
         blind = {guard.title: max(guard.for_s, 3 * plan.evaluation_s, 3.0) for guard in plan.guards}
-        parts += _section("What ends it at once", *(Text(f"{title}: blind for at most {format_duration(s)}") for title, s in blind.items()))
-    parts += _section("If undoing fails, by hand", *(Text(f"{name}: {command}") for name, command in plan.by_hand.items()))
-    for said in plan.warnings:
-        parts.append(Text(f"\n! {said}", style="yellow"))
+        told = [f"{title}: blind for at most {format_duration(seconds)}" for title, seconds in blind.items()]
+        parts += _section("What ends it at once", *(_text(said) for said in told))
+    by_hand = [f"{name}: {command}" for name, command in plan.by_hand.items()]
+    parts += _section("If undoing fails, by hand", *(_text(said) for said in by_hand))
+    for note in plan.notes:
+        parts += [Text(), _text(note)]
+    for warning in plan.warnings:
+        parts += [Text(), _text(f"! {warning}", "yellow")]
     if plan.refusals:
-        parts += _section("This must not run:", *(Text(f"✗ {why}", style="red") for why in plan.refusals))
+        refusals = (_text(f"✗ {why}", "red") for why in plan.refusals)
+        parts += _section("This must not run:", *refusals)
     return Group(*parts)
 
 
@@ -138,7 +189,9 @@ def _whom(plan: Plan) -> list[str]:
     ]
     if plan.load.feedback_after_s is not None:
         labels = per_s * plan.load.feedback_share
-        said.append(f"labels for {format_share(plan.load.feedback_share)} of answers after {format_duration(plan.load.feedback_after_s)}: {labels:.3g}/s")
+        said.append(
+            f"labels for {format_share(plan.load.feedback_share)} of answers after {format_duration(plan.load.feedback_after_s)}: {labels:.3g}/s"
+        )
     for effect in plan.effects:
         if effect.container is not None:
             said.append(f"container {effect.container.name} ({effect.container.id[:19]})")
@@ -146,29 +199,35 @@ def _whom(plan: Plan) -> list[str]:
 
 
 def _moments(plan: Plan) -> Table:
-    table = Table.grid(padding=(0, 2))
+    table = _grid()
     at_s = 0.0
     if plan.load is not None:
-        table.add_row(format_duration(at_s), f"load starts, warms up for {format_duration(plan.load.warmup_s)}")
+        _row(table, format_duration(at_s), f"load starts, warms up for {format_duration(plan.load.warmup_s)}")
         at_s += plan.load.warmup_s
-    table.add_row(format_duration(at_s), f"baseline for {format_duration(plan.baseline_s)}: every bound must be met")
+    _row(table, format_duration(at_s), f"baseline for {format_duration(plan.baseline_s)}: every bound must be met")
     at_s += plan.baseline_s
     for effect in plan.faults():
         until = "in full" if effect.until == "full" else "at most; ends once every expectation is decided"
-        table.add_row(format_duration(at_s + effect.start_s), f"{effect.id} for {format_duration(effect.duration_s)}, {until}")
+        _row(
+            table,
+            format_duration(at_s + effect.start_s),
+            f"{effect.id} for {format_duration(effect.duration_s)}, {until}",
+        )
     end_s = at_s + max((effect.start_s + effect.duration_s for effect in plan.faults()), default=0.0)
-    table.add_row(format_duration(end_s), f"undo, then up to {format_duration(plan.recovery_s)} for everything to settle")
+    _row(table, format_duration(end_s), f"undo, then up to {format_duration(plan.recovery_s)} for everything to settle")
     return table
 
 
 def _planned_alert(alert: PlannedAlert) -> Group:
     said = [f"rule: {' '.join(alert.expr.split())}", f"told by this rule: {', '.join(alert.routed_to) or 'nobody'}"]
-    said.append(f"fires no sooner than {format_duration(round(alert.lower_bound_s, 3))} after the first effect" + (f"; asked for within {format_duration(alert.within_s)}" if alert.within_s else ""))
+    asked = f"; asked for within {format_duration(alert.within_s)}" if alert.within_s else ""
+    soonest = format_duration(round(alert.lower_bound_s, 3))
+    said.append(f"fires no sooner than {soonest} after the first effect{asked}")
     if alert.foresight is not None:
         seen = alert.foresight
         crossing = "crosses" if seen.crosses else "does not cross"
-        said.append(f"reads {seen.now:.4g} now, would read {seen.reachable:.4g}: {crossing} {alert.operator} {alert.threshold:g}" + (f", expected after {seen.expected_s:.0f}s" if seen.expected_s else ""))
-    head = Text.assemble((alert.alert, "bold"), f" ({alert.severity})" if alert.severity else "")
-    return Group(head, *(Padding(Text(one), (0, 0, 0, 2)) for one in said))
-
-
+        expected = f", expected after {seen.expected_s:.0f}s" if seen.expected_s else ""
+        reads = f"reads {seen.now:.4g} now, would read {seen.reachable:.4g}"
+        said.append(f"{reads}: {crossing} {alert.operator} {alert.threshold:g}{expected}")
+    head = _line((alert.alert, "bold"), (f" ({alert.severity})" if alert.severity else "", ""))
+    return Group(head, *(Padding(_text(one), (0, 0, 0, 2)) for one in said))

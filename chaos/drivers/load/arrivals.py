@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from chaos.arms import REQUEST_HEADER, SYNTHETIC_HEADER, Arms, header_of, sign_synthetic, unit_interval
 from chaos.drivers.load.plan import LoadPlan
@@ -53,7 +54,7 @@ class Arrivals:
             place = int(unit_interval(plan.seed, "who", number) * self._subjects)
         subject = f"{plan.run}-{place}"
         body = json.dumps(fill(plan.request_json, {"row": row})).encode() if plan.request_json is not None else b""
-        headers = {name.lower(): str(fill(value, {"row": row})) for name, value in plan.request_headers.items()}
+        headers = {name.lower(): header_value(str(fill(value, {"row": row}))) for name, value in plan.request_headers.items()}
         headers |= {
             "content-type": "application/json",
             REQUEST_HEADER: f"{plan.run}-{number}",
@@ -64,6 +65,11 @@ class Arrivals:
         if self._slice is not None and not self._slice.matches(headers, body):
             return Arrival(number, subject, first, "outside", row, body, headers)
         return Arrival(number, subject, first, arm, row, body, headers)
+
+
+def header_value(text: str) -> str:
+    """The text as a header can carry it: everything but visible ASCII and spaces is percent-encoded UTF-8."""
+    return "".join(sign if " " <= sign <= "~" else quote(sign, errors="replace") for sign in text)
 
 
 def read_rows(path: str) -> list[Mapping[str, Any]]:

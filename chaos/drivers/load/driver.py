@@ -111,10 +111,10 @@ class LoadDriver:
         try:
             rows = json.loads((self.folder / "stats.json").read_text())
             row = next(row for row in rows if row["name"] == "entry")
-        except (OSError, ValueError, StopIteration, KeyError, TypeError):
+            times = sorted((float(ms), int(count)) for ms, count in row.get("response_times", {}).items())
+            return int(row.get("num_failures", 0)), _quantile(times, 0.5), _quantile(times, 0.99)
+        except (OSError, ValueError, StopIteration, LookupError, TypeError, AttributeError):
             return 0, None, None
-        times = sorted((float(ms), count) for ms, count in row.get("response_times", {}).items())
-        return int(row.get("num_failures", 0)), _quantile(times, 0.5), _quantile(times, 0.99)
 
 
 def _quantile(times: list[tuple[float, int]], share: float) -> float | None:

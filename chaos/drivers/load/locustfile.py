@@ -26,6 +26,8 @@ from chaos.drivers.load.template import at, fill
 
 PLAN = LoadPlan.from_json(Path(os.environ["CHAOS_LOAD_PLAN"]).read_text())
 SAMPLES = Path(os.environ["CHAOS_LOAD_SAMPLES"])
+ARRIVALS = Arrivals(PLAN, read_rows(PLAN.data))
+"""Made here, since Locust ends when this file fails, and merely logs what a listener raises."""
 
 class Wire:
     """Pooled keep-alive connections to one address."""
@@ -48,7 +50,7 @@ class Load:
     def __init__(self, environment: Any) -> None:
         self.environment = environment
         self.tally = Tally(PLAN.latency_le_s)
-        self.arrivals = Arrivals(PLAN, read_rows(PLAN.data))
+        self.arrivals = ARRIVALS
         self.entry = Wire(PLAN.url)
         self.feedback = Wire(PLAN.feedback.url) if PLAN.feedback else None
         self.pool = Pool(PLAN.pool)

@@ -1,0 +1,270 @@
+"""The laws that hold for every fault of the catalogue, whoever wrote it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from chaos.document import read_document
+from chaos.faults import catalogue
+from chaos.faults.base import Answer, Call, Fault, Reset, Shape, Signal, Wait, parse_shape
+from chaos.protocols import catalogue as protocols
+from chaos.protocols.base import Output
+from chaos.rows import Row
+
+NAMES = list(catalogue())
+EXAMPLES = [(name, example) for name, kind in catalogue().items() for example in kind.examples]
+DOING = [(name, example.yaml) for name, example in EXAMPLES if example.does is not None]
+ON_TRAFFIC = [(name, text) for name, text in DOING if catalogue()[name].acts_on != "container"]
+ON_ANSWERS = [(name, text) for name, text in DOING if catalogue()[name].acts_on == "answer"]
+
+
+def written(text: str) -> dict[str, Any]:
+    """What the loader makes of a fault in a file."""
+    document = read_document(text, "experiment.yaml", {})
+    assert not document.problems
+    assert isinstance(document.data, dict)
+    return document.data
+
+
+def made(text: str, **more: Any) -> Fault:
+    values = written(text) | more
+    return catalogue()[str(values["fault"])].model_validate(values)
+
+
+def call(
+    fault: Fault, subject: str = "subject", share: float | None = None, seed: str = "seed", **headers: str
+) -> Call:
+    """A treated request: in the group that the fault's example names, if it names one."""
+    group = {getattr(fault, "header", "x-none"): str(getattr(fault, "group", ""))}
+    return Call(seed, 0, subject, fault.share if share is None else share, {**group, **headers})
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> list[Row]:
+    """Rows as a classifier gives them: the label is the best score, scores sum to one."""
+    classes: tuple[Any, ...] = draw(st.sampled_from([(0, 1), (0, 1, 2), ("no", "perhaps", "yes")]))
+    rows = []
+    for place in range(draw(st.integers(1, 6))):
+        weights = draw(st.lists(st.integers(1, 50), min_size=len(classes), max_size=len(classes), unique=True))
+        scores = tuple(weight / sum(weights) for weight in weights)
+        label = classes[scores.index(max(scores))]
+        rows.append(Row(place, label, scores if draw(st.booleans()) else None, classes))
+    return rows
+
+
+def acted(fault: Fault, asked: Call) -> list[object]:
+    return list(fault.act(asked))
+
+
+def test_the_catalogue_has_what_the_experiments_need() -> None:
+    assert {"wrong_predictions", "biased_outputs", "delay", "http_error", "kill", "pause"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fault_says_what_it_is(name: str) -> None:
+    kind = catalogue()[name]
+    assert kind.acts_on in {"request", "answer", "container"}
+    assert all(len(text) > 3 for text in (kind.family, kind.must, kind.quiet, kind.__doc__ or ""))
+    assert any(example.does for example in kind.examples)
+    assert any(example.refused for example in kind.examples)
+    assert all(field.description for name, field in kind.model_fields.items() if name != "fault")
+    assert kind.semantic <= kind.changes_bytes
+
+
+@pytest.mark.parametrize(
+    ("name", "example"), EXAMPLES, ids=lambda value: value if isinstance(value, str) else value.yaml
+)
+def test_its_examples_do_and_are_refused_as_they_say(name: str, example: Any) -> None:
+    if example.does is not None:
+        assert made(example.yaml).explain() == example.does
+        return
+    with pytest.raises(ValidationError) as refused:
+        made(example.yaml)
+    # pydantic says "greater than or equal to" where people say "at least"
+    said = str(refused.value).replace("greater than or equal to", "at least")
+    assert example.refused in said
+
+
+@pytest.mark.parametrize(("name", "text"), DOING)
+def test_its_explanation_is_one_plain_sentence_about_its_target(name: str, text: str) -> None:
+    told = made(text).explain()
+    assert "loan-model" in told
+    assert "\n" not in told
+    assert len(told.split()) >= 5
+    assert told[0].isalnum()
+
+
+@pytest.mark.parametrize(("name", "text"), DOING)
+def test_written_out_and_read_again_it_is_the_same_fault(name: str, text: str) -> None:
+    fault = made(text, share="37.5%", start="1m30s", until="full", shape="pulse 5s/10s")
+    assert type(fault).model_validate_json(fault.model_dump_json()) == fault
+    plain = {key: value for key, value in fault.model_dump(mode="json").items() if value is not None}
+    assert type(fault).model_validate(written(json.dumps(plain))) == fault
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"colour": "red"},
+        {"share": "110%"},
+        {"share": "-1%"},
+        {"duration": "soon"},
+        {"start": "-1s"},
+        {"until": "late"},
+        {"shape": "pulse 0s/1s"},
+        {"target": None},
+    ],
+)
+def test_it_refuses_what_it_does_not_know(name: str, more: dict[str, Any]) -> None:
+    text = next(text for known, text in DOING if known == name)
+    with pytest.raises(ValidationError):
+        made(text, **more)
+
+
+@pytest.mark.parametrize(("name", "text"), ON_TRAFFIC)
+@given(answers(), st.text(max_size=12), st.text(max_size=12))
+@settings(max_examples=40)
+def test_the_same_seed_and_request_meet_the_same_fault(
+    name: str, text: str, rows: list[Row], seed: str, subject: str
+) -> None:
+    asked = call(made(text), subject, 0.5, seed)
+    assert made(text).edit(rows, asked) == made(text).edit(rows, asked)
+    assert acted(made(text), asked) == acted(made(text), asked)
+
+
+@pytest.mark.parametrize(("name", "text"), ON_TRAFFIC)
+@given(answers(), st.text(max_size=12))
+@settings(max_examples=30)
+def test_with_nothing_selected_it_is_the_identity(name: str, text: str, rows: list[Row], subject: str) -> None:
+    asked = call(made(text), subject, 0.0)
+    assert not any(asked.selected(row) for row in range(50))
+    assert all(new is old for new, old in zip(made(text).edit(rows, asked), rows, strict=True))
+
+
+@pytest.mark.parametrize(("name", "text"), ON_ANSWERS)
+@given(answers(), st.text(max_size=12), st.floats(0, 1))
+def test_rows_outside_the_selection_are_the_very_same_objects(
+    name: str, text: str, rows: list[Row], subject: str, share: float
+) -> None:
+    fault = made(text)
+    asked = call(fault, subject, share)
+    after = fault.edit(rows, asked)
+    assert len(after) == len(rows)
+    for new, old in zip(after, rows, strict=True):
+        assert asked.selected(old.index) or new is old
+
+
+@pytest.mark.parametrize(("name", "text"), ON_ANSWERS)
+@given(answers(), st.text(max_size=12))
+def test_what_a_model_keeps_consistent_stays_consistent(name: str, text: str, rows: list[Row], subject: str) -> None:
+    fault = made(text)
+    for new, old in zip(fault.edit(rows, call(fault, subject, 1.0)), rows, strict=True):
+        assert (new.index, new.classes) == (old.index, old.classes)
+        assert new.label in old.classes
+        assert (new.scores is None) is (old.scores is None)
+        if new.scores is not None and old.scores is not None:
+            assert sorted(new.scores) == sorted(old.scores)
+            assert math.isclose(sum(new.scores), 1.0)
+            if catalogue()[name].semantic:
+                assert new.classes[new.scores.index(max(new.scores))] == new.label
+
+
+@pytest.mark.parametrize(("name", "text"), ON_ANSWERS)
+@given(answers(), st.text(max_size=12), st.floats(0, 1))
+def test_a_changed_answer_is_still_valid_in_its_protocol(
+    name: str, text: str, rows: list[Row], subject: str, share: float
+) -> None:
+    rows = [
+        Row(row.index, int(row.classes.index(row.label)) if row.label is not None else None, None, (0, 1, 2))
+        for row in rows
+    ]
+    data = [row.label for row in rows]
+    body = json.dumps(
+        {"outputs": [{"name": "predict", "shape": [len(rows)], "datatype": "INT64", "data": data}]}
+    ).encode()
+    protocol, output, fault = protocols()["oip"], Output(classes=(0, 1, 2)), made(text)
+    before = protocol.rows(body, {}, output)
+    assert before == rows
+    after: Sequence[Row] = fault.edit(before, call(fault, subject, share))
+    changed, _ = protocol.encode(body, {}, output, before, after)
+    assert list(protocol.rows(changed, {}, output)) == list(after)
+
+
+@pytest.mark.parametrize(("name", "text"), ON_TRAFFIC)
+@given(st.text(max_size=12), st.floats(0, 1))
+@settings(max_examples=30)
+def test_its_actions_are_of_the_closed_set_and_no_wait_is_negative(
+    name: str, text: str, subject: str, share: float
+) -> None:
+    for action in acted(made(text), call(made(text), subject, share)):
+        assert isinstance(action, (Wait, Answer, Reset))
+        assert not isinstance(action, Wait) or 0 <= action.seconds <= 600
+
+
+@pytest.mark.parametrize(("name", "text"), ON_TRAFFIC)
+@given(st.text(max_size=10))
+@settings(max_examples=8, deadline=None)
+def test_it_selects_the_share_that_was_asked_for(name: str, text: str, seed: str) -> None:
+    fault = made(text, share="20%")
+    selected = sum(
+        call(fault, f"subject-{subject}", seed=seed).selected(row) for subject in range(500) for row in range(4)
+    )
+    # Binomial, five standard deviations: one false alarm in about two million draws.
+    assert abs(selected - 400) <= 5 * math.sqrt(2000 * 0.2 * 0.8)
+
+
+def test_a_larger_share_only_adds_rows_and_two_faults_select_apart() -> None:
+    small = [Call("s", 0, str(n), 0.2, {}).selected() for n in range(2000)]
+    large = [Call("s", 0, str(n), 0.4, {}).selected() for n in range(2000)]
+    other = [Call("s", 1, str(n), 0.2, {}).selected() for n in range(2000)]
+    assert all(not one or more for one, more in zip(small, large, strict=True))
+    both = sum(one and two for one, two in zip(small, other, strict=True))
+    assert abs(both - 80) < 5 * math.sqrt(2000 * 0.04 * 0.96)
+
+
+@pytest.mark.parametrize(("name", "text"), ON_TRAFFIC)
+@given(st.floats(0, 1), st.floats(0, 1))
+@settings(max_examples=30)
+def test_a_predicted_signal_is_untouched_by_a_fault_on_nobody(
+    name: str, text: str, share: float, control: float
+) -> None:
+    for signal in Signal:
+        idle = made(text, share=0.0).treated(signal, control)
+        assert idle is None or math.isclose(idle, control, abs_tol=1e-12)
+        hurt = made(text, share=share).treated(signal, control)
+        assert hurt is None or signal is Signal.latency or -1e-12 <= hurt <= 1 + 1e-12
+
+
+@given(st.floats(0, 1e4), st.sampled_from(["step", "ramp 30s", "ramp 1m", "pulse 5s/10s", "pulse 1s/1s"]))
+def test_a_shape_is_a_factor_between_nothing_and_all_and_can_be_read_back(elapsed_s: float, text: str) -> None:
+    shape = parse_shape(text)
+    assert isinstance(shape, Shape)
+    assert 0 <= shape.intensity(elapsed_s) <= 1
+    assert parse_shape(str(shape)) == shape
+
+
+@pytest.mark.parametrize(
+    ("text", "at_s", "factor"),
+    [
+        ("ramp 30s", 0, 0),
+        ("ramp 30s", 15, 0.5),
+        ("ramp 30s", 31, 1),
+        ("pulse 5s/10s", 4.9, 1),
+        ("pulse 5s/10s", 5, 0),
+        ("pulse 5s/10s", 15, 1),
+        ("step", 0, 1),
+    ],
+)
+def test_a_shape_has_the_intensity_that_it_says(text: str, at_s: float, factor: float) -> None:
+    shape = parse_shape(text)
+    assert isinstance(shape, Shape)
+    assert shape.intensity(at_s) == pytest.approx(factor)

@@ -1,0 +1,85 @@
+"""What the load counts: whole, per arm, and bounded."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from chaos.drivers.load.tally import MOST_SLICES, Outcome, Tally
+from chaos.exposure import Sample
+
+BOUNDS_S = (0.1, 0.5, 1.0)
+SAMPLE: TypeAdapter[Sample] = TypeAdapter(Sample)
+
+outcomes = st.builds(
+    Outcome,
+    arm=st.sampled_from(["treatment", "control", "outside"]),
+    first=st.booleans(),
+    error=st.booleans(),
+    latency_s=st.floats(0, 3),
+    slice=st.none() | st.sampled_from(["north", "south"]),
+    positive=st.none() | st.booleans(),
+    wrong=st.none() | st.booleans(),
+)
+
+
+def closed(tally: Tally) -> Sample:
+    return SAMPLE.validate_json(json.dumps(tally.close(1, 100.0, 40, 3)))
+
+
+@given(st.lists(outcomes, max_size=40))
+def test_every_outcome_is_counted_once_in_its_arm(drawn: list[Outcome]) -> None:
+    tally = Tally(BOUNDS_S)
+    for outcome in drawn:
+        tally.answer(outcome)
+    sample = closed(tally)
+    for name in ("treatment", "control", "outside"):
+        mine = [one for one in drawn if one.arm == name]
+        if not mine:
+            assert name not in sample.arms
+            continue
+        arm = sample.arms[name]
+        assert (arm.answered, arm.errors) == (len(mine), sum(one.error for one in mine))
+        assert arm.first == sum(one.first for one in mine)
+        assert arm.first_errors == sum(one.first and one.error for one in mine)
+        assert arm.labelled == sum(one.wrong is not None for one in mine)
+        assert arm.wrong == sum(one.wrong is True for one in mine)
+        assert [arm.latency_le[f"{bound:g}"] for bound in BOUNDS_S] == [
+            sum(one.latency_s <= bound for one in mine) for bound in BOUNDS_S
+        ]
+        for part in ("north", "south"):
+            inside = [one for one in mine if one.slice == part]
+            if inside:
+                assert arm.slices[part].answered == len(inside)
+                assert arm.slices[part].positive == sum(one.positive is True for one in inside)
+                assert arm.slices[part].wrong == sum(one.wrong is True for one in inside)
+
+
+def test_a_closed_second_leaves_nothing_to_the_next() -> None:
+    tally = Tally(BOUNDS_S)
+    tally.send("control", 0.25)
+    tally.unsent, tally.feedback_sent, tally.feedback_failed = 2, 3, 1
+    tally.answer(Outcome("control", first=True, error=True, latency_s=0.2))
+    first, second = closed(tally), closed(tally)
+    assert (first.sent, first.unsent, first.late_ms, first.feedback_sent, first.feedback_failed) == (1, 2, 250.0, 3, 1)
+    assert first.arms["control"].sent == 1
+    assert (second.sent, second.unsent, second.late_ms, second.feedback_sent, dict(second.arms)) == (0, 0, 0.0, 0, {})
+
+
+def test_however_many_slices_there_are_memory_is_bounded_and_totals_are_whole() -> None:
+    tally = Tally(BOUNDS_S)
+    for place in range(MOST_SLICES * 3):
+        tally.answer(Outcome("control", first=True, error=False, latency_s=0.0, slice=str(place), positive=True))
+    arm = closed(tally).arms["control"]
+    assert len(arm.slices) == MOST_SLICES
+    assert arm.answered == MOST_SLICES * 3
+
+
+def test_the_latest_request_says_how_late_the_pacer_was() -> None:
+    tally = Tally(BOUNDS_S)
+    for late_s in (0.001, 0.04, 0.002):
+        tally.send("control", late_s)
+    assert closed(tally).late_ms == 40.0

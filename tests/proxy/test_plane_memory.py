@@ -1,0 +1,322 @@
+"""The data plane without sockets: any cut of both directions into reads gives the same bytes on both sides."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chaos.proxy.armed import Registry, parse_arming
+from chaos.proxy.counters import Counters
+from chaos.proxy.plane import LARGEST_EDITED, Client, Route, Upstream
+from tests.proxy.loopback import arming
+from tests.proxy.test_wire import chunked, cut
+
+
+class Pipe(asyncio.Transport):
+    """One end of a connection in memory: what was written, and whether it is read and open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = bytearray()
+        self.closed = self.ended = False
+        self.reading = True
+
+    def write(self, data: Any) -> None:
+        if not self.closed:
+            self.written += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def write_eof(self) -> None:
+        self.ended = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+
+class Bench:
+    """A client and a pooled upstream connection around the real plane."""
+
+    def __init__(self, monotonic: Any = None) -> None:
+        self.registry = Registry(monotonic or asyncio.get_running_loop().time)
+        self.counters = Counters()
+        self.route = Route("model", "127.0.0.1", 9, self.registry, self.counters)
+        self.client, self.client_pipe = Client(self.route), Pipe()
+        self.client.connection_made(self.client_pipe)
+        self.upstream, self.upstream_pipe = Upstream(self.route), Pipe()
+        self.upstream.connection_made(self.upstream_pipe)
+        self.route.give_back(self.upstream)
+
+    async def settle(self) -> None:
+        """Everything that was put off has run."""
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+
+REQUEST = st.one_of(
+    st.just(b"GET /a HTTP/1.1\r\nHost: b\r\n\r\n"),
+    st.binary(max_size=60).map(lambda body: b"POST /a HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)),
+    chunked().map(lambda made: b"PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + made[0]),
+)
+ANSWER = st.one_of(
+    st.just(b"HTTP/1.1 204 No Content\r\n\r\n"),
+    st.just(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n"),
+    st.binary(max_size=60).map(lambda body: b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)),
+    chunked().map(lambda made: b"HTTP/1.1 500 Oh\r\nTransfer-Encoding: chunked\r\n\r\n" + made[0]),
+)
+CUTS = st.lists(st.integers(0, 2000), max_size=15)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(REQUEST, ANSWER), min_size=1, max_size=5), CUTS, CUTS, st.booleans())
+def test_any_cut_into_reads_gives_the_same_bytes_on_both_sides(
+    pairs: list[tuple[bytes, bytes]], asked: list[int], told: list[int], armed: bool
+) -> None:
+    async def converse() -> tuple[bytes, bytes]:
+        bench = Bench()
+        if armed:  # nobody here has a subject: armed or not, nothing may change
+            where = 'json:$.region == "north"'
+            bench.registry.arm(
+                "run",
+                parse_arming(arming({"fault": "http_error"}, arms={"traffic": 1.0, "by": "request", "where": where})),
+            )
+        answered = 0
+
+        async def serve() -> None:
+            nonlocal answered
+            whole = 0
+            for request, answer in pairs:
+                whole += len(request)
+                if len(bench.upstream_pipe.written) >= whole and answered < whole:
+                    answered = whole
+                    for piece in cut(answer, told):
+                        bench.upstream.data_received(piece)
+                    await bench.settle()
+
+        for piece in cut(b"".join(request for request, _ in pairs), asked):
+            bench.client.data_received(piece)
+            await bench.settle()
+            await serve()
+        for _ in pairs:
+            await serve()
+        assert not bench.client_pipe.closed
+        assert bench.client.exchange is None
+        return bytes(bench.upstream_pipe.written), bytes(bench.client_pipe.written)
+
+    upstream, client = asyncio.run(converse())
+    assert upstream == b"".join(request for request, _ in pairs)
+    assert client == b"".join(answer for _, answer in pairs)
+
+
+GET = b"GET /a HTTP/1.1\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def run(scenario: Any) -> None:
+    asyncio.run(scenario())
+
+
+def test_a_client_that_reads_slowly_slows_every_upstream_answer_that_it_asked_for() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(GET * 2)
+        bench.client.pause_writing()
+        assert not bench.upstream_pipe.reading
+        bench.upstream.data_received(OK)
+        await bench.settle()
+        assert bytes(bench.upstream_pipe.written) == GET * 2
+        assert not bench.upstream_pipe.reading  # the second answer waits too
+        bench.client.resume_writing()
+        assert bench.upstream_pipe.reading
+
+    run(scenario)
+
+
+def test_an_upstream_that_reads_slowly_slows_its_client_and_only_for_that_request() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(b"POST /a HTTP/1.1\r\nContent-Length: 2\r\n\r\nab")
+        bench.upstream.pause_writing()
+        assert not bench.client_pipe.reading
+        bench.upstream.connection_lost(None)
+        await bench.settle()
+        # A pooled connection that had closed is tried once more, by a new one; nobody listens there.
+        for _ in range(1000):
+            if bench.client_pipe.written:
+                break
+            await asyncio.sleep(0.001)
+        assert bytes(bench.client_pipe.written).startswith(b"HTTP/1.1 502 ")
+        assert bench.client_pipe.reading
+
+    run(scenario)
+
+
+def test_pipelined_requests_wait_in_a_bounded_buffer() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(GET + GET * 20_000)
+        assert bytes(bench.upstream_pipe.written) == GET
+        assert not bench.client_pipe.reading
+        bench.upstream.data_received(OK)
+        await bench.settle()
+        assert bytes(bench.upstream_pipe.written) == GET * 2
+
+    run(scenario)
+
+
+def test_bytes_that_nobody_asked_for_end_the_upstream_connection() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(GET)
+        bench.upstream.data_received(OK + b"HTTP/1.1 200 OK\r\n")
+        assert bytes(bench.client_pipe.written) == OK
+        assert bench.upstream_pipe.closed
+        assert not bench.route.idle
+        idle = Bench()
+        idle.upstream.data_received(OK)
+        assert idle.upstream_pipe.closed
+        assert idle.route.pooled() is None
+
+    run(scenario)
+
+
+def test_a_half_closed_client_gets_its_answers_and_then_the_connection_ends() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(GET + GET + b"GET /unfinished")
+        assert bench.client.eof_received()
+        for _ in range(2):
+            bench.upstream.data_received(OK)
+            await bench.settle()
+        assert bytes(bench.client_pipe.written) == OK * 2
+        assert bench.client_pipe.closed
+
+    run(scenario)
+
+
+def test_after_an_upgrade_both_sides_talk_freely() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(b"GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nfirst")
+        upgraded = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+        bench.upstream.data_received(upgraded + b"hello")
+        bench.client.data_received(b" second")
+        assert bytes(bench.client_pipe.written) == upgraded + b"hello"
+        assert bytes(bench.upstream_pipe.written).endswith(b"\r\n\r\nfirst second")
+        bench.upstream.connection_lost(None)
+        assert bench.client_pipe.closed
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("chunks", [False, True])
+def test_an_answer_too_large_to_edit_passes_untouched_is_counted_and_not_kept(chunks: bool) -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.registry.arm("run", parse_arming(arming({"fault": "wrong_predictions"})))
+        bench.client.data_received(b"POST /v2/models/m/infer HTTP/1.1\r\nX-Request-Id: a\r\n\r\n")
+        said = bytearray(b"HTTP/1.1 200 OK\r\n" + (b"Transfer-Encoding: chunked\r\n\r\n" if chunks else b"\r\n"))
+        piece = b"z" * 0x100000
+        said += (b"100000\r\n" + piece + b"\r\n" if chunks else piece) * 10
+        for place in range(0, len(said), 1 << 20):
+            bench.upstream.data_received(bytes(said[place : place + (1 << 20)]))
+        assert bytes(bench.client_pipe.written) == said
+        exchange = bench.client.exchange
+        assert exchange is not None
+        kept = sum(map(len, exchange.kept)) + sum(map(len, getattr(exchange.answer_body, "payload", None) or []))
+        assert kept == 0
+        assert bench.registry.runs["run"].faults[0].undecodable == 1
+        assert len(said) > LARGEST_EDITED
+
+    run(scenario)
+
+
+class Broken:
+    """A third party's protocol with a bug."""
+
+    name = "broken"
+
+    def detect(self, path: str, request_headers: object) -> bool:
+        return True
+
+    def rows(self, body: bytes, headers: object, output: object) -> list[Any]:
+        raise ZeroDivisionError
+
+    def encode(self, *given: object) -> tuple[bytes, dict[str, str]]:
+        raise ZeroDivisionError
+
+    def error(self, status: int, message: str) -> tuple[bytes, dict[str, str]]:
+        return b"", {}
+
+
+def test_a_bug_in_somebody_elses_protocol_hurts_no_traffic_and_is_counted() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.registry.arm("run", parse_arming(arming({"fault": "wrong_predictions"})))
+        assert bench.registry.armed is not None
+        bench.registry.armed = replace(bench.registry.armed, protocol=Broken())
+        bench.client.data_received(b"POST /a HTTP/1.1\r\nX-Request-Id: a\r\n\r\n")
+        bench.upstream.data_received(OK)
+        assert bytes(bench.client_pipe.written) == OK
+        assert not bench.client_pipe.closed
+        assert bench.registry.runs["run"].faults[0].undecodable == 1
+
+    run(scenario)
+
+
+def test_one_continue_is_told_when_the_proxy_needed_the_body_first() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        where = 'json:$.region == "north"'
+        bench.registry.arm("run", parse_arming(arming(arms={"traffic": 1.0, "by": "request", "where": where})))
+        head = b"POST /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+        bench.client.data_received(head)
+        assert bytes(bench.client_pipe.written) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        bench.client.data_received(b"ab")
+        assert bytes(bench.upstream_pipe.written) == head + b"ab"
+        bench.upstream.data_received(b"HTTP/1.1 100 Continue\r\n\r\n" + OK)
+        assert bytes(bench.client_pipe.written) == b"HTTP/1.1 100 Continue\r\n\r\n" + OK
+
+    run(scenario)
+
+
+def test_a_bad_chunk_while_the_answer_is_on_its_way_does_not_put_a_second_head_into_it() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        early = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome"
+        bench.upstream.data_received(early)
+        bench.client.data_received(b"zz\r\n")
+        assert bytes(bench.client_pipe.written) == early
+        assert bench.client_pipe.closed
+        assert bench.upstream_pipe.closed
+
+    run(scenario)
+
+
+def test_a_client_that_leaves_while_it_waits_is_forgotten() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.registry.arm("run", parse_arming(arming({"fault": "delay", "by": "600s"})))
+        bench.client.data_received(b"GET /a HTTP/1.1\r\nX-Request-Id: a\r\n\r\n")
+        assert len(bench.registry.waiting) == 1
+        bench.client.connection_lost(None)
+        assert not bench.registry.waiting
+        assert not bench.route.clients
+        assert not bench.upstream_pipe.written
+
+    run(scenario)

@@ -1,0 +1,35 @@
+"""The proxy as a process of its own: it starts, says where it listens, and ends without cutting anybody off."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+from tests.proxy.loopback import Backend, Reply, eventually, infer, running_proxy, sized, talk
+
+
+def test_told_to_end_it_lets_the_answers_under_way_go_out_and_hurts_nobody_any_more(tmp_path: Path) -> None:
+    backend, gate = Backend(), threading.Event()
+    backend.replies["/slow"] = Reply(sized(b"in time").pieces, gate=gate)
+    answers: dict[str, bytes] = {}
+
+    def ask(name: str, request: bytes) -> threading.Thread:
+        asking = threading.Thread(target=lambda: answers.update({name: talk(proxy.routes["model"], request)}))
+        asking.start()
+        return asking
+
+    with running_proxy(tmp_path, model=backend.port) as proxy:
+        proxy.arm("run", {"fault": "delay", "by": "600s"})
+        delayed = ask("delayed", infer("someone"))
+        slow = ask("slow", b"GET /slow HTTP/1.1\r\nConnection: close\r\n\r\n")
+        eventually(lambda: backend.seen and proxy.state("run")["faults"]["0"]["first_effect"])
+        proxy.process.send_signal(signal.SIGTERM)
+        eventually(lambda: "delayed" in answers)
+        gate.set()
+        delayed.join(5)
+        slow.join(5)
+        assert proxy.process.wait(5) == 0
+    backend.close()
+    assert answers["slow"].endswith(b"in time")
+    assert answers["delayed"].startswith(b"HTTP/1.1 200 OK")

@@ -1,0 +1,163 @@
+"""Heads and bodies: any cut of the bytes into reads gives the same messages, and two readings are never possible."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from chaos.proxy import wire
+from chaos.proxy.wire import BadMessage, ChunkedBody, LengthBody, answer, parse_answer, parse_request, with_body
+
+TOKEN = st.text("abcXYZ019-_!", min_size=1, max_size=10)
+VALUE = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=20)
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    """The data in pieces, cut at these places (modulo its length)."""
+    marks = sorted({place % (len(data) + 1) for place in places} | {0, len(data)})
+    return [data[a:b] for a, b in pairwise(marks)]
+
+
+@st.composite
+def chunked(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """A chunked body and what it carries."""
+    pieces = draw(st.lists(st.binary(min_size=1, max_size=40), max_size=6))
+    coded = b""
+    for piece in pieces:
+        size = b"%x" % len(piece)
+        size = size.upper() if draw(st.booleans()) else size.rjust(draw(st.integers(1, 6)), b"0")
+        coded += size + draw(st.sampled_from([b"", b";a", b';a="b c"'])) + b"\r\n" + piece + b"\r\n"
+    trailers = draw(st.sampled_from([b"", b"X-Sum: 1\r\n", b"A: b\r\nC: d\r\n"]))
+    return coded + draw(st.sampled_from([b"0", b"000"])) + b"\r\n" + trailers + b"\r\n", b"".join(pieces)
+
+
+@given(chunked(), st.binary(max_size=30), st.lists(st.integers(0, 500), max_size=12))
+def test_a_chunked_body_ends_at_the_same_byte_however_it_is_cut(
+    body: tuple[bytes, bytes], after: bytes, places: list[int]
+) -> None:
+    coded, payload = body
+    tracker = ChunkedBody(collect=True)
+    used = 0
+    for piece in cut(coded + after, places):
+        taken = tracker.take(piece, 0)
+        used += taken
+        if tracker.done:
+            break
+        assert taken == len(piece)
+    assert (used, tracker.done, b"".join(tracker.payload or [])) == (len(coded), True, payload)
+
+
+@given(st.binary(max_size=80), st.lists(st.integers(0, 80), max_size=10))
+def test_any_bytes_at_all_are_judged_the_same_however_they_are_cut(data: bytes, places: list[int]) -> None:
+    def judged(pieces: list[bytes]) -> tuple[object, ...]:
+        tracker, used = ChunkedBody(collect=True), 0
+        try:
+            for piece in pieces:
+                used += tracker.take(piece, 0)
+                if tracker.done:
+                    break
+        except BadMessage:
+            return ("bad",)
+        return (used, tracker.done, b"".join(tracker.payload or []))
+
+    assert judged(cut(data, places)) == judged([data])
+
+
+@given(st.integers(0, 100), st.binary(max_size=150), st.lists(st.integers(0, 150), max_size=6))
+def test_a_sized_body_takes_its_bytes_and_no_more(length: int, data: bytes, places: list[int]) -> None:
+    tracker = LengthBody(length)
+    taken = sum(tracker.take(piece, 0) for piece in cut(data, places))
+    assert taken == min(length, len(data))
+    assert tracker.done is (len(data) >= length)
+
+
+@given(TOKEN, st.lists(st.tuples(TOKEN, VALUE), max_size=6), st.none() | st.integers(0, 10**9))
+def test_a_head_is_kept_byte_for_byte_and_its_headers_are_told(
+    method: str, headers: list[tuple[str, str]], length: int | None
+) -> None:
+    assume(not any(name.lower() in {"content-length", "transfer-encoding"} for name, _ in headers))
+    lines = [f"{method} /path?q=1 HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+    lines += [f"Content-Length: {length}"] if length is not None else []
+    raw = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+    head = parse_request(raw)
+    assert (head.raw, head.method, head.target, head.length, head.chunked) == (raw, method, "/path?q=1", length, False)
+    assert all(
+        head.headers[name.lower()] in {value.strip(" \t") for other, value in headers if other.lower() == name.lower()}
+        for name, _ in headers
+    )
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=100))
+def test_no_bytes_make_the_parser_fail_in_any_other_way(data: bytes) -> None:
+    for parse in (parse_request, lambda raw: parse_answer(raw, "GET")):
+        try:
+            assert parse(data + b"\r\n\r\n").raw == data + b"\r\n\r\n"
+        except BadMessage:
+            continue
+
+
+@given(
+    st.binary(max_size=60),
+    st.sampled_from(
+        [
+            "Content-Length: 4",
+            "content-length:4",
+            "Transfer-Encoding: chunked",
+            "Trailer: X\r\nTransfer-Encoding: chunked",
+            "X: y",
+        ]
+    ),
+)
+def test_a_new_body_gets_one_length_that_fits_and_other_headers_keep_their_bytes(body: bytes, framing: str) -> None:
+    raw = f"HTTP/1.1 200 OK\r\nA:  b \r\n{framing}\r\nZ:z\r\n\r\n".encode()
+    made = with_body(parse_answer(raw, "POST"), body)
+    end = made.index(b"\r\n\r\n") + 4
+    again = parse_answer(made[:end], "POST")
+    assert (again.length, again.chunked, made[end:]) == (len(body), False, body)
+    lines = made[:end].split(b"\r\n")
+    assert lines[:2] == [b"HTTP/1.1 200 OK", b"A:  b "]
+    assert b"Z:z" in lines
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "length"),
+    [(200, "HEAD", 0), (204, "GET", 0), (304, "GET", 0), (100, "POST", 0), (200, "GET", 9)],
+)
+def test_answers_that_have_no_body_have_none_whatever_their_length_says(status: int, method: str, length: int) -> None:
+    head = parse_answer(b"HTTP/1.1 %d x\r\nContent-Length: 9\r\n\r\n" % status, method)
+    assert (head.length, head.keep_alive) == (length, True)
+
+
+@pytest.mark.parametrize(
+    ("version", "connection", "kept"),
+    [
+        ("1.1", "", True),
+        ("1.1", "Connection: close\r\n", False),
+        ("1.1", "Connection: Keep-Alive, Close\r\n", False),
+        ("1.0", "", False),
+        ("1.0", "Connection: Keep-Alive\r\n", True),
+    ],
+)
+def test_a_connection_is_kept_as_the_version_and_the_header_say(version: str, connection: str, kept: bool) -> None:
+    assert parse_request(f"GET / HTTP/{version}\r\n{connection}\r\n".encode()).keep_alive is kept
+
+
+def test_an_answer_without_a_length_ends_with_its_connection() -> None:
+    head = parse_answer(b"HTTP/1.1 200 OK\r\n\r\n", "GET")
+    assert (head.length, head.keep_alive) == (None, False)
+    assert isinstance(wire.answer_body(head), wire.EndlessBody)
+
+
+@given(st.integers(400, 599), st.binary(max_size=50), st.booleans(), st.booleans())
+def test_the_proxys_own_answers_are_messages_that_it_would_accept(
+    status: int, body: bytes, keep: bool, head_only: bool
+) -> None:
+    made = answer(status, {"content-type": "application/json"}, body, keep_alive=keep, head_only=head_only)
+    end = made.index(b"\r\n\r\n") + 4
+    head = parse_answer(made[:end], "GET")
+    assert (head.status, head.length, head.keep_alive) == (status, len(body), keep)
+    assert made[end:] == (b"" if head_only else body)

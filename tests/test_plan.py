@@ -1,0 +1,363 @@
+"""The plan: decided by the seed alone, refuses with one clear sentence for each reason, and touches nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chaos.bounds import Bound
+from chaos.plan import Plan
+from chaos.survey import ProxyFound
+from chaos.telemetry import Route, RuleAlert, RuleInfo
+from tests.values import KILL, ROUTE, RULE, SURVEY, containers, planned, survey, system
+
+REPLICAS = containers("replica-1", "replica-2", "replica-3", "replica-4")
+SEVERAL = ("    duration: 60s", "    duration: 60s\n    containers: 2")
+TWO_ALLOWED = ("max_duration: 2m", "max_duration: 2m, containers: 2")
+SEEDS = st.text(max_size=16)
+
+
+def test_an_experiment_without_a_mistake_is_refused_nothing():
+    drawn = planned()
+    assert drawn.refusals == ()
+    assert drawn.notes == ()
+
+
+@settings(deadline=None)
+@given(SEEDS)
+def test_the_same_seed_gives_the_same_plan(seed):
+    found = survey(containers={"loan-model": REPLICAS})
+    assert planned(KILL, seed=seed, found=found) == planned(KILL, seed=seed, found=found)
+
+
+@settings(deadline=None)
+@given(SEEDS)
+def test_a_plan_survives_being_written_as_json(seed):
+    found = survey(containers={"loan-model": REPLICAS}, rule_values={"ModelAccuracyLow": 0.95})
+    guards = (
+        "max_duration: 2m",
+        "max_duration: 2m, abort: [{probe: errors, max: 5%, for: 5s}, {alert: {severity: page}}]",
+    )
+    for drawn in (planned(seed=seed), planned(KILL, guards, seed=seed, found=found)):
+        assert Plan.from_json(drawn.to_json()) == drawn
+
+
+def test_a_plan_is_strict_json_even_when_a_rule_reads_nothing():
+    """`NaN` is no JSON: browsers and jq refuse the whole file."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    drawn = planned(found=survey(rule_values={"ModelAccuracyLow": float("nan")}))
+    json.loads(drawn.to_json(), parse_constant=refuse)
+
+
+def test_an_old_plan_without_notes_can_still_be_read():
+    old = json.loads(planned().to_json())
+    del old["notes"]
+    assert Plan.from_json(json.dumps(old)) == planned()
+
+
+# --- whom it hurts ----------------------------------------------------------------------------------------------------
+
+
+def hurt(seed: str, order: tuple = REPLICAS) -> list[str]:
+    """The names of the containers that the plan picks."""
+    drawn = planned(KILL, SEVERAL, TWO_ALLOWED, seed=seed, found=survey(containers={"loan-model": order}))
+    assert drawn.refusals == ()
+    return [effect.container.name for effect in drawn.faults() if effect.container is not None]
+
+
+@settings(deadline=None)
+@given(SEEDS, st.permutations(REPLICAS))
+def test_containers_are_picked_by_the_seed_and_not_by_the_order_in_which_they_were_found(seed, order):
+    assert hurt(seed, tuple(order)) == hurt(seed)
+
+
+def test_every_container_can_be_picked_and_none_twice():
+    picks = [hurt(f"seed-{number}") for number in range(60)]
+    assert {name for pick in picks for name in pick} == {one.name for one in REPLICAS}
+    assert all(len(set(pick)) == 2 for pick in picks)
+
+
+@settings(deadline=None)
+@given(SEEDS, st.integers(1, 4), st.integers(1, 4))
+def test_never_more_containers_than_the_blast_radius_allows_without_a_refusal(seed, wanted, allowed):
+    drawn = planned(
+        KILL,
+        ("    duration: 60s", f"    duration: 60s\n    containers: {wanted}"),
+        ("max_duration: 2m", f"max_duration: 2m, containers: {allowed}"),
+        seed=seed,
+        found=survey(containers={"loan-model": REPLICAS}),
+    )
+    picked = {effect.container.id for effect in drawn.faults() if effect.container is not None}
+    assert len(picked) == wanted
+    assert (len(picked) > allowed) is bool(drawn.refusals)
+
+
+@settings(deadline=None)
+@given(SEEDS, st.lists(st.booleans(), min_size=4, max_size=4), st.lists(st.booleans(), min_size=4, max_size=4))
+def test_only_running_containers_with_the_opt_in_are_ever_picked(seed, opted, running):
+    found = tuple(
+        replace(one, opted_in=allowed, status="running" if up else "exited")
+        for one, allowed, up in zip(REPLICAS, opted, running, strict=True)
+    )
+    drawn = planned(KILL, seed=seed, found=survey(containers={"loan-model": found}))
+    for effect in drawn.faults():
+        assert effect.container is not None
+        assert effect.container.opted_in
+        assert effect.container.status == "running"
+    eligible = any(allowed and up for allowed, up in zip(opted, running, strict=True))
+    assert bool(drawn.faults()) is eligible
+    assert bool(drawn.refusals) is not eligible
+
+
+def test_the_proxies_of_a_target_are_held_once_and_before_anything_is_hurt():
+    two = ("    duration: 60s", "    duration: 60s\n  - {fault: delay, target: loan-model, by: 50ms, duration: 30s}")
+    kinds = [(effect.id, effect.kind) for effect in planned(two).effects]
+    assert kinds == [("hold@loan-model", "hold"), ("fault-0@loan-model", "proxy"), ("fault-1@loan-model", "proxy")]
+
+
+def test_what_the_experiment_leaves_out_is_the_smallest_radius():
+    drawn = planned(("traffic: 10%, ", ""))
+    assert (drawn.traffic, drawn.subjects) == (0.01, "synthetic")
+
+
+# --- refusals: one reason, one sentence -------------------------------------------------------------------------------
+
+LAST_RULE = replace(RULE, state="firing", alerts=(RuleAlert({}, "firing", 1.0),))
+USERS = ("max_duration: 2m", "max_duration: 2m, subjects: users")
+HIDDEN = containers("replica-1", opted_in=False)
+
+
+@pytest.mark.parametrize(
+    ("edits", "found", "sentence"),
+    [
+        (
+            [("traffic: 10%", "traffic: 0%")],
+            SURVEY,
+            "the blast radius is `traffic: 0%`, so the fault would hit nothing; write at least `traffic: 1%`",
+        ),
+        (
+            [("rate: 40/s", "rate: 1/h")],
+            SURVEY,
+            "at 0.000277778/s and 10% traffic the fault would hit 0.00 requests in 1m; write more traffic, rate or duration",
+        ),
+        ([KILL], survey(), "kill: the target `loan-model` has no running container; is the system up?"),
+        (
+            [KILL],
+            survey(containers={"loan-model": containers("replica-1", status="exited")}),
+            "kill: the target `loan-model` has no running container; is the system up?",
+        ),
+        (
+            [KILL],
+            survey(containers={"loan-model": HIDDEN}),
+            (
+                "kill: 1 containers of `loan-model` are wanted and 0 of 1 running ones carry the opt-in label "
+                "chaos.enabled=true; label those that may be hurt"
+            ),
+        ),
+        (
+            [KILL, SEVERAL],
+            survey(containers={"loan-model": REPLICAS}),
+            "2 containers would be hurt and the blast radius allows 1; write `containers: 2` under blast_radius, or hurt fewer",
+        ),
+        (
+            [("alert: ModelAccuracyLow", "alert: ModelAcuracyLow")],
+            SURVEY,
+            "the alert ModelAcuracyLow is not loaded in Prometheus; did you mean `ModelAccuracyLow`?",
+        ),
+        (
+            [],
+            survey(rules=()),
+            "the alert ModelAccuracyLow is not loaded in Prometheus; there are none",
+        ),
+        (
+            [("severity: page", "severity: ticket")],
+            SURVEY,
+            (
+                "the alert ModelAccuracyLow is loaded in Prometheus, but not with severity=ticket; its rule has service=loan, "
+                "severity=page"
+            ),
+        ),
+        (
+            [],
+            survey(route=Route("nobody-reads-this")),
+            "ModelAccuracyLow is routed to nobody-reads-this and not to `oncall`; mend Alertmanager's route or `delivered_to`",
+        ),
+        (
+            [],
+            survey(sinks={"oncall": "nothing listens at http://127.0.0.1:9099"}),
+            "the sink of the receiver `oncall` cannot be used: nothing listens at http://127.0.0.1:9099",
+        ),
+        (
+            [("duration: 60s", "duration: 9s")],
+            SURVEY,
+            (
+                "ModelAccuracyLow cannot fire in time: it needs at least 10s (scrape 1s + evaluation 1s + for 5s + the rest of "
+                "the way) and the fault lasts 9s; write a longer `duration:`"
+            ),
+        ),
+        (
+            [],
+            survey(rules=(LAST_RULE,)),
+            "ModelAccuracyLow is already firing; its firing would prove nothing. Wait until it is quiet",
+        ),
+        (
+            [],
+            survey(rules=(replace(RULE, health="err", last_error="vector cannot contain metrics"),)),
+            "the rule of ModelAccuracyLow is broken: vector cannot contain metrics; mend it first",
+        ),
+        (
+            [],
+            survey(proxies={"loan-model": (ProxyFound("http://127.0.0.1:8474", error="connection refused"),)}),
+            "the fault proxy of `loan-model` at http://127.0.0.1:8474 cannot be used: connection refused",
+        ),
+        (
+            [],
+            survey(proxies={"loan-model": (ProxyFound("http://127.0.0.1:8474", held_by="run-7"),)}),
+            "the fault proxy of `loan-model` at http://127.0.0.1:8474 is held by the run run-7; wait for it to end",
+        ),
+        (
+            [],
+            survey(clock_offset_s=-3.25),
+            "Prometheus' clock is -3.2s off this machine's, so that times cannot be compared; synchronise them",
+        ),
+        (
+            [],
+            survey(rules=(), errors=("Prometheus at http://127.0.0.1:9090 does not answer",)),
+            "Prometheus at http://127.0.0.1:9090 does not answer",
+        ),
+    ],
+)
+def test_each_reason_to_refuse_is_told_in_one_sentence(edits, found, sentence):
+    assert planned(*edits, found=found).refusals == (sentence,)
+
+
+def test_all_reasons_come_at_once():
+    found = survey(route=Route("nobody"), clock_offset_s=9.0, errors=("the sink does not answer",))
+    assert len(planned(("traffic: 10%", "traffic: 0%"), ("duration: 60s", "duration: 5s"), found=found).refusals) == 5
+
+
+def test_real_people_are_hurt_by_wrong_answers_only_where_somebody_allowed_it():
+    staging = system(("environment: lab", "environment: staging"))
+    assert planned(USERS, of=staging).refusals == (
+        (
+            "wrong_predictions would change answers that real people receive and nobody has allowed it; write "
+            "`subjects: synthetic`, or `real_users: {allowed_by: NAME, reason: TEXT}` in the system file"
+        ),
+    )
+    allowed = system(("environment: lab", "environment: staging\nreal_users: {allowed_by: Ada, reason: consent}"))
+    assert planned(USERS, of=allowed).refusals == ()
+    assert planned(USERS, of=system()).refusals == ()
+    assert planned(of=staging).refusals == ()
+
+
+def test_a_fault_that_lasts_exactly_the_lower_bound_is_not_refused():
+    drawn = planned(("duration: 60s", "duration: 10s"))
+    assert drawn.alerts[0].lower_bound_s == 10.0
+    assert drawn.refusals == ()
+
+
+def test_the_rule_with_the_expected_labels_is_the_one_that_counts():
+    """The same alert at two severities: that the ticket fires already says nothing about the page."""
+    ticket = replace(LAST_RULE, labels={"severity": "ticket"})
+    assert planned(found=survey(rules=(RULE, ticket))).refusals == ()
+    assert planned(found=survey(rules=(ticket, RULE))).refusals == ()
+
+
+# --- lower bound of detection -----------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(*(st.integers(0, 100) for _ in range(4)))
+def test_detection_takes_at_least_scrape_evaluation_for_and_group_wait(scrape_s, evaluation_s, for_s, wait_s):
+    rule = replace(RULE, expr="up == 0", for_s=float(for_s))
+    found = survey(
+        scrape_s=scrape_s, evaluation_s=evaluation_s, rules=(rule,), route=replace(ROUTE, group_wait_s=float(wait_s))
+    )
+    assert planned(found=found).alerts[0].lower_bound_s == scrape_s + evaluation_s + for_s + wait_s
+
+
+def test_without_delivery_nobody_waits_for_the_group():
+    assert planned(("      delivered_to: oncall\n", "")).alerts[0].lower_bound_s == 9.0
+
+
+def test_rules_over_labels_wait_until_labels_come():
+    rule = RuleInfo("ModelAccuracyLow", "up == 0", 5.0, {"severity": "page"})
+    assert planned().alerts[0].lower_bound_s == planned(found=survey(rules=(rule,))).alerts[0].lower_bound_s + 2.0
+
+
+def test_the_plan_names_everybody_who_will_be_told():
+    page = Route("oncall", continue_=True)
+    everyone = Route("root", children=(page, Route("tickets"), Route("never")))
+    assert planned(found=survey(route=everyone)).alerts[0].routed_to == ("oncall", "tickets")
+
+
+# --- warnings and notes -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("now", [None, float("nan"), float("inf")])
+def test_a_rule_without_a_value_is_noted_and_not_predicted(now):
+    drawn = planned(found=survey(rule_values={"ModelAccuracyLow": now}))
+    assert drawn.notes == ("ModelAccuracyLow has no value now, so what dilution lets it see is not predicted",)
+    assert drawn.warnings == ()
+    assert drawn.refusals == ()
+    assert drawn.alerts[0].foresight is None
+
+
+def test_a_rule_that_is_no_comparison_is_not_noted():
+    absent = replace(RULE, expr="absent(right)")
+    assert planned(found=survey(rules=(absent,), rule_values={})).notes == ()
+
+
+def test_an_expected_miss_warns_and_does_not_refuse():
+    drawn = planned(("traffic: 10%", "traffic: 1%"))
+    assert drawn.refusals == ()
+    assert drawn.warnings == (
+        (
+            "ModelAccuracyLow is expected to be missed: at 1% traffic it reads 0.941 (now 0.95) and asks for < 0.88; write "
+            "traffic: 8%, or use a rule per slice"
+        ),
+    )
+
+
+def test_an_experiment_that_expects_no_alert_says_what_is_then_judged():
+    alerts = "  alerts:\n    - alert: ModelAccuracyLow\n      labels: {severity: page}\n      within: 60s\n      delivered_to: oncall\n"
+    assert planned((alerts, "")).warnings == ("no alert is expected, so only the resilience half is judged",)
+
+
+# --- probes and guards ------------------------------------------------------------------------------------------------
+
+
+def test_planned_probes_keep_their_bounds_and_the_window_open():
+    accuracy, latency = planned().steady()
+    assert accuracy.query.count("[$window]") == 2
+    assert 'job="loan"' in accuracy.query
+    assert accuracy.windowed
+    assert accuracy.bound("minimum") == Bound("share", 0.88)
+    assert accuracy.bound("maximum") is None
+    assert latency.bound("maximum") == Bound("baseline", 2.0)
+
+
+def test_an_inline_probe_keeps_a_plain_number_as_its_bound():
+    inline = (
+        "  - probe: latency\n    max: 2x baseline",
+        "  - {name: approvals, promql: sum(up), unit: 1/s, min: 0.25}",
+    )
+    assert planned(inline).steady()[1].bound("minimum") == Bound("number", 0.25)
+
+
+def test_guards_are_told_by_their_bounds_and_never_count_as_steady_state():
+    guards = (
+        "max_duration: 2m",
+        "max_duration: 2m, abort: [{probe: errors, max: 5%, for: 5s}, {alert: {severity: page}}]",
+    )
+    drawn = planned(guards)
+    assert [guard.title for guard in drawn.guards] == ["errors (max 5%)", "any unexpected alert with severity=page"]
+    assert drawn.guards[0].for_s == 5.0
+    assert {probe.title for probe in drawn.steady()} == {"accuracy", "latency"}
