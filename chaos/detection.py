@@ -3,8 +3,8 @@
     effect ─▶ signal ─▶ pending ─▶ firing ─▶ active ─▶ delivered            removal ─▶ reset
               G1        G2         G3        G4        G5                               G6
 
-Zero is the first proven effect. Times come from Prometheus' own sample times and `activeAt`, from Alertmanager, and from
-the sink that got the notification; never from when we happened to ask. Each stage states its error.
+Zero is the first proven effect. Times come from Prometheus' own sample times and `activeAt`, from Alertmanager, and
+from the sink that got the notification; never from when we happened to ask. Each stage states its error.
 """
 
 from __future__ import annotations
@@ -151,6 +151,7 @@ def _stages(alert: PlannedAlert, history: AlertHistory, times: Times) -> tuple[S
     signal = _signal_left(alert, history, times)
     signal, pending, firing, active, delivered = _in_order((signal, pending, firing, active, delivered), times.effect)
     evaluation = times.evaluation_s
+    reset_seen_by = "the sink's clock" if alert.delivered_to else "end of ALERTS"
 
     def stage(gate: Gate, at: float | None, error_s: float, source: str, zero: float = times.effect) -> Stage:
         return Stage(gate, at, None if at is None else at - zero, error_s, source)
@@ -161,7 +162,7 @@ def _stages(alert: PlannedAlert, history: AlertHistory, times: Times) -> tuple[S
         stage(Gate.firing, firing, evaluation, 'ALERTS{alertstate="firing"}'),
         stage(Gate.active, active, 1.0, "Alertmanager, looked at every second"),
         stage(Gate.delivered, delivered, 0.1, "the sink's clock"),
-        stage(Gate.reset, reset, evaluation, "the sink's clock" if alert.delivered_to else "end of ALERTS", times.removal or times.end),
+        stage(Gate.reset, reset, evaluation, reset_seen_by, times.removal or times.end),
     )  # fmt: skip
 
 
@@ -314,7 +315,7 @@ def _suppressed(alert: PlannedAlert, history: AlertHistory) -> str | None:
     return None
 
 
-def _outcome(
+def _outcome(  # noqa: PLR0917
     alert: PlannedAlert,
     history: AlertHistory,
     times: Times,

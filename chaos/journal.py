@@ -21,13 +21,13 @@ from chaos.events import Record
 _RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="kind")])
 
 
-class BrokenJournal(ChaosError):
+class BrokenJournal(ChaosError):  # noqa: N818
     """A journal was cut in its middle or altered, or is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `at_s` is monotonic since the run began, `wall_s` since the epoch; `previous` hashes the line before."""
+    """One line. `at_s` counts from the run's begin, `wall_s` from the epoch; `previous` hashes the line before."""
 
     sequence: int
     at_s: float

@@ -507,6 +507,12 @@ def _alert_refusals(drawn: Plan, survey: Survey) -> list[str]:
                 f"{survey.scrape_s:g}s + evaluation {survey.evaluation_s:g}s + for {alert.for_s:g}s + the rest of the way) and the fault "
                 f"lasts {format_duration(longest)}; write a longer `duration:`"
             )
+        elif alert.within_s is not None and alert.within_s < alert.lower_bound_s:
+            refused.append(
+                f"{alert.alert} is asked for within {format_duration(alert.within_s)} and cannot tell before "
+                f"{format_duration(alert.lower_bound_s)} (scrape {survey.scrape_s:g}s + evaluation {survey.evaluation_s:g}s + for "
+                f"{alert.for_s:g}s + the rest of the way); write a longer `within:`, or shorten the rule's `for:`"
+            )
         if alert.delivered_to is not None:
             refused += _delivery_refusals(alert, survey)
         rule = matching_rule(ExpectedAlert(alert=alert.alert, labels=dict(alert.labels)), survey.rules)

@@ -19,7 +19,7 @@ from chaos.observation import (
     ProxyRead,
     RoutedRead,
 )
-from chaos.plan import REMOVAL_PROOF, Plan, PlannedAlert, PlannedProbe
+from chaos.plan import REMOVAL_PROOF, Plan, PlannedAlert, PlannedGuard, PlannedProbe
 
 
 def carries(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
@@ -141,7 +141,9 @@ class Progress:
                 if broken:
                     problems.append(f"{probe.title} is {values[0]:.4g}, {broken[0]}")
         problems += [
-            f"{alert.alert} is already {self.active[alert.alert]}" for alert in self.plan.alerts if alert.alert in self.active
+            f"{alert.alert} is already {self.active[alert.alert]}"
+            for alert in self.plan.alerts
+            if alert.alert in self.active
         ]
         return problems
 
@@ -160,17 +162,22 @@ class Progress:
         return any(broken_bound(probe, value, self.baseline.get(title)) for value in values)
 
     def decided(self) -> bool:
-        """Whether every question that can be decided under fault has its answer; then nobody needs to be hurt longer."""
+        """Whether every question that a fault can decide has its answer; then nobody needs to be hurt longer."""
         if self.first_effect_wall_s is None or not self.plan.alerts:
             return False
-        return all(self._told(alert) for alert in self.plan.alerts) and all(self.harmed(name) for name in self.plan.harms)
+        return all(self._told(alert) for alert in self.plan.alerts) and all(
+            self.harmed(name) for name in self.plan.harms
+        )
 
     def waiting_for(self) -> list[str]:
         """What is still open under fault, in words, for the live view."""
         if self.first_effect_wall_s is None:
             return ["the first effect"]
-        open_ = [f"{alert.alert} to {'reach ' + alert.delivered_to if alert.alert in self.firing and alert.delivered_to else 'fire'}"
-                 for alert in self.plan.alerts if not self._told(alert)]  # fmt: skip
+        open_: list[str] = []
+        for alert in self.plan.alerts:
+            if not self._told(alert):
+                fired = alert.alert in self.firing and alert.delivered_to
+                open_.append(f"{alert.alert} to {f'reach {alert.delivered_to}' if fired else 'fire'}")
         return open_ + [f"{name} to leave its bound" for name in self.plan.harms if not self.harmed(name)]
 
     def unsettled(self) -> list[str]:
@@ -193,36 +200,40 @@ class Progress:
         return waiting
 
     def breached(self, at_s: float, breaking_since: dict[str, float]) -> tuple[str, str] | None:
-        """The first guard that is broken now, and why. `breaking_since` remembers since when each one is broken."""
+        """The first guard that is broken now, and why. `breaking_since` keeps since when each is broken or blind."""
         for guard in self.plan.guards:
-            if guard.alert is not None:
-                why = self._unexpected(guard.alert)
-                if why is not None:
-                    return guard.title, why
-            elif guard.probe is not None:
-                why = self._guard_broken(guard.probe, guard.for_s, at_s)
-                since = breaking_since.setdefault(guard.title, at_s) if why else breaking_since.pop(guard.title, at_s)
-                if why and at_s - since >= guard.for_s:
-                    return guard.title, why
+            why = self._unexpected(guard.alert) if guard.alert is not None else None
+            if guard.probe is not None:
+                why = self._guard_broken(guard, guard.probe, at_s, breaking_since)
+            if why is not None:
+                return guard.title, why
         return self._control_hurt()
 
-    def _guard_broken(self, probe: PlannedProbe, for_s: float, at_s: float) -> str | None:
+    def _guard_broken(
+        self, guard: PlannedGuard, probe: PlannedProbe, at_s: float, breaking_since: dict[str, float]
+    ) -> str | None:
+        """Out of its bound for as long as it allows, or not read for the longer of that and three evaluations."""
         reading = self.sliding.get(probe.title)
-        blind_after_s = max(for_s, 3 * self.plan.evaluation_s, 3.0)
-        seen_at_s = self.sliding_at_s.get(probe.title)
         values = values_of(probe, reading) if reading is not None else ()
-        if reading is None or seen_at_s is None or at_s - seen_at_s > blind_after_s or not values:
+        blind = f"{guard.title}, unread"
+        if values:
+            breaking_since[blind] = self.sliding_at_s[probe.title]
+        if at_s - breaking_since.setdefault(blind, at_s) >= max(guard.for_s, 3 * self.plan.evaluation_s, 3.0):
             return "it cannot be read"
-        for value in values:
-            broken = broken_bound(probe, value, self.baseline.get(probe.title.removeprefix("guard:")))
-            if broken is not None:
-                return f"it reads {value:.4g}, {broken}"
+        baseline = self.baseline.get(probe.title.removeprefix("guard:"))
+        broken = [(value, why) for value in values if (why := broken_bound(probe, value, baseline)) is not None]
+        if broken and at_s - breaking_since.setdefault(guard.title, at_s) >= guard.for_s:
+            return f"it reads {broken[0][0]:.4g}, {broken[0][1]}"
+        if values and not broken:
+            breaking_since.pop(guard.title, None)
         return None
 
     def _unexpected(self, labels: Mapping[str, str]) -> str | None:
         expected = {alert.alert for alert in self.plan.alerts}
         for name, instances in self.alert_labels.items():
-            if name not in expected and any(carries({**instance, "alertname": name}, {**self.plan.match, **labels}) for instance in instances):
+            if name not in expected and any(
+                carries({**instance, "alertname": name}, {**self.plan.match, **labels}) for instance in instances
+            ):
                 return f"{name} fires and nobody expected it"
         return None
 

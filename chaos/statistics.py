@@ -1,10 +1,11 @@
 """Arm comparisons whose guarantee holds under peeking, and the intervals and bands beside them. Pure; numpy only.
 
-`RiskRatio` is an exposure-weighted e-process. In a window with exposures nT, nC and bad events sT, sC: given a bad event, under
-risk ratio r it fell into treatment with probability p(r) = nT·r / (nT·r + nC), whatever the base rate does over time. For a
-margin m, the likelihood ratio of an r beyond m against m itself is a non-negative supermartingale under every ratio on the other
-side of m, and a mixture of such is one too. By Ville's inequality the chance that it ever reaches 1/alpha is at most alpha, at
-whatever moments anybody looks. Only observed exposure enters, never the nominal split.
+`RiskRatio` is an exposure-weighted e-process. In a window with exposures nT, nC and bad events sT, sC: given a bad
+event, under risk ratio r it fell into treatment with probability p(r) = nT·r / (nT·r + nC), whatever the base rate
+does over time. For a margin m, the likelihood ratio of an r beyond m against m itself is a non-negative
+supermartingale under every ratio on the other side of m, and a mixture of such is one too. By Ville's inequality the
+chance that it ever reaches 1/alpha is at most alpha, at whatever moments anybody looks. Only observed exposure
+enters, never the nominal split.
 
 Source: Ville (1939); Ramdas, Grünwald, Vovk, Shafer (2023), Game-theoretic statistics and safe anytime-valid inference.
 """
@@ -12,7 +13,7 @@ Source: Ville (1939); Ramdas, Grünwald, Vovk, Shafer (2023), Game-theoretic sta
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -52,7 +53,7 @@ def _weights() -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 def _log_share(
     log_ratio: np.ndarray[tuple[int], np.dtype[np.float64]], treatment: int, control: int
 ) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
-    """log p(r) and log(1 - p(r)): in which arm a bad event falls."""
+    """The logarithms of p(r) and 1 - p(r): in which arm a bad event falls."""
     odds = log_ratio + math.log(treatment) - math.log(control)
     return -np.logaddexp(0.0, -odds), -np.logaddexp(0.0, odds)
 
@@ -94,7 +95,7 @@ class RiskRatio:
             _below=tuple(below),
             _grid=tuple(grid),
         )
-        return replace(following, decision=following._decide(self.decision))
+        return replace(following, decision=following._decide(self.decision))  # noqa: SLF001
 
     def _step(
         self, so_far: tuple[float, ...], margin: float, side: float, treatment: ArmCounts, control: ArmCounts
@@ -126,7 +127,7 @@ class RiskRatio:
 
     @property
     def ratio(self) -> float:
-        """The estimated risk ratio: the ratio of the grid under which the counts are likeliest. NaN without bad events."""
+        """The risk ratio of the grid under which the counts are likeliest; NaN without bad events."""
         if not self._grid or self.treatment.bad + self.control.bad == 0:
             return math.nan
         return float(np.exp(_RATIOS[int(np.argmax(self._grid))]))
@@ -164,13 +165,12 @@ def _mixed(logs: tuple[float, ...]) -> float:
 
 
 def _log_tail(k: int, n: int, share: float, *, upper: bool) -> float:
-    """log P(X ≥ k) (upper) or log P(X ≤ k) of Binomial(n, share)."""
+    """The logarithm of P(X ≥ k) (upper) or of P(X ≤ k), for Binomial(n, share)."""
     places = np.arange(k, n + 1) if upper else np.arange(k + 1)
     if share <= 0.0:
         return 0.0 if (places == 0).any() else -math.inf
     if share >= 1.0:
         return 0.0 if (places == n).any() else -math.inf
-    # log n! by Stirling is exact enough far out; lgamma is exact and fast enough for the n of a run.
     logs = _log_choose(n, places) + places * math.log(share) + (n - places) * math.log1p(-share)
     return float(np.logaddexp.reduce(logs))
 
@@ -184,7 +184,7 @@ def _log_choose(
 
 
 def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact interval for a share of which k of n were seen: 3 of 3 is [.29, 1]. Source: Clopper and Pearson (1934)."""
+    """The exact interval for a share of which k of n were seen: 3 of 3 is [.29, 1]. Clopper and Pearson (1934)."""
     if not 0 <= k <= n or n == 0:
         raise ValueError(f"{k} of {n} is impossible")
     target = math.log((1 - confidence) / 2)
@@ -193,7 +193,7 @@ def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> tuple[float, fl
     return low, high
 
 
-def _solve(over, *, rising: bool) -> float:  # type: ignore[no-untyped-def]
+def _solve(over: Callable[[float], float], *, rising: bool) -> float:
     low, high = 0.0, 1.0
     for _ in range(50):
         middle = (low + high) / 2
@@ -205,7 +205,7 @@ def _solve(over, *, rising: bool) -> float:  # type: ignore[no-untyped-def]
 
 
 def sample_ratio_mismatch(treatment: int, control: int, expected_share: float) -> float:
-    """The chance (two-sided, normal approximation with continuity correction) of a split at least as uneven as this one."""
+    """The chance (two-sided, normal approximation, continuity-corrected) of a split at least as uneven as this one."""
     total = treatment + control
     if total == 0 or not 0 < expected_share < 1:
         return 1.0
@@ -229,7 +229,7 @@ def standard_errors_apart(baseline: float, threshold: float, count: float) -> fl
 
 
 def quantile_band(values: Sequence[float], width: float = 4.0) -> tuple[float, float]:
-    """What a signal reads in its baseline: the median ± `width` robust standard deviations, and at least all it has shown.
+    """What a signal reads in its baseline: the median ± `width` robust standard deviations, at least all it has shown.
 
     A signal has left its baseline when it leaves this band. 1.4826 makes the median absolute deviation a standard
     deviation under normality.

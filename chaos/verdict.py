@@ -1,7 +1,7 @@
 """Findings → verdict. Computed from the journal alone, by `judge(lines)`. Pure.
 
-Every question that the run asked becomes a finding with its evidence, whatever the others say; the verdict is the worst that
-applies, in the order of `ORDER`.
+Every question that the run asked becomes a finding with its evidence, whatever the others say; the verdict is the worst
+that applies, in the order of `ORDER`.
 """
 
 from __future__ import annotations

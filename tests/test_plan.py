@@ -203,6 +203,14 @@ HIDDEN = containers("replica-1", opted_in=False)
             ),
         ),
         (
+            [("within: 60s", "within: 9s")],
+            SURVEY,
+            (
+                "ModelAccuracyLow is asked for within 9s and cannot tell before 10s (scrape 1s + evaluation 1s + for 5s + the rest "
+                "of the way); write a longer `within:`, or shorten the rule's `for:`"
+            ),
+        ),
+        (
             [],
             survey(rules=(LAST_RULE,)),
             "ModelAccuracyLow is already firing; its firing would prove nothing. Wait until it is quiet",

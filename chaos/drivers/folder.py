@@ -24,7 +24,7 @@ FileName = Literal[
 ]
 
 
-class NoFolder(ChaosError):
+class NoFolder(ChaosError):  # noqa: N818
     """The run's folder cannot be made or read."""
 
 

@@ -96,6 +96,12 @@ def _longest_gap(trace: Trace, since: float) -> float:
     return max(later - earlier for earlier, later in pairwise(moments))
 
 
+def _when(at_wall_s: float, effect: float | None) -> str:
+    if effect is None or at_wall_s < effect:
+        return "in the baseline"
+    return f"{at_wall_s - effect:.0f}s after the first effect"
+
+
 def _quiet(trace: Trace) -> Finding:
     question = "Did every other alert stay quiet?"
     baseline = trace.span(State.baseline)
@@ -108,10 +114,7 @@ def _quiet(trace: Trace) -> Finding:
     if not seen:
         return Finding("detection", question, "confirmed", "yes")
     effect = trace.first_effect()
-    when = [
-        f"{name} ({'in the baseline' if effect is None or alert.active_at_wall_s < effect else f'{alert.active_at_wall_s - effect:.0f}s after the first effect'})"
-        for name, alert in seen.items()
-    ]
+    when = [f"{name} ({_when(alert.active_at_wall_s, effect)})" for name, alert in seen.items()]
     return Finding("detection", question, "false_alarm", f"no: {', '.join(when)}", {"alerts": ", ".join(seen)})
 
 

@@ -126,7 +126,8 @@ def _answer(row: ProbeRow, seen: str) -> str:
         case "harm", "confirmed":
             return f"yes: {during}"
         case "harm", _:
-            return f"not enough to leave its bound: {during}; the fault was too weak to test anything: raise traffic or share"
+            advice = "the fault was too weak to test anything: raise traffic or share"
+            return f"not enough to leave its bound: {during}; {advice}"
         case _, "deviated":
             return f"no: {during}"
         case _, "confirmed":

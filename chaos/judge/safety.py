@@ -52,7 +52,8 @@ def _undone(trace: Trace) -> Finding:
                 f"the runner died; the leases of {', '.join(open_)} ended {trace.plan.lease_s:g}s later by themselves"
             )
             return Finding("safety", question, "invalid", told)
-        told = f"the runner died and {', '.join(open_)} may still be there; {'; '.join(trace.plan.by_hand.get(name, name) for name in open_)}"
+        by_hand = "; ".join(trace.plan.by_hand.get(name, name) for name in open_)
+        told = f"the runner died and {', '.join(open_)} may still be there; {by_hand}"
         return Finding("safety", question, "unsafe", told)
     remaining = [name for name in open_ if trace.plan.effect(name).kind == "container"]
     if remaining:

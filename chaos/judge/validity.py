@@ -1,4 +1,4 @@
-"""Did the fault really happen, only where it was allowed, under the load that was asked for, before eyes that were open?"""
+"""Did the fault really happen, only where it was allowed, under the load asked for, before eyes that were open?"""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ def _proxy_effect(trace: Trace, index: int, question: str) -> Finding:
         undecodable = seen.undecodable if seen is not None else 0
         why = "no: the proxy touched no request"
         if undecodable:
-            why = f"no: {undecodable} answers could not be read in the target's protocol, so nothing could be changed in them"
+            unread = f"{undecodable} answers could not be read in the target's protocol"
+            why = f"no: {unread}, so nothing could be changed in them"
         return Finding("validity", question, "invalid", why, {"undecodable": undecodable})
     evidence: dict[str, str | float | int | None] = {
         "selected requests": seen.selected_requests,
@@ -172,7 +173,8 @@ def _agreement(trace: Trace) -> Iterator[Finding]:
             "proxy control": last.control.first_attempts, "load control": control,
         }  # fmt: skip
         question = f"Do load and proxies at {target} count the same arms?"
-        counts = f"{last.treatment.first_attempts}/{last.control.first_attempts} at the proxy, {treatment}/{control} at the load"
+        at_proxy = f"{last.treatment.first_attempts}/{last.control.first_attempts} at the proxy"
+        counts = f"{at_proxy}, {treatment}/{control} at the load"
         good = apart <= slack
         yield Finding(
             "validity", question, "confirmed" if good else "invalid", ("yes: " if good else "no: ") + counts, evidence

@@ -1,4 +1,4 @@
-"""junit.xml: one suite a run, one case a finding; weaknesses fail, what could not be told is skipped or an error. Pure."""
+"""junit.xml: one suite a run, one case a finding; weaknesses fail, what is open is skipped, the rest is an error."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ Names, labels and errors come from outside: they are shown, never obeyed. No mar
 reaches the terminal. Nothing is cut off: what is wider than the terminal goes on in the next line.
 """
 
+# ruff: noqa: RUF001 - dashes between numbers are dashes
 from __future__ import annotations
 
 import shlex
@@ -25,7 +26,7 @@ _STYLE = {"confirmed": "green", "inconclusive": "yellow"}
 
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode categories that a terminal obeys instead of showing: controls, directions, lone surrogates, line separators."""
+"""Unicode categories that a terminal obeys or hides: controls, directions, lone surrogates, line separators."""
 
 
 def _style(name: VerdictName) -> str:
@@ -182,20 +183,20 @@ def _whom(plan: Plan) -> list[str]:
     per_s = plan.load.rate_per_s
     longest_s = max((effect.duration_s for effect in plan.faults()), default=0.0)
     treatment, control = per_s * plan.traffic * longest_s, per_s * (1 - plan.traffic) * longest_s
+    at_most = f"{treatment:.0f} requests in {format_duration(longest_s)}"
     said = [
         f"{plan.subjects} subjects, by {plan.subject_by}" + (f", where {plan.where}" if plan.where else ""),
-        f"treatment {format_share(plan.traffic)}: at most {treatment:.0f} requests in {format_duration(longest_s)}; control: {control:.0f}",
+        f"treatment {format_share(plan.traffic)}: at most {at_most}; control: {control:.0f}",
         f"load {per_s:g}/s from {plan.load.data}, seed {plan.seed}",
     ]
     if plan.load.feedback_after_s is not None:
         labels = per_s * plan.load.feedback_share
         said.append(
-            f"labels for {format_share(plan.load.feedback_share)} of answers after {format_duration(plan.load.feedback_after_s)}: {labels:.3g}/s"
+            f"labels for {format_share(plan.load.feedback_share)} of answers after "
+            f"{format_duration(plan.load.feedback_after_s)}: {labels:.3g}/s"
         )
-    for effect in plan.effects:
-        if effect.container is not None:
-            said.append(f"container {effect.container.name} ({effect.container.id[:19]})")
-    return said
+    hurt = [effect.container for effect in plan.effects if effect.container is not None]
+    return said + [f"container {container.name} ({container.id[:19]})" for container in hurt]
 
 
 def _moments(plan: Plan) -> Table:

@@ -117,7 +117,7 @@ def test_the_engines_own_events_tell_what_was_done_and_when(engine: Engine) -> N
     driver.undo("kill", before)
 
     def told() -> list[tuple[float, str, str]]:
-        found = [event for event in driver.events_since(begun_wall_s) if event[0] >= begun_wall_s - 0.1]
+        found = [event for event in driver.events_since(begun_wall_s) if event[0] >= begun_wall_s]
         return found if "start" in [action for _, action, _ in found] else []
 
     events = eventually(told, 10, "kill, die and start")

@@ -46,7 +46,7 @@ def service(url: str) -> Service:
 
 @pytest.fixture(scope="session")
 def tools() -> Tools:
-    """promtool and its kin, from PATH or unpacked below .chaos."""
+    """The programs, from PATH or unpacked below .chaos."""
     return monitoring.find(STATE)
 
 

@@ -89,18 +89,20 @@ Steady state
   availability  min 99%    100.0%    100.0%     100.0%  hold
 
 Treatment against control, while the fault was on
-             requests  errors   wrong  95 % interval  p99 ≤
-  treatment        44    0.0%  90.9%  78.3% – 97.5%  100ms
-"""
+             requests  errors  wrong  95 % interval  p99 ≤
+  treatment        48    0.0%  83.3%  69.8% – 92.5%  100ms
+  control         432    0.0%   5.6%    3.6% – 8.2%  100ms
+
+Findings
+  ✓ Was every effect undone? yes, 1 of 1
+  ✓ Is the removal at model proven? yes: 60 treatment requests passed unchanged
+  afterwards
+"""  # noqa: RUF001
 
 
 def test_the_summary_reads_as_agreed_at_80_columns():
-    found = lines(summary(CONFIRMED, JUDGED, FOLDER), 80)
     wanted = GOLDEN.rstrip().split("\n")
-    assert found[: len(wanted) - 2] == wanted[:-2]
-    table = [re.split(r"\s{2,}", line.strip()) for line in found[len(wanted) - 2 : len(wanted) + 1]]
-    assert [row[0] for row in table] == ["requests", "treatment", "control"]
-    assert table[0] == ["requests", "errors", "wrong", "95 % interval", "p99 ≤"]
+    assert lines(summary(CONFIRMED, JUDGED, FOLDER), 80)[: len(wanted)] == wanted
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -119,7 +121,6 @@ def test_a_path_wider_than_the_terminal_is_folded_and_loses_nothing(width: int):
 
 
 def test_the_command_to_judge_again_can_be_pasted_into_a_shell():
-    assert "chaos judge 'my runs/it'\\''s'" not in shown(summary(CONFIRMED, JUDGED, "my runs/one"), 120)
     assert "chaos judge 'my runs/one'" in shown(summary(CONFIRMED, JUDGED, "my runs/one"), 120)
 
 
@@ -150,12 +151,11 @@ def test_every_finding_is_told_with_its_mark():
 # --- at every width ---------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(40, 200))
+@pytest.mark.parametrize("width", [40, 79, 80, 120, 200])
 def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut_off(width: int):
     for what in (
         summary(CONFIRMED, JUDGED, LONG), summary(UNDETECTED, JUDGED, FOLDER), summary(evil_verdict(), JUDGED, EVIL),
-        plan_view(JUDGED), plan_view(evil_plan()),
+        plan_view(replace(JUDGED, by_hand={WRONG.id: LONG})), plan_view(evil_plan()),
     ):  # fmt: skip
         found = lines(what, width)
         assert max(cell_len(line) for line in found) <= width
@@ -211,7 +211,7 @@ def test_letters_of_other_scripts_and_our_own_marks_stay_as_they_are():
 
 
 def test_the_plan_says_what_is_done_to_whom_and_who_will_be_told():
-    seen = Foresight("accuracy", 0.94, 0.84, True, 9.0, 0.06, None) if _fits() else None
+    seen = Foresight("accuracy", now=0.94, reachable=0.84, crosses=True, expected_s=9.0, needed_traffic=0.06)
     plan = replace(
         JUDGED,
         refusals=("model is held by another run",),
@@ -223,10 +223,6 @@ def test_the_plan_says_what_is_done_to_whom_and_who_will_be_told():
         "quick on lab (lab)", "fault-0@model: 10% wrong", "synthetic subjects, by header:x-applicant-id",
         "treatment 10%: at most 120 requests in 30s; control: 1080", "told by this rule: oncall",
         "fires no sooner than 8s after the first effect; asked for within 1m", "fault-0@model: curl -X DELETE …",
-        "! no guard", "✗ model is held by another run",
+        "reads 0.94 now, would read 0.84: crosses < 0.88, expected after 9s", "! no guard", "✗ model is held by another run",
     ):  # fmt: skip
         assert part in said, part
-
-
-def _fits() -> bool:
-    return False

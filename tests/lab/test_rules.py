@@ -1,0 +1,248 @@
+"""The lab's alert rules: accepted by promtool, silent at baseline by four standard errors, each fired by its own fault alone."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from math import sqrt
+from pathlib import Path
+
+import pytest
+import yaml
+
+from chaos.lab.dataset import Applications
+from chaos.lab.gateway import BUCKETS
+from chaos.lab.monitoring import Tools
+from chaos.telemetry import left_side
+from chaos.units import parse_duration
+from tests.drivers.loopback import module
+from tests.lab.conftest import Service, applications, service
+from tests.lab.promtool import Expected, World, check
+
+RULES_FILE = Path(str(files("chaos.lab") / "rules.yml"))
+RULES = {rule["alert"]: rule for group in yaml.safe_load(RULES_FILE.read_text())["groups"] for rule in group["rules"]}
+QUICKSTART = yaml.safe_load((Path(__file__).parents[2] / "experiments" / "quickstart.yaml").read_text())
+RATE_PER_S = float(QUICKSTART["load"]["rate"].removesuffix("/s"))
+FEEDBACK_SHARE = float(QUICKSTART["load"]["feedback"]["share"].removesuffix("%")) / 100
+SCRAPE_TIMEOUT_S = 0.9
+STANDARD_ERRORS = 4.0
+REQUESTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What the real gateway in front of a real replica did with 1,000 applications."""
+
+    slow: float
+    failed: float
+    fallback: float
+    scrapes_s: tuple[float, ...]
+
+
+def at_most(count: int) -> float:
+    """The share that `count` of REQUESTS events may really have: its upper 95 % bound (3 for none: the rule of three)."""
+    return (count + 3 + 2 * sqrt(count)) / REQUESTS
+
+
+@pytest.fixture(scope="module")
+def baseline(
+    replica: Service,
+    features: Path,
+    halves: tuple[Applications, Applications],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Baseline:
+    folder = tmp_path_factory.mktemp("baseline")
+    some = applications(halves[1])
+    routes = ["--route", replica.url, "--route", replica.url]
+    with module("chaos.lab.gateway", *routes, "--features", str(features), folder=folder) as ports:
+        gateway = service(f"http://{ports['gateway']}")
+        answers = [gateway.post("/score", {"application": some[place % len(some)]}) for place in range(REQUESTS)]
+        scrapes_s = []
+        for one in (gateway, replica) * 20:
+            begun_s = time.perf_counter()
+            one.metrics()
+            scrapes_s.append(time.perf_counter() - begun_s)
+        found = gateway.metrics()
+    slow = REQUESTS - found['ml_request_duration_seconds_bucket{le="0.25"}']
+    return Baseline(
+        slow=at_most(int(slow)),
+        failed=at_most(sum(answer.status_code >= 500 for answer in answers)),
+        fallback=at_most(sum(answer.json()["source"] == "fallback" for answer in answers if answer.ok)),
+        scrapes_s=tuple(scrapes_s),
+    )
+
+
+def threshold(alert: str) -> float:
+    """The number that the rule's first comparison is with."""
+    found = left_side(RULES[alert]["expr"])
+    assert found is not None
+    assert found.threshold is not None
+    return found.threshold
+
+
+def window_s(alert: str) -> float:
+    """The one window that the rule looks at."""
+    (found,) = set(re.findall(r"\[(\w+)\]", RULES[alert]["expr"]))
+    return parse_duration(found)
+
+
+def binomial(share: float, limit: float, count: float) -> float:
+    """Standard errors between a share and its limit, over so many events: |limit - p| / sqrt(p (1 - p) / n)."""
+    return abs(limit - share) / sqrt(share * (1 - share) / count)
+
+
+def distance(alert: str, measured: Mapping[str, float], baseline: Baseline) -> float:
+    """Standard errors between where the rule's left side stays without a fault, and where it fires.
+
+    p: measured share, t: threshold, n: events in the window at the lab's rate.
+    """
+    match alert:
+        case "ModelAccuracyLow":  # n = rate · window · share of feedback; (p - t) / sqrt(p (1 - p) / n)
+            return binomial(measured["accuracy"], threshold(alert), RATE_PER_S * window_s(alert) * FEEDBACK_SHARE)
+        case "FairnessGapHigh":  # difference of two shares; (t - (pw - pb)) / sqrt(pw (1 - pw) / nw + pb (1 - pb) / nb)
+            variances = [
+                measured[f"approval_{group}"] * (1 - measured[f"approval_{group}"])
+                / (RATE_PER_S * window_s(alert) * measured[f"share_{group}"])
+                for group in ("white", "black")
+            ]  # fmt: skip
+            gap = measured["approval_white"] - measured["approval_black"]
+            return (threshold(alert) - gap) / sqrt(sum(variances))
+        case "ApprovalRateShifted":  # n = rate · window; (p - t) / sqrt(p (1 - p) / n)
+            return binomial(measured["approval_rate"], threshold(alert), RATE_PER_S * window_s(alert))
+        case (
+            "LatencyHigh"
+        ):  # a 95 % quantile above 250 ms is a share of more than 5 % above it, since 250 ms bounds a bucket
+            assert threshold(alert) in BUCKETS
+            assert "histogram_quantile(0.95," in RULES[alert]["expr"]
+            return binomial(baseline.slow, 1 - 0.95, RATE_PER_S * window_s(alert))
+        case "AvailabilityLow":  # of failed requests, with the upper bound of none in 1,000
+            return binomial(baseline.failed, 1 - threshold(alert), RATE_PER_S * window_s(alert))
+        case "FallbackShareHigh":
+            return binomial(baseline.fallback, threshold(alert), RATE_PER_S * window_s(alert))
+        case (
+            "FeedbackStale"
+        ):  # outcomes come as a Poisson stream: λ = rate · share · t are expected before it fires, √λ apart from none
+            return sqrt(RATE_PER_S * FEEDBACK_SHARE * threshold(alert))
+        case (
+            "ReplicaDown" | "MetricsAbsent"
+        ):  # a scrape must take longer than its time-out, again and again during `for`
+            assert parse_duration(RULES[alert]["for"]) >= 2.0, "one lost scrape is nobody's page"
+            return (SCRAPE_TIMEOUT_S - statistics.mean(baseline.scrapes_s)) / statistics.stdev(baseline.scrapes_s)
+    raise AssertionError(f"{alert} has no formula; write down how far its baseline is from its threshold")
+
+
+@pytest.mark.parametrize("alert", [name for name in RULES if name != "Watchdog"])
+def test_every_rule_keeps_four_standard_errors_between_baseline_and_threshold(
+    alert: str, measured: Mapping[str, float], baseline: Baseline
+) -> None:
+    assert distance(alert, measured, baseline) >= STANDARD_ERRORS
+
+
+EVENTS = {
+    "ModelAccuracyLow": RATE_PER_S * 30 * FEEDBACK_SHARE,
+    "FairnessGapHigh": RATE_PER_S * 60 * 0.1015,
+    "ApprovalRateShifted": RATE_PER_S * 60,
+    "LatencyHigh": RATE_PER_S * 30,
+    "AvailabilityLow": RATE_PER_S * 30,
+    "FallbackShareHigh": RATE_PER_S * 30,
+}
+"""What the `and … > N` of a rule counts, at the lab's rate."""
+
+
+@pytest.mark.parametrize("alert", EVENTS)
+def test_the_least_number_of_events_is_reached_with_certainty_at_the_labs_rate(alert: str) -> None:
+    least = float(RULES[alert]["expr"].rpartition("> ")[2])
+    assert (EVENTS[alert] - least) / sqrt(EVENTS[alert]) >= STANDARD_ERRORS
+
+
+def test_every_ratio_rule_asks_for_a_least_number_of_events() -> None:
+    asking = {name for name, rule in RULES.items() if re.search(r"\n\s*and sum\(increase\(", rule["expr"])}
+    assert asking == set(EVENTS)
+
+
+def test_promtool_accepts_the_rules(tools: Tools) -> None:
+    done = subprocess.run(
+        [str(tools.promtool), "check", "rules", str(RULES_FILE)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(RULES)} rules found" in done.stdout
+
+
+def test_every_rule_says_whom_it_tells_and_what() -> None:
+    for name, rule in RULES.items():
+        if name != "Watchdog":
+            assert rule["labels"]["service"] == "loan"
+            assert rule["labels"]["severity"] in ("page", "ticket")
+        assert rule["annotations"]["summary"]
+
+
+def series(**changed: str | None) -> list[tuple[str, str]]:
+    """A healthy lab, a sample a second, with some series changed; None takes one away."""
+    gateway = 'job="loan-gateway"'
+    decisions = {
+        f"{decision}_{group}": (f'ml_decisions_total{{{gateway}, decision="{decision}", source="model", group="{group}"}}', f"0+{count}x200")
+        for group, counts in {"white": (31, 2), "black": (3, 1), "hispanic": (2, 1)}.items()
+        for decision, count in zip(("approve", "deny"), counts, strict=True)
+    }  # fmt: skip
+    healthy = decisions | {
+        "fallback": (f'ml_decisions_total{{{gateway}, decision="approve", source="fallback", group="white"}}', "0x200"),
+        "ok": (f'ml_requests_total{{{gateway}, code="200"}}', "0+40x200"),
+        "failed": (f'ml_requests_total{{{gateway}, code="500"}}', "0x200"),
+        "correct": (f'ml_feedback_total{{{gateway}, outcome="correct", source="model"}}', "0+19x200"),
+        "wrong": (f'ml_feedback_total{{{gateway}, outcome="wrong", source="model"}}', "0+1x200"),
+        "fast": (f'ml_request_duration_seconds_bucket{{{gateway}, le="0.25"}}', "0+40x200"),
+        "half": (f'ml_request_duration_seconds_bucket{{{gateway}, le="0.5"}}', "0+40x200"),
+        "all": (f'ml_request_duration_seconds_bucket{{{gateway}, le="+Inf"}}', "0+40x200"),
+        "last": (f"ml_feedback_last_timestamp_seconds{{{gateway}}}", "0+1x200"),
+        "up_1": ('up{job="loan-model", replica="replica-1"}', "1x200"),
+        "up_2": ('up{job="loan-model", replica="replica-2"}', "1x200"),
+    }
+    assert set(changed) <= set(healthy)
+    return [
+        (name, changed.get(key, values) or "") for key, (name, values) in healthy.items() if changed.get(key, values)
+    ]
+
+
+FAULTS: Mapping[str, Mapping[str, str | None]] = {
+    "ModelAccuracyLow": {"correct": "0+17x200", "wrong": "0+3x200"},
+    "FairnessGapHigh": {"approve_black": "0+1x200", "deny_black": "0+3x200"},
+    "LatencyHigh": {"fast": "0+37x200"},
+    "AvailabilityLow": {"ok": "0+39x200", "failed": "0+1x200"},
+    "FallbackShareHigh": {"approve_white": "0+28x200", "fallback": "0+3x200"},
+    "ApprovalRateShifted": {"approve_white": "0+25x200", "deny_white": "0+8x200"},
+    "ReplicaDown": {"up_2": "0x200"},
+    "FeedbackStale": {"last": "0x200"},
+    "MetricsAbsent": {"ok": None, "failed": None},
+}
+"""Alert → the smallest change of a healthy lab that should fire it."""
+FIRING = 'count by (alertname) (ALERTS{alertstate="firing", alertname!="Watchdog"})'
+
+
+def test_a_healthy_lab_is_silent_and_an_idle_one_too(tools: Tools, tmp_path: Path) -> None:
+    idle = [(name, "1x200" if name.startswith("up") else "0x200") for name, _ in series()]
+    worlds = [
+        World(name, "1s", given, [Expected(FIRING, at, {}) for at in ("5s", "40s", "160s")])
+        for name, given in (("healthy", series()), ("idle", idle))
+    ]
+    assert check(tools, tmp_path, worlds, RULES_FILE) == ""
+
+
+def test_every_rule_fires_on_its_own_fault_and_no_other_does(tools: Tools, tmp_path: Path) -> None:
+    assert set(FAULTS) == set(RULES) - {"Watchdog"}
+    worlds = [
+        World(alert, "1s", series(**changed), [Expected(FIRING, "160s", {f'{{alertname="{alert}"}}': 1})])
+        for alert, changed in FAULTS.items()
+    ]
+    assert check(tools, tmp_path, worlds, RULES_FILE) == ""
+
+
+def test_the_watchdog_always_fires(tools: Tools, tmp_path: Path) -> None:
+    expected = [
+        Expected('count(ALERTS{alertname="Watchdog", alertstate="firing"})', at, {"{}": 1}) for at in ("1s", "100s")
+    ]
+    assert check(tools, tmp_path, [World("nothing", "1s", [("nothing", "0x200")], expected)], RULES_FILE) == ""

@@ -1,0 +1,129 @@
+"""What the lab is told: every part gets its place, only replicas may be hurt, and the real programs accept the files."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from chaos.errors import MissingTool
+from chaos.lab import monitoring, topology
+from chaos.lab.monitoring import Tools
+from chaos.telemetry import parse_alertmanager_config
+
+PLACES = {name: f"127.0.0.1:{9000 + place}" for place, name in enumerate(topology.PORTS)}
+NAMED = {
+    "python": "python3",
+    "prometheus": "prometheus",
+    "alertmanager": "alertmanager",
+    "data": "/data",
+    "model": "/model.pickle",
+}
+
+
+def argv(service: str) -> list[str]:
+    return topology.arguments(service, PLACES, PLACES, "/state", NAMED)
+
+
+def test_only_replicas_carry_the_opt_in() -> None:
+    opted_in = {name for name in topology.SERVICES if topology.labels(name, "lab").get("chaos.enabled") == "true"}
+    assert opted_in == set(topology.REPLICAS)
+    assert all(topology.labels(name, "mine")["chaos.lab"] == "mine" for name in topology.SERVICES)
+
+
+def test_every_service_listens_where_the_others_look_for_it() -> None:
+    for name in topology.SERVICES:
+        listens = "control" if name == "fault-proxy" else name
+        assert any(PLACES[listens] in word for word in argv(name)), name
+    proxy = " ".join(argv("fault-proxy"))
+    for place, replica in enumerate(topology.REPLICAS, 1):
+        assert f"{PLACES[f'route-{place}']}>{PLACES[replica]}" in proxy
+        assert f"http://{PLACES[f'route-{place}']}" in argv("gateway"), "the gateway asks through the proxy"
+
+
+def test_an_unheard_of_service_is_an_error() -> None:
+    with pytest.raises(ValueError, match="database"):
+        argv("database")
+
+
+def test_prometheus_accepts_its_configuration(tools: Tools, tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text((Path(topology.__file__).parent / "rules.yml").read_text())
+    (tmp_path / "prometheus.yml").write_text(topology.prometheus_yml(PLACES, str(tmp_path)))
+    done = subprocess.run(
+        [str(tools.promtool), "check", "config", str(tmp_path / "prometheus.yml")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = {job["job_name"] for job in yaml.safe_load((tmp_path / "prometheus.yml").read_text())["scrape_configs"]}
+    assert jobs == {"loan-gateway", "loan-model", "chaos-proxy"}
+
+
+def test_every_alert_of_the_lab_reaches_the_sink_and_soon() -> None:
+    route = parse_alertmanager_config(topology.alertmanager_yml(PLACES))
+    for labels in (
+        {"alertname": "ModelAccuracyLow", "severity": "page"},
+        {"alertname": "Watchdog", "severity": "none"},
+    ):
+        (taken,) = route.routes_for(labels)
+        assert (taken.receiver, taken.group_wait_s, taken.group_interval_s) == ("oncall", 1.0, 5.0)
+
+
+def test_the_system_file_names_every_place_and_keeps_the_token_out() -> None:
+    written = topology.system_yaml("lab", PLACES, "process: {table: processes.json, labels: {app: loan-model}}")
+    system = yaml.safe_load(written.replace("${file:token}", "TOKEN"))
+    assert system["entry"] == f"http://{PLACES['gateway']}/score"
+    assert system["targets"]["loan-model"]["proxies"] == [f"http://{PLACES['control']}"]
+    assert system["targets"]["loan-model"]["token"] == "TOKEN"
+    assert system["telemetry"] == {
+        "prometheus": f"http://{PLACES['prometheus']}",
+        "alertmanager": f"http://{PLACES['alertmanager']}",
+    }
+    assert system["receivers"]["oncall"]["sink"] == f"http://{PLACES['sink']}"
+    assert system["opt_in"] == "chaos.enabled=true"
+
+
+def test_without_the_programs_one_sentence_says_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingTool, match="apt-get install prometheus"):
+        monitoring.find(tmp_path / "state")
+
+
+def test_programs_on_the_path_come_first_and_are_left_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("prometheus", "promtool", "alertmanager", "amtool"):
+        (tmp_path / name).write_bytes(monitoring.TEMPLATES.encode())
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = monitoring.find(tmp_path / "state")
+    assert {found.prometheus, found.promtool, found.alertmanager} == {
+        tmp_path / n for n in ("prometheus", "promtool", "alertmanager")
+    }
+    assert found.templates is None, "an installed one finds its own"
+    assert found.alertmanager.read_bytes() == monitoring.TEMPLATES.encode()
+    assert not (tmp_path / "state").exists()
+
+
+def test_an_unpacked_alertmanager_looks_for_its_templates_here_and_is_otherwise_the_same(tmp_path: Path) -> None:
+    program = tmp_path / "alertmanager"
+    program.write_bytes(b"\x00before" + monitoring.TEMPLATES.encode() + b"/default.tmpl\x00after")
+    monitoring._look_for_templates_here(program)
+    assert program.read_bytes() == b"\x00before" + monitoring.HERE + b"/default.tmpl\x00after"
+    assert len(monitoring.HERE) == len(monitoring.TEMPLATES)
+    assert program.stat().st_mode & 0o111
+    again = program.stat().st_mtime_ns
+    monitoring._look_for_templates_here(program)
+    assert program.stat().st_mtime_ns == again
+
+
+def test_the_unpacked_programs_run(tools: Tools) -> None:
+    for program in (tools.prometheus, tools.promtool, tools.alertmanager):
+        done = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=False, timeout=20)
+        assert done.returncode == 0
+        assert "version" in done.stdout + done.stderr

@@ -1,0 +1,89 @@
+"""The documents are true: their files parse, their tables are whole, their picture is the code's."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from chaos.app.cli import app
+from chaos.engine import picture
+from chaos.experiment import BlastRadius, Expect, ExpectedAlert, Experiment, Load, SteadyInline, link, parse
+from chaos.faults.base import Fault
+from chaos.probe import merge
+from chaos.system import Request, System, Target, Telemetry, parse_system
+from chaos.verdict import EXIT_CODE, MEANING
+
+ROOT = Path(__file__).parents[1]
+EXPERIMENT = (ROOT / "docs" / "experiment.md").read_text()
+SYSTEM = (ROOT / "docs" / "your-system.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+
+def block(text: str, language: str = "yaml") -> str:
+    """The first code block of this language."""
+    found = re.search(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_the_documented_experiment_fits_the_documented_system() -> None:
+    variables = {"CHAOS_PROXY_TOKEN": "0123456789abcdef"}
+    system, _ = parse_system(block(SYSTEM), "system.yaml", variables)
+    experiment, document = parse(block(EXPERIMENT).replace("lab:applications", "staging:applications"), "experiment.yaml", {})
+    probes = merge({str(path): path.read_text() for path in (ROOT / "probes").glob("*.yaml")})
+    assert link(experiment, document, system, probes) == []
+
+
+def keys(*models: type) -> set[str]:
+    return {field.alias or name for model in models for name, field in model.model_fields.items()}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("text", "models"),
+    [
+        (EXPERIMENT, (Experiment, Load, BlastRadius, Expect, ExpectedAlert, SteadyInline, Fault)),
+        (SYSTEM, (System, Target, Request, Telemetry)),
+    ],
+)
+def test_every_key_is_documented(text: str, models: tuple[type, ...]) -> None:
+    missing = {key for key in keys(*models) if not re.search(rf"\b{key}:|`{key}`", text)}
+    assert not missing - {"when_missing"}
+
+
+def test_the_verdict_table_has_every_verdict_with_its_exit_code_and_meaning_worst_first() -> None:
+    rows = re.findall(r"^\| (\w+) \| (\d+) \| ([^|]+) \|", EXPERIMENT, re.MULTILINE)
+    assert [(name, int(code), meaning.strip()) for name, code, meaning in rows] == [
+        (name, code, MEANING[name]) for name, code in EXIT_CODE.items()
+    ]
+
+
+def test_the_state_diagram_is_the_codes() -> None:
+    assert block((ROOT / "docs" / "how-it-works.md").read_text(), "mermaid") == picture()
+
+
+def test_the_readmes_excerpt_is_the_shipped_experiment() -> None:
+    shown = yaml.safe_load(block(README))
+    shipped = yaml.safe_load((ROOT / "experiments" / "quickstart.yaml").read_text())
+    assert shown["faults"] == shipped["faults"]
+    assert shown["blast_radius"].items() <= shipped["blast_radius"].items()
+    assert {name: value for name, value in shown["load"].items() if name != "warmup"}.items() <= shipped["load"].items()
+    assert all(entry in shipped["steady_state"] for entry in shown["steady_state"])
+    assert shown["expect"]["harms"] == shipped["expect"]["harms"]
+    assert shown["expect"]["alerts"][0].items() <= shipped["expect"]["alerts"][0].items()
+
+
+def test_every_command_that_the_documents_name_exists() -> None:
+    known = set(get_command(app).commands)  # type: ignore[attr-defined]
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        named = set(re.findall(r"(?:^\$ |`|&& |; )chaos ([a-z]+)\b", path.read_text(), re.MULTILINE))
+        assert named <= known | {"recover"}, path
+
+
+def test_links_lead_somewhere() -> None:
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
