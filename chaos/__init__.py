@@ -5,6 +5,6 @@ they are called.
 """
 
 from chaos.api import judge, load, plan, run
-from chaos.version import VERSION as __version__
+from chaos.version import VERSION as __version__  # noqa: N811 - the name that Python programs look for
 
 __all__ = ["__version__", "judge", "load", "plan", "run"]

@@ -1,11 +1,11 @@
 """The journey of an experiment for programs and notebooks: load, plan, run, judge. The CLI is thin on top of it.
 
-    import chaos
+import chaos
 
-    loaded = chaos.load("experiments/quickstart.yaml")
-    print(chaos.plan(loaded).refusals)
-    ended = chaos.run(loaded)
-    assert ended.verdict.exit_code == 0, ended.verdict.sentence
+loaded = chaos.load("experiments/quickstart.yaml")
+print(chaos.plan(loaded).refusals)
+ended = chaos.run(loaded)
+assert ended.verdict.exit_code == 0, ended.verdict.sentence
 """
 
 from __future__ import annotations

@@ -279,7 +279,7 @@ def _signal_left(alert: PlannedAlert, history: AlertHistory, times: Times) -> fl
     """The first sample after the effect outside the baseline's band, on the side of the threshold."""
     left: list[float] = []
     for samples in history.signal:
-        before = [value for at, value in samples if times.baseline <= at <= times.effect and value == value]  # noqa: PLR0124
+        before = [value for at, value in samples if times.baseline <= at <= times.effect and not math.isnan(value)]
         if len(before) < 3:
             continue
         low, high = quantile_band(before)
@@ -315,7 +315,7 @@ def _suppressed(alert: PlannedAlert, history: AlertHistory) -> str | None:
     return None
 
 
-def _outcome(  # noqa: PLR0917
+def _outcome(
     alert: PlannedAlert,
     history: AlertHistory,
     times: Times,

@@ -13,8 +13,8 @@ from typing import assert_never
 
 from chaos.events import (
     Applied,
-    ApplyFailed,
     Apply,
+    ApplyFailed,
     Collect,
     Collected,
     Command,
@@ -39,8 +39,8 @@ from chaos.events import (
     StopRequested,
     Ticked,
     Undo,
-    Undone,
     UndoFailed,
+    Undone,
 )
 from chaos.plan import Plan, PlannedEffect
 from chaos.progress import Progress
@@ -393,7 +393,7 @@ class Run:
             if name == "fault":
                 start = self.progress.first_effect_wall_s or start
                 end = self.progress.removed_wall_s or end
-            windows.append(PhaseWindow(name, start, max(start, end if end is not None else self._wall_s)))  # type: ignore[arg-type]
+            windows.append(PhaseWindow(name, start, max(start, end if end is not None else self._wall_s)))
         return tuple(windows)
 
     # --- parts of moving ---------------------------------------------------------------------------------------------
@@ -463,7 +463,13 @@ class Run:
         renewed: set[str] = set()
         for effect in self.effects.values():
             due = effect.renewed_at_s is not None and at_s - effect.renewed_at_s >= self.plan.lease_s / 3
-            if effect.active() and effect.leased() and due and not effect.renewing and effect.planned.target not in renewed:
+            if (
+                effect.active()
+                and effect.leased()
+                and due
+                and not effect.renewing
+                and effect.planned.target not in renewed
+            ):
                 renewed.add(effect.planned.target)
                 effect.renewing = True
                 self._say(Renew(effect.planned.id))

@@ -1,6 +1,6 @@
 """What the run's state machine hears and says, and what the journal keeps of it: closed unions of values.
 
-    events ─▶ Run.step() ─▶ commands        both are records; the journal holds records
+events ─▶ Run.step() ─▶ commands        both are records; the journal holds records
 """
 
 from __future__ import annotations

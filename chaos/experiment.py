@@ -1,8 +1,8 @@
 """The experiment file: steady state, load, blast radius, faults, expectations.
 
-    text ─▶ parse() ─▶ Experiment        raises InvalidFile: every problem with file:line:column
-                          │
-                       link(system, probes) ─▶ problems that only show beside the other two files
+text ─▶ parse() ─▶ Experiment        raises InvalidFile: every problem with file:line:column
+                      │
+                   link(system, probes) ─▶ problems that only show beside the other two files
 """
 
 from __future__ import annotations
@@ -230,7 +230,9 @@ def _own_problems(experiment: Experiment, document: Document) -> list[Problem]:
     most = experiment.blast_radius.max_duration
     for index, fault in enumerate(experiment.faults):
         if fault.duration is None:
-            message = f"`duration` is missing; write `duration: {format_duration(most)}` or less, so that the fault ends"
+            message = (
+                f"`duration` is missing; write `duration: {format_duration(most)}` or less, so that the fault ends"
+            )
             found.append(document.problem(("faults", index), message))
         elif fault.start + fault.duration > experiment.blast_radius.max_duration:
             end = format_duration(fault.start + fault.duration)
@@ -301,9 +303,7 @@ def _load_problems(experiment: Experiment, document: Document, system: System) -
     return found
 
 
-def _probe_problems(
-    experiment: Experiment, document: Document, system: System, probes: Catalogue
-) -> list[Problem]:
+def _probe_problems(experiment: Experiment, document: Document, system: System, probes: Catalogue) -> list[Problem]:
     found: list[Problem] = []
     named: list[tuple[Path, Bounded, str]] = [
         (("steady_state", index), entry, entry.probe)
@@ -355,4 +355,3 @@ def _unit_problems(document: Document, path: Path, entry: Bounded, unit: str) ->
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of an experiment file, for editors."""
     return model().model_json_schema(mode="validation")
-

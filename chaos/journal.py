@@ -21,7 +21,7 @@ from chaos.events import Record
 _RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="kind")])
 
 
-class BrokenJournal(ChaosError):  # noqa: N818
+class BrokenJournal(ChaosError):
     """A journal was cut in its middle or altered, or is none."""
 
 

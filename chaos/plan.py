@@ -1,6 +1,6 @@
 """The plan: exactly what would happen, to whom, who is told, and whether detection is possible at all. Pure.
 
-    experiment + system + probes + survey + seed ─▶ plan() ─▶ Plan     (Plan.refusals says why it must not run)
+experiment + system + probes + survey + seed ─▶ plan() ─▶ Plan     (Plan.refusals says why it must not run)
 """
 
 from __future__ import annotations
@@ -262,7 +262,12 @@ def _load(experiment: Experiment) -> PlannedLoad | None:
 
 
 def _probe(
-    title: str, entry: SteadyProbe | SteadyInline | GuardProbe, probes: Catalogue, variables: Mapping[str, str], *, steady: bool
+    title: str,
+    entry: SteadyProbe | SteadyInline | GuardProbe,
+    probes: Catalogue,
+    variables: Mapping[str, str],
+    *,
+    steady: bool,
 ) -> PlannedProbe:
     kept = {**variables, "window": "$window"}
     minimum, maximum = (None if bound is None else _text(bound) for bound in (entry.min, entry.max))
@@ -322,7 +327,7 @@ def _effects(
             effects.append(PlannedEffect(f"hold@{fault.target}", fault.target, "hold", told))
     for index, fault in enumerate(experiment.faults):
         if fault.acts_on == "container":
-            picked, why = _pick(experiment, system, survey, fault, index, seed)
+            picked, why = _pick(system, survey, fault, index, seed)
             refused += why
             effects += picked
         else:
@@ -336,7 +341,9 @@ def _effects(
     return tuple(effects), refused
 
 
-def _effect(fault: Fault, index: int, kind: str, name: str, container: ContainerFound | None = None, driver: str | None = None) -> PlannedEffect:
+def _effect(
+    fault: Fault, index: int, kind: str, name: str, container: ContainerFound | None = None, driver: str | None = None
+) -> PlannedEffect:
     return PlannedEffect(
         id=name,
         target=fault.target,
@@ -353,9 +360,7 @@ def _effect(fault: Fault, index: int, kind: str, name: str, container: Container
     )
 
 
-def _pick(
-    experiment: Experiment, system: System, survey: Survey, fault: Fault, index: int, seed: str
-) -> tuple[list[PlannedEffect], list[str]]:
+def _pick(system: System, survey: Survey, fault: Fault, index: int, seed: str) -> tuple[list[PlannedEffect], list[str]]:
     """Containers are picked here, once, from the seed: the run hurts these and no others."""
     found = survey.containers.get(fault.target, ())
     running = [container for container in found if container.status == "running"]
@@ -365,8 +370,10 @@ def _pick(
         return [], [f"{fault.fault}: the target `{fault.target}` has no running container; is the system up?"]
     if len(eligible) < wanted:
         return [], [
-            f"{fault.fault}: {wanted} containers of `{fault.target}` are wanted and {len(eligible)} of {len(running)} running ones "
-            f"carry the opt-in label {system.opt_in}; label those that may be hurt"
+            (
+                f"{fault.fault}: {wanted} containers of `{fault.target}` are wanted and {len(eligible)} of {len(running)} running ones "
+                f"carry the opt-in label {system.opt_in}; label those that may be hurt"
+            )
         ]
     order = sorted(eligible, key=lambda container: unit_interval(seed, "container", index, container.name))
     return [
@@ -414,7 +421,9 @@ def _not_loaded(alert: ExpectedAlert, survey: Survey) -> str:
     namesakes = [rule for rule in survey.rules if rule.name == alert.alert]
     if namesakes:
         asked, has = (_labels(labels) for labels in (alert.labels, namesakes[0].labels))
-        return f"the alert {alert.alert} is loaded in Prometheus, but not with {asked}; its rule has {has or 'no labels'}"
+        return (
+            f"the alert {alert.alert} is loaded in Prometheus, but not with {asked}; its rule has {has or 'no labels'}"
+        )
     hint = did_you_mean(alert.alert, {rule.name for rule in survey.rules})
     return f"the alert {alert.alert} is not loaded in Prometheus; {hint}"
 
@@ -477,8 +486,10 @@ def _law_9(experiment: Experiment, system: System) -> list[str]:
     semantic = [fault.fault for fault in experiment.faults if fault.semantic]
     if real and semantic and system.real_users is None:
         return [
-            f"{semantic[0]} would change answers that real people receive and nobody has allowed it; write "
-            "`subjects: synthetic`, or `real_users: {allowed_by: NAME, reason: TEXT}` in the system file"
+            (
+                f"{semantic[0]} would change answers that real people receive and nobody has allowed it; write "
+                "`subjects: synthetic`, or `real_users: {allowed_by: NAME, reason: TEXT}` in the system file"
+            )
         ]
     return []
 
@@ -520,7 +531,9 @@ def _alert_refusals(drawn: Plan, survey: Survey) -> list[str]:
         if rule.health not in ("ok", "unknown"):
             refused.append(f"the rule of {alert.alert} is broken: {rule.last_error or rule.health}; mend it first")
         if any(instance.state in ("firing", "pending") for instance in rule.alerts):
-            refused.append(f"{alert.alert} is already {rule.state}; its firing would prove nothing. Wait until it is quiet")
+            refused.append(
+                f"{alert.alert} is already {rule.state}; its firing would prove nothing. Wait until it is quiet"
+            )
     if abs(survey.clock_offset_s) > 2:
         refused.append(
             f"Prometheus' clock is {survey.clock_offset_s:+.1f}s off this machine's, so that times cannot be compared; synchronise them"
@@ -547,8 +560,10 @@ def _radius_refusals(drawn: Plan) -> list[str]:
         expected = drawn.load.rate_per_s * drawn.traffic * longest
         if expected < 1:
             return [
-                f"at {drawn.load.rate_per_s:g}/s and {format_share(drawn.traffic)} traffic the fault would hit "
-                f"{expected:.2f} requests in {format_duration(longest)}; write more traffic, rate or duration"
+                (
+                    f"at {drawn.load.rate_per_s:g}/s and {format_share(drawn.traffic)} traffic the fault would hit "
+                    f"{expected:.2f} requests in {format_duration(longest)}; write more traffic, rate or duration"
+                )
             ]
     return []
 

@@ -1,6 +1,6 @@
 """The probe catalogue: named PromQL with unit, direction and missing-data rule.
 
-    probes/*.yaml ─▶ parse_probes() ─▶ {name: Probe} ─▶ Probe.render(variables) ─▶ PromQL
+probes/*.yaml ─▶ parse_probes() ─▶ {name: Probe} ─▶ Probe.render(variables) ─▶ PromQL
 """
 
 from __future__ import annotations

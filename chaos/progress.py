@@ -5,12 +5,14 @@ Nothing here is a finding: findings are computed from the journal when the run i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chaos.observation import (
     AlertsRead,
     ArmTraffic,
+    Delivered,
     DeliveriesRead,
     LoadRead,
     Observation,
@@ -41,7 +43,7 @@ def broken_bound(probe: PlannedProbe, value: float, baseline: float | None) -> s
 
 def values_of(probe: PlannedProbe, reading: ProbeReading) -> tuple[float, ...]:
     """The reading's values by the probe's own rule for missing data: none, or a zero. NaN (0/0) counts as missing."""
-    values = tuple(value for value in reading.values if value == value)  # noqa: PLR0124 - NaN differs from itself
+    values = tuple(value for value in reading.values if not math.isnan(value))
     return values or ((0.0,) if probe.when_missing == "zero" else ())
 
 
@@ -63,8 +65,8 @@ class Progress:
     """Expected alert → when it was first seen firing after the first effect (its activeAt)."""
     active: dict[str, str] = field(default_factory=dict)
     """Alert name → state, of every alert that Prometheus has now."""
-    ever_delivered: set[tuple[str, str, str]] = field(default_factory=set)
-    """(alert, receiver, status) seen after the first effect."""
+    deliveries: list[Delivered] = field(default_factory=list)
+    """Everything that the sinks got, also before the first effect is known: a look may come late."""
     proxies: dict[str, ProxyRead] = field(default_factory=dict)
     control_history: dict[str, list[ArmTraffic]] = field(default_factory=dict)
     alert_labels: dict[str, list[Mapping[str, str]]] = field(default_factory=dict)
@@ -86,7 +88,7 @@ class Progress:
             case AlertsRead():
                 self._learn_alerts(seen, at_s)
             case DeliveriesRead():
-                self._learn_deliveries(seen)
+                self.deliveries += seen.deliveries
             case ProxyRead():
                 self.proxies[seen.target] = seen
                 self.control_history.setdefault(seen.target, []).append(seen.control)
@@ -118,10 +120,14 @@ class Progress:
                 if matches and alert.state == "firing" and alert.active_at_wall_s >= self.first_effect_wall_s - 1.0:
                     self.firing.setdefault(planned.alert, alert.active_at_wall_s)
 
-    def _learn_deliveries(self, seen: DeliveriesRead) -> None:
-        for one in seen.deliveries:
-            if self.first_effect_wall_s is not None and one.received_at_wall_s >= self.first_effect_wall_s:
-                self.ever_delivered.add((one.labels.get("alertname", ""), one.receiver, one.status))
+    def delivered(self, alert: str, receiver: str, status: str) -> bool:
+        """Whether the receiver got this alert in this status since the first effect."""
+        first = self.first_effect_wall_s
+        return first is not None and any(
+            (one.labels.get("alertname", ""), one.receiver, one.status) == (alert, receiver, status)
+            and one.received_at_wall_s >= first
+            for one in self.deliveries
+        )
 
     # --- questions that the engine asks -------------------------------------------------------------------------------
 
@@ -150,7 +156,7 @@ class Progress:
     def _told(self, alert: PlannedAlert) -> bool:
         if alert.alert not in self.firing:
             return False
-        return alert.delivered_to is None or (alert.alert, alert.delivered_to, "firing") in self.ever_delivered
+        return alert.delivered_to is None or self.delivered(alert.alert, alert.delivered_to, "firing")
 
     def harmed(self, title: str) -> bool:
         """Whether this probe has left its bound since the first effect, on enough events."""
@@ -189,8 +195,10 @@ class Progress:
                 waiting.append(f"{REMOVAL_PROOF} untouched treatment requests at {target} ({seen.untouched} so far)")
         waiting += [f"{name} to resolve" for name in self.firing if name in self.active]
         for alert in self.plan.alerts:
-            told = (alert.alert, alert.delivered_to or "", "firing") in self.ever_delivered
-            if told and (alert.alert, alert.delivered_to or "", "resolved") not in self.ever_delivered:
+            receiver = alert.delivered_to or ""
+            if self.delivered(alert.alert, receiver, "firing") and not self.delivered(
+                alert.alert, receiver, "resolved"
+            ):
                 waiting.append(f"{alert.delivered_to} to hear that {alert.alert} is resolved")
         for probe in self.plan.steady():
             reading = self.sliding.get(probe.title)

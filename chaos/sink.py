@@ -96,7 +96,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Serves until it is told to stop."""
     from chaos.drivers.serving import serve_forever
 
-    parser = argparse.ArgumentParser(prog="python -m chaos.sink", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="python -m chaos.sink", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
     parser.add_argument("--listen", default="127.0.0.1:9099")
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--ports-file", type=Path)

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_FORM = re.compile(r"""\s*(?:json:\$((?:\.\w+|\[\d+\])+)|header:([\w-]+))\s*(==|!=)\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|true|false|null)\s*""")
+_FORM = re.compile(
+    r"""\s*(?:json:\$((?:\.\w+|\[\d+\])+)|header:([\w-]+))\s*(==|!=)\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|true|false|null)\s*"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,9 @@ class Slice:
         """The slice that this text means. Raises ValueError that says what to write."""
         match = _FORM.fullmatch(text)
         if match is None:
-            raise ValueError(f'{text!r} is no slice; write something like json:$.region == "north" or header:x-group == "b"')
+            raise ValueError(
+                f'{text!r} is no slice; write something like json:$.region == "north" or header:x-group == "b"'
+            )
         parts = re.findall(r"\.(\w+)|\[(\d+)\]", match[1] or "")
         path = tuple(name or int(index) for name, index in parts)
         return Slice(path, match[2].lower() if match[2] else None, match[3] == "==", json.loads(match[4]))

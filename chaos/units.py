@@ -142,7 +142,10 @@ class WrittenFloat(float):
 
 
 Duration = Annotated[
-    float, _keep(parse_duration), PlainSerializer(format_duration, return_type=str), _text(r"^([0-9.]+(us|ms|s|m|h|d|w))+$", "90s")
+    float,
+    _keep(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    _text(r"^([0-9.]+(us|ms|s|m|h|d|w))+$", "90s"),
 ]
 Share = Annotated[
     float, _keep(parse_share), PlainSerializer(format_share, return_type=str), _text(r"^[0-9.]+ *%$", "10%")
@@ -151,5 +154,8 @@ Rate = Annotated[
     float, _keep(parse_rate), PlainSerializer(format_rate, return_type=str), _text(r"^[0-9.]+ */ *(s|m|h)$", "40/s")
 ]
 Count = Annotated[
-    int, _keep(parse_count), PlainSerializer(lambda n: f"{n} requests", return_type=str), _text(r"^[0-9]+ requests?$", "20000 requests")
+    int,
+    _keep(parse_count),
+    PlainSerializer(lambda n: f"{n} requests", return_type=str),
+    _text(r"^[0-9]+ requests?$", "20000 requests"),
 ]

@@ -33,7 +33,9 @@ def block(text: str, language: str = "yaml") -> str:
 def test_the_documented_experiment_fits_the_documented_system() -> None:
     variables = {"CHAOS_PROXY_TOKEN": "0123456789abcdef"}
     system, _ = parse_system(block(SYSTEM), "system.yaml", variables)
-    experiment, document = parse(block(EXPERIMENT).replace("lab:applications", "staging:applications"), "experiment.yaml", {})
+    experiment, document = parse(
+        block(EXPERIMENT).replace("lab:applications", "staging:applications"), "experiment.yaml", {}
+    )
     probes = merge({str(path): path.read_text() for path in (ROOT / "probes").glob("*.yaml")})
     assert link(experiment, document, system, probes) == []
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from chaos.engine import APPLY_DEAD_S, TRANSITIONS, Run, Trigger, picture
 from chaos.events import (
     Applied,
-    ApplyFailed,
     Apply,
+    ApplyFailed,
     Collect,
     Collected,
     EffectLost,
@@ -33,8 +33,8 @@ from chaos.events import (
     StopRequested,
     Ticked,
     Undo,
-    Undone,
     UndoFailed,
+    Undone,
 )
 from chaos.observation import ArmTraffic, FaultTraffic, ProbeReading, ProbesRead, ProxyRead
 from tests.worlds import HOLD, KILL, PLAN, WRONG, with_effects
@@ -42,7 +42,9 @@ from tests.worlds import HOLD, KILL, PLAN, WRONG, with_effects
 WALL = 1_700_000_000.0
 STEP_S = 0.25
 
-Fate = Literal["works", "fails before effect", "fails after effect", "never returns", "never returns, takes hold", "lands late"]
+Fate = Literal[
+    "works", "fails before effect", "fails after effect", "never returns", "never returns, takes hold", "lands late"
+]
 UndoFate = Literal["works", "fails", "never returns", "works, answer lost"]
 
 
@@ -168,7 +170,9 @@ class World:
         wall = WALL + self.at_s
         first = wall if "fault-0@model" in self.on else None
         fault = FaultTraffic(0, 5, 5, 5, first_effect_wall_s=first)
-        return ProxyRead("model", wall, "armed", ArmTraffic(10, 10, 0), ArmTraffic(90, 90, 0), faults=(fault,), untouched=50)
+        return ProxyRead(
+            "model", wall, "armed", ArmTraffic(10, 10, 0), ArmTraffic(90, 90, 0), faults=(fault,), untouched=50
+        )
 
 
 def world(plan=PLAN, **changes) -> World:

@@ -247,7 +247,7 @@ def test_a_disk_that_was_full_for_a_while_leaves_a_whole_chain(tmp_path: Path):
     big = StopRequested("x" * 50_000)
     writer.write(RECORDS[0], 0.0, 0.0, sync=True)
     room = path.stat().st_size + 100
-    with _room_for(room):
+    with _RoomFor(room):
         for _ in range(3):
             with pytest.raises(OSError, match="too large"):
                 writer.write(big, 0.1, 0.0, sync=True)
@@ -258,7 +258,7 @@ def test_a_disk_that_was_full_for_a_while_leaves_a_whole_chain(tmp_path: Path):
     assert [line.record for line in read(path.read_text())] == [RECORDS[0], big, big, big, StopLoad()]
 
 
-class _room_for:  # noqa: N801
+class _RoomFor:
     """No file of this process may grow beyond this size: what a full disk does, on a disk that is not full."""
 
     def __init__(self, size: int) -> None:
@@ -314,7 +314,7 @@ def test_a_folder_that_exists_or_cannot_be_made_is_refused_with_what_to_do(tmp_p
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path):
     folder = RunFolder.make(tmp_path, "t", "quick", "1")
     folder.write("verdict.json", "old")
-    with _room_for(3), pytest.raises(OSError, match="too large"):
+    with _RoomFor(3), pytest.raises(OSError, match="too large"):
         folder.write("verdict.json", "much longer than there is room for")
     assert (folder.path / "verdict.json").read_text() == "old"
     folder.write("verdict.json", "✓ Größe")

@@ -8,7 +8,19 @@ from chaos.plan import Plan, PlannedAlert, PlannedEffect, PlannedLoad, PlannedPr
 from chaos.survey import ContainerFound
 
 ACCURACY = PlannedProbe(
-    "accuracy", "acc[$window]", "count", "ratio", "higher", "inconclusive", 30, "load", True, "accuracy", "88%", None, True
+    "accuracy",
+    "acc[$window]",
+    "count",
+    "ratio",
+    "higher",
+    "inconclusive",
+    30,
+    "load",
+    True,
+    "accuracy",
+    "88%",
+    None,
+    True,
 )
 ALERT = PlannedAlert(
     alert="ModelAccuracyLow",

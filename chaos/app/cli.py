@@ -27,13 +27,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-lab_app = typer.Typer(help="The reference system: a real loan model with a real Prometheus and Alertmanager.", no_args_is_help=True)
+lab_app = typer.Typer(
+    help="The reference system: a real loan model with a real Prometheus and Alertmanager.", no_args_is_help=True
+)
 app.add_typer(lab_app, name="lab")
 
 STATE = Path(".chaos")
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="experiment files")]
-SystemOption = Annotated[Optional[str], typer.Option("--system", help="a system file, or a lab that is up; overrides the file's own")]  # noqa: UP045
+SystemOption = Annotated[
+    str | None, typer.Option("--system", help="a system file, or a lab that is up; overrides the file's own")
+]
 VarOption = Annotated[Optional[list[str]], typer.Option("--var", metavar="NAME=VALUE", help="a value for ${NAME}")]  # noqa: UP045
 SeedOption = Annotated[Optional[str], typer.Option("--seed", help="repeat a run's choices: arms, rows, containers")]  # noqa: UP045
 JsonOption = Annotated[bool, typer.Option("--json", help="for machines")]
@@ -70,7 +74,9 @@ def check(files: Files, system: SystemOption = None, var: VarOption = None) -> N
         try:
             if system is None and not _system_there(path, variables):
                 experiment = reading.check_alone(path, variables)
-                print(f"{path}: {experiment.name}: the file is right; its system `{experiment.system}` is not there to check against")
+                print(
+                    f"{path}: {experiment.name}: the file is right; its system `{experiment.system}` is not there to check against"
+                )
             else:
                 loaded = reading.load(path, system=system, variables=variables, state=STATE)
                 print(f"{path}: {loaded.experiment.name}: the file is right, and fits the system {loaded.system.name}")
@@ -92,7 +98,9 @@ def _system_there(path: Path, variables: dict[str, str]) -> bool:
 
 
 @app.command()
-def plan(file: Path, system: SystemOption = None, var: VarOption = None, seed: SeedOption = None, as_json: JsonOption = False) -> None:
+def plan(
+    file: Path, system: SystemOption = None, var: VarOption = None, seed: SeedOption = None, as_json: JsonOption = False
+) -> None:
     """Says exactly what would happen, to whom, and who is told; touches nothing."""
     from chaos.app import files as reading
     from chaos.app.running import prepare
@@ -268,7 +276,11 @@ def lab_status(docker: DockerOption = False, name: NameOption = None, as_json: J
 
     found = places.status(_lab(name, docker=docker), STATE)
     if as_json:
-        print(json.dumps({"name": found.name, "up": found.up, "services": dict(found.services), "places": dict(found.outside)}))
+        print(
+            json.dumps(
+                {"name": found.name, "up": found.up, "services": dict(found.services), "places": dict(found.outside)}
+            )
+        )
     elif not found.services:
         print(f"the lab `{found.name}` is not up; run `chaos lab up{' --docker' if docker else ''}`")
     else:

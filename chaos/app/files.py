@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.resources import files as package_files
 from pathlib import Path
 
-from importlib.resources import files as package_files
 from chaos.document import Document, did_you_mean
 from chaos.errors import InvalidFile, Problem
 from chaos.experiment import Experiment, link, parse
@@ -84,7 +84,9 @@ def read_text(path: Path) -> str:
 
 def probe_files(beside: Path | None) -> dict[str, str]:
     """Catalogue files, the user's own first: a `probes/` beside the experiments, then the shipped one."""
-    folders = [folder for folder in ((beside / "probes", beside.parent / "probes") if beside else ()) if folder.is_dir()]
+    folders = [
+        folder for folder in ((beside / "probes", beside.parent / "probes") if beside else ()) if folder.is_dir()
+    ]
     found: dict[str, str] = {}
     seen: set[Path] = set()
     for folder in [*folders, content("probes")]:
@@ -105,12 +107,24 @@ def system_path(name: str, experiment: Path, state: Path = STATE) -> Path:
     if lab.is_file():
         return lab
     if name == "lab" or name.startswith("lab-"):
-        how = "chaos lab up --docker" if name == "lab-docker" else "chaos lab up" + ("" if name == "lab" else f" --name {name}")
+        how = (
+            "chaos lab up --docker"
+            if name == "lab-docker"
+            else "chaos lab up" + ("" if name == "lab" else f" --name {name}")
+        )
         raise InvalidFile([Problem(str(experiment), 0, 0, "system", f"the lab `{name}` is not up; run `{how}` first")])
     known = [path.parent.name for path in state.glob("labs/*/system.yaml")]
     hint = f" (labs that are up: {', '.join(sorted(known))})" if known else ""
     raise InvalidFile(
-        [Problem(str(experiment), 0, 0, "system", f"there is no system `{name}`; write the path of a system file, or `lab`{hint}")]
+        [
+            Problem(
+                str(experiment),
+                0,
+                0,
+                "system",
+                f"there is no system `{name}`; write the path of a system file, or `lab`{hint}",
+            )
+        ]
     )
 
 

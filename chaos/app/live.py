@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -49,7 +51,13 @@ def happening(run: Run, at_s: float) -> str:
     told = [f"{name} {state}" for name, state in sorted(run.progress.active.items()) if name != "Watchdog"]
     if told:
         parts.append("alerts: " + ", ".join(told))
-    waiting = run.progress.waiting_for() if run.state is State.inject else run.progress.unsettled() if run.state is State.recovery else []
+    waiting = (
+        run.progress.waiting_for()
+        if run.state is State.inject
+        else run.progress.unsettled()
+        if run.state is State.recovery
+        else []
+    )
     if waiting:
         parts.append("waiting for " + "; ".join(waiting[:2]) + ("…" if len(waiting) > 2 else ""))
     return " · ".join(parts)
@@ -69,12 +77,15 @@ class Lines:
             return
         if run.state is not self._state:
             self._state = run.state
-            self._console.print(Text(f"{at_s:6.1f}s  ▸ {NAMES[run.state]}" + (f": {run.why}" if run.why else ""), style="bold"), soft_wrap=True)
+            self._console.print(
+                Text(f"{at_s:6.1f}s  ▸ {NAMES[run.state]}" + (f": {run.why}" if run.why else ""), style="bold"),
+                soft_wrap=True,
+            )
         else:
             self._console.print(Text(f"{at_s:6.1f}s    {happening(run, at_s)}"), soft_wrap=True)
         self._said_s = at_s
 
-    def __enter__(self) -> Lines:
+    def __enter__(self) -> Self:
         """Nothing to set up."""
         return self
 
@@ -91,7 +102,7 @@ class Panel:
         self._state: State | None = None
         self._drawn_s = -1.0
 
-    def __enter__(self) -> Panel:
+    def __enter__(self) -> Self:
         """The panel is on the screen."""
         self._live.__enter__()
         return self
@@ -121,12 +132,22 @@ class Panel:
             reading = run.progress.sliding.get(probe.title)
             values = values_of(probe, reading) if reading is not None else ()
             value = format_value(values[0], probe.unit) if values else "no data"
-            bounds = ", ".join(f"{word} {bound}" for word, bound in (("min", probe.bound("minimum")), ("max", probe.bound("maximum"))) if bound)
+            bounds = ", ".join(
+                f"{word} {bound}"
+                for word, bound in (("min", probe.bound("minimum")), ("max", probe.bound("maximum")))
+                if bound
+            )
             table.add_row(f"  {probe.title}", value, Text(bounds, style="dim"))
         alerts = [f"{name} {state}" for name, state in sorted(run.progress.active.items()) if name != "Watchdog"]
         rows: list[object] = [Text(f"  {NAMES[run.state]}  {bar}", style="bold cyan"), table]
         rows.append(Text("  alerts: " + (", ".join(alerts) or "quiet"), style="bold red" if alerts else "dim"))
-        waiting = run.progress.waiting_for() if run.state is State.inject else run.progress.unsettled() if run.state is State.recovery else []
+        waiting = (
+            run.progress.waiting_for()
+            if run.state is State.inject
+            else run.progress.unsettled()
+            if run.state is State.recovery
+            else []
+        )
         if waiting:
             rows.append(Text("  waiting for " + "; ".join(waiting), style="yellow"))
         rows.append(Text("  Ctrl-C undoes everything and leaves", style="dim"))

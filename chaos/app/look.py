@@ -17,8 +17,8 @@ from chaos.events import Collected, PhaseWindow
 from chaos.observation import (
     AlertSeen,
     AlertsRead,
-    DeliveriesRead,
     Delivered,
+    DeliveriesRead,
     ProbeReading,
     ProbesRead,
     RoutedAlert,
@@ -159,7 +159,10 @@ class Look:
                 selector = f'ALERTS{{alertname="{alert.alert}",alertstate="{state}"}}'
                 try:
                     found = self.rules.raw(selector, end - self.begun_wall_s + 1, end)
-                    series += [SeriesRead(f"alert:{alert.alert}:{state}", selector, one.labels, tuple(one.samples)) for one in found]
+                    series += [
+                        SeriesRead(f"alert:{alert.alert}:{state}", selector, one.labels, tuple(one.samples))
+                        for one in found
+                    ]
                 except ChaosError as error:
                     errors.append(str(error))
         return Collected(tuple(series), tuple(readings), tuple(dict.fromkeys(errors)))

@@ -38,7 +38,7 @@ def _prose(value: object) -> str:
 
 
 def _about(fault: type[Fault]) -> str:
-    return _prose(inspect.getmodule(fault).__doc__)  # type: ignore[union-attr]
+    return _prose(inspect.getmodule(fault).__doc__)
 
 
 # --- faults -----------------------------------------------------------------------------------------------------------
@@ -69,7 +69,9 @@ def explain_fault(name: str) -> RenderableType:
     where = {"request": "before the model is asked", "answer": "to the model's answer", "container": "to the container"}
     return Group(
         Text(_about(fault)),
-        Text(f"\nIt happens {where[fault.acts_on]}. What must catch it: {fault.must}. What must stay quiet: {fault.quiet}.\n"),
+        Text(
+            f"\nIt happens {where[fault.acts_on]}. What must catch it: {fault.must}. What must stay quiet: {fault.quiet}.\n"
+        ),
         parameters,
         Text("\nWritten under `faults:`"),
         *examples,
@@ -123,6 +125,6 @@ def list_protocols() -> RenderableType:
     """Every serving protocol that the proxy can read."""
     table = _table("protocol", "what it is")
     for name, protocol in protocol_catalogue().items():
-        about = inspect.getmodule(type(protocol)).__doc__  # type: ignore[union-attr]
+        about = inspect.getmodule(type(protocol)).__doc__
         table.add_row(Text(name), Text(_prose(about).split("\n\n")[0]))
     return table

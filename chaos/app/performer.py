@@ -123,7 +123,9 @@ class World:
             return Applied(effect.id, time.time(), call)
         driver, verb, before = self._container(effect)
         done = driver.apply(verb, before)
-        return Applied(effect.id, done.at_wall_s, done.call, {"status": done.status, "container": done.container, "id": done.id})
+        return Applied(
+            effect.id, done.at_wall_s, done.call, {"status": done.status, "container": done.container, "id": done.id}
+        )
 
     def _undo(self, effect: PlannedEffect, attempt: int) -> Event:
         if effect.kind != "container":
@@ -132,7 +134,11 @@ class World:
         driver, verb, before = self._container(effect)
         done = driver.undo(verb, before)
         return Undone(
-            effect.id, attempt, done.at_wall_s, done.call, {"status": done.status, "container": done.container, "id": done.id}
+            effect.id,
+            attempt,
+            done.at_wall_s,
+            done.call,
+            {"status": done.status, "container": done.container, "id": done.id},
         )
 
     def _container(self, effect: PlannedEffect) -> tuple[ContainerDriver, Verb, Container]:

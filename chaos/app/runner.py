@@ -24,8 +24,8 @@ from chaos.drivers.folder import JournalWriter
 from chaos.engine import Run
 from chaos.errors import ChaosError
 from chaos.events import (
-    ApplyFailed,
     Apply,
+    ApplyFailed,
     Collect,
     Collected,
     Command,
@@ -64,7 +64,11 @@ class Runner:
     """One run, from its first record to its last."""
 
     def __init__(
-        self, run: Run, performer: Performer, journal: JournalWriter, watch: Callable[[Run, float], None] = lambda run, at_s: None
+        self,
+        run: Run,
+        performer: Performer,
+        journal: JournalWriter,
+        watch: Callable[[Run, float], None] = lambda run, at_s: None,
     ) -> None:
         self.run = run
         self.performer = performer
@@ -87,7 +91,9 @@ class Runner:
         """The run is over, everything is undone or named as lost, and the journal is on the disk."""
         self._write(started, sync=True)
         if self._journal_error is not None:
-            raise ChaosError(f"the journal cannot be written: {self._journal_error}; nothing was hurt. Make room or use --runs")
+            raise ChaosError(
+                f"the journal cannot be written: {self._journal_error}; nothing was hurt. Make room or use --runs"
+            )
         finished = False
         next_tick_s = 0.0
         while not finished:

@@ -56,7 +56,9 @@ def _with_hands(made: Plan, drivers: Drivers) -> Plan:
         if effect.container is not None:
             found = effect.container
             before = Container(found.name, found.id, found.labels, "running", found.started_at)
-            by_hand[effect.id] = drivers.containers[effect.target].by_hand(json.loads(effect.fault_json or "{}")["fault"], before)
+            by_hand[effect.id] = drivers.containers[effect.target].by_hand(
+                json.loads(effect.fault_json or "{}")["fault"], before
+            )
         else:
             addresses = " ".join(f"{address}/runs" for address in drivers.fleets[effect.target].addresses)
             by_hand[effect.id] = f"curl -X DELETE -H 'Authorization: Bearer TOKEN' {addresses}"
@@ -175,7 +177,9 @@ def _load(loaded: Loaded, made: Plan, run_id: str, key: str) -> Any:
         return None
     feedback = None
     if planned.feedback_after_s is not None and system.feedback is not None:
-        feedback = FeedbackPlan(system.feedback.post, system.feedback.json_, planned.feedback_after_s, planned.feedback_share)
+        feedback = FeedbackPlan(
+            system.feedback.post, system.feedback.json_, planned.feedback_after_s, planned.feedback_share
+        )
     request = system.request
     return LoadPlan(
         url=system.entry,
@@ -205,9 +209,15 @@ def data_path(loaded: Loaded) -> Path:
     assert loaded.experiment.load is not None
     data = loaded.experiment.load.data
     _, _, name = data.partition(":")
-    path = loaded.system_path.parent / loaded.system.data[name] if name in loaded.system.data else loaded.path.parent / data
+    path = (
+        loaded.system_path.parent / loaded.system.data[name]
+        if name in loaded.system.data
+        else loaded.path.parent / data
+    )
     if not path.is_file():
-        message = f"there is no file {data!r} beside the experiment; write a path, or SYSTEM:NAME with a name under `data:`"
+        message = (
+            f"there is no file {data!r} beside the experiment; write a path, or SYSTEM:NAME with a name under `data:`"
+        )
         raise InvalidFile([loaded.document.problem(("load", "data"), message)])
     return path.resolve()
 

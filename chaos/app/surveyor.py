@@ -137,7 +137,12 @@ def _containers(
     found = ask(drivers.containers[name].find)
     return tuple(
         ContainerFound(
-            container.name, container.id, container.status, dict(container.labels), container.labels.get(label) == value, container.started_at
+            container.name,
+            container.id,
+            container.status,
+            dict(container.labels),
+            container.labels.get(label) == value,
+            container.started_at,
         )
         for container in (found if isinstance(found, list) else [])
     )

@@ -89,7 +89,11 @@ def _up(engine: Any, name: str, state: Path, report: Report) -> LabStatus:
     folder.mkdir(parents=True)
     (folder / MARK).touch()
     taken = images.ready(engine, state, report)
-    report("training the loan model" if not (state / "cache" / "model.pickle").exists() else "the loan model is trained already")
+    report(
+        "training the loan model"
+        if not (state / "cache" / "model.pickle").exists()
+        else "the loan model is trained already"
+    )
     shutil.copy(ready(state / "cache" / "model.pickle"), folder / "model.pickle")
     templates = (state / "tools" / monitoring.TEMPLATES.lstrip("/")).glob("*.tmpl")
     for template in templates:  # for our own copy of Debian's Alertmanager, which looks in its working directory
@@ -101,7 +105,7 @@ def _up(engine: Any, name: str, state: Path, report: Report) -> LabStatus:
     document = compose.compose(name, taken, str(folder))
     (folder / "compose.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     report(f"starting {len(topology.SERVICES)} containers")
-    _start(engine, name, document)
+    _start(engine, document)
     places = _published({one.labels["chaos.service"]: one for one in _mine(engine, name)})
     said = _dead(engine, name)
     if said is not None:
@@ -113,7 +117,7 @@ def _up(engine: Any, name: str, state: Path, report: Report) -> LabStatus:
     return status(name, state)
 
 
-def _start(engine: Any, name: str, document: dict[str, Any]) -> None:
+def _start(engine: Any, document: dict[str, Any]) -> None:
     from docker.types import LogConfig
 
     network = document["networks"]["default"]

@@ -67,7 +67,11 @@ def write_traffic(path: Path) -> int:
     with path.open("w", encoding="utf-8") as file:
         for features, approved, group in zip(traffic.features, traffic.approved, traffic.groups, strict=True):
             application = {
-                name: None if np.isnan(value) else float(value) for name, value in zip(traffic.names, features, strict=True)
+                name: None if np.isnan(value) else float(value)
+                for name, value in zip(traffic.names, features, strict=True)
             }
-            file.write(json.dumps({"application": application, "group": group, "label": "approve" if approved else "deny"}) + "\n")
+            file.write(
+                json.dumps({"application": application, "group": group, "label": "approve" if approved else "deny"})
+                + "\n"
+            )
     return len(traffic.approved)

@@ -59,16 +59,23 @@ class Metrics:
         self.registry = CollectorRegistry()
         registry = self.registry
         self.requests = Counter("ml_requests", "Requests by status code.", ["code"], registry=registry)
-        self.seconds = Histogram("ml_request_duration_seconds", "Time to an answer.", registry=registry, buckets=BUCKETS)
+        self.seconds = Histogram(
+            "ml_request_duration_seconds", "Time to an answer.", registry=registry, buckets=BUCKETS
+        )
         self.decisions = Counter("ml_decisions", "Decisions given.", ["decision", "source", "group"], registry=registry)
         self.scores = Histogram(
             "ml_prediction_score", "The model's probability of approval.", registry=registry,
             buckets=[place / 10 for place in range(1, 11)],
         )  # fmt: skip
-        self.feedback = Counter("ml_feedback", "True outcomes against the decision given.", ["outcome", "source"], registry=registry)
-        self.unmatched = Counter("ml_feedback_unmatched", "Outcomes of decisions that nobody remembers.", registry=registry)
+        self.feedback = Counter(
+            "ml_feedback", "True outcomes against the decision given.", ["outcome", "source"], registry=registry
+        )
+        self.unmatched = Counter(
+            "ml_feedback_unmatched", "Outcomes of decisions that nobody remembers.", registry=registry
+        )
         self.last = Gauge("ml_feedback_last_timestamp_seconds", "When the last outcome was joined.", registry=registry)
         self.attempts = Counter("ml_upstream_attempts", "Calls of the model.", ["route", "outcome"], registry=registry)
+        self.last.set_to_current_time()  # nothing is stale before there was time for anything to come back
         for code in ("200", "400", "500"):
             self.requests.labels(code)
         for source in ("model", "fallback"):
@@ -121,7 +128,9 @@ class Gateway:
         assert self.session is not None
         outcome, found = "ok", None
         try:
-            async with self.session.post(self.routes[place] + "/v2/models/loan/infer", data=body, headers=headers) as answer:
+            async with self.session.post(
+                self.routes[place] + "/v2/models/loan/infer", data=body, headers=headers
+            ) as answer:
                 if answer.status == 200:
                     found = _decision(await answer.json(content_type=None))
                 else:
@@ -172,9 +181,16 @@ def application(gateway: Gateway) -> web.Application:
                 raise TypeError
         except (ValueError, KeyError, TypeError):
             metrics.requests.labels("400").inc()
-            return web.json_response({"error": "write {\"application\": {FEATURE: NUMBER, ...}}"}, status=400)
-        headers = {REQUEST_HEADER: request.headers.get(REQUEST_HEADER) or uuid.uuid4().hex, "content-type": "application/json"}
-        headers |= {name: request.headers[name] for name in (SUBJECT_HEADER, GROUP_HEADER, SYNTHETIC_HEADER) if name in request.headers}
+            return web.json_response({"error": 'write {"application": {FEATURE: NUMBER, ...}}'}, status=400)
+        headers = {
+            REQUEST_HEADER: request.headers.get(REQUEST_HEADER) or uuid.uuid4().hex,
+            "content-type": "application/json",
+        }
+        headers |= {
+            name: request.headers[name]
+            for name in (SUBJECT_HEADER, GROUP_HEADER, SYNTHETIC_HEADER)
+            if name in request.headers
+        }
         decision = await gateway.decide(features, headers)
         decision_id = uuid.uuid4().hex
         gateway.remember(decision_id, decision)
@@ -185,7 +201,9 @@ def application(gateway: Gateway) -> web.Application:
             metrics.scores.observe(decision.score)
         metrics.requests.labels("200").inc()
         metrics.seconds.observe(time.perf_counter() - begun_s)
-        return web.json_response({"decision_id": decision_id, "decision": named, "score": decision.score, "source": decision.source})
+        return web.json_response(
+            {"decision_id": decision_id, "decision": named, "score": decision.score, "source": decision.source}
+        )
 
     async def feedback(request: web.Request) -> web.Response:
         try:
@@ -211,7 +229,12 @@ def application(gateway: Gateway) -> web.Application:
     made = web.Application(client_max_size=4_000_000)
     made.cleanup_ctx.append(connected)
     made.add_routes(
-        [web.post("/score", score), web.post("/feedback", feedback), web.get("/healthz", healthy), web.get("/metrics", exposed)]
+        [
+            web.post("/score", score),
+            web.post("/feedback", feedback),
+            web.get("/healthz", healthy),
+            web.get("/metrics", exposed),
+        ]
     )
     return made
 
@@ -220,7 +243,9 @@ def main() -> None:
     """Serves until it is told to stop."""
     parser = argparse.ArgumentParser(prog="python -m chaos.lab.gateway")
     parser.add_argument("--listen", default="127.0.0.1:8000")
-    parser.add_argument("--route", action="append", required=True, help="address of one replica, or of the proxy in front of it")
+    parser.add_argument(
+        "--route", action="append", required=True, help="address of one replica, or of the proxy in front of it"
+    )
     parser.add_argument("--features", type=Path, required=True, help="JSON list of the model's feature names, in order")
     parser.add_argument("--ports-file", type=Path)
     given = parser.parse_args()

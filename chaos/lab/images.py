@@ -1,8 +1,8 @@
 """The images of the lab in Docker: the ordinary ones from a registry; where none is reachable, made from Debian's packages.
 
-    base        BASE_IMAGE (python:3.11-slim)         else `chaos-base:local`, from mmdebstrap
-    lab         built on the base, once per content
-    monitoring  prom/prometheus, prom/alertmanager    else the programs of this machine, copied onto the base
+base        BASE_IMAGE (python:3.11-slim)         else `chaos-base:local`, from mmdebstrap
+lab         built on the base, once per content
+monitoring  prom/prometheus, prom/alertmanager    else the programs of this machine, copied onto the base
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ def _make_base(engine: Any, report: Report) -> None:
     ]  # fmt: skip
     made = subprocess.run(argv, capture_output=True, check=False)
     if made.returncode != 0:
-        raise MissingTool(f"mmdebstrap could not make the base image: {made.stderr.decode(errors='replace').strip()[-300:]}")
+        raise MissingTool(
+            f"mmdebstrap could not make the base image: {made.stderr.decode(errors='replace').strip()[-300:]}"
+        )
     repository, _, tag = LOCAL_BASE.partition(":")
     engine.api.import_image_from_data(made.stdout, repository=repository, tag=tag)
 
@@ -129,7 +131,11 @@ def _build(engine: Any, name: str, context: dict[str, bytes], arguments: dict[st
     if present(engine, tag):
         return tag
     report(f"building the image {tag} (a minute when it is the first)")
-    passed = {key: os.environ[key] for key in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_INDEX_URL", "UV_INDEX_URL") if key in os.environ}
+    passed = {
+        key: os.environ[key]
+        for key in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_INDEX_URL", "UV_INDEX_URL")
+        if key in os.environ
+    }
     try:
         engine.images.build(
             fileobj=io.BytesIO(_tar(context)), custom_context=True, tag=tag, rm=True, forcerm=True,
@@ -137,7 +143,9 @@ def _build(engine: Any, name: str, context: dict[str, bytes], arguments: dict[st
         )  # fmt: skip
     except docker.errors.BuildError as error:
         said = [str(row.get("stream") or row.get("error") or "").strip() for row in error.build_log]
-        raise Unreachable(f"the image {tag} could not be built:\n  " + "\n  ".join([row for row in said if row][-8:])) from error
+        raise Unreachable(
+            f"the image {tag} could not be built:\n  " + "\n  ".join([row for row in said if row][-8:])
+        ) from error
     _forget(engine, name, tag)
     return tag
 

@@ -42,7 +42,9 @@ class Replica:
             "model_request_duration_seconds", "Time in the model server.", registry=self.registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
         )  # fmt: skip
-        Gauge("model_info", "Which model is served.", ["name", "version"], registry=self.registry).labels(MODEL, version).set(1)
+        Gauge("model_info", "Which model is served.", ["name", "version"], registry=self.registry).labels(
+            MODEL, version
+        ).set(1)
         for code in ("200", "400", "500"):
             self.requests.labels(code)
 
@@ -92,12 +94,20 @@ def application(replica: Replica) -> web.Application:
 
     async def about(_: web.Request) -> web.Response:
         shape = [-1, len(replica.names)]
-        inputs = [{"name": "application", "datatype": "FP64", "shape": shape, "parameters": {"names": list(replica.names)}}]
+        inputs = [
+            {"name": "application", "datatype": "FP64", "shape": shape, "parameters": {"names": list(replica.names)}}
+        ]
         outputs = [
             {"name": "predict", "datatype": "INT64", "shape": [-1, 1]},
             {"name": "predict_proba", "datatype": "FP64", "shape": [-1, 2]},
         ]
-        body = {"name": MODEL, "versions": [replica.version], "platform": "sklearn", "inputs": inputs, "outputs": outputs}
+        body = {
+            "name": MODEL,
+            "versions": [replica.version],
+            "platform": "sklearn",
+            "inputs": inputs,
+            "outputs": outputs,
+        }
         return web.json_response(body)
 
     async def metrics(_: web.Request) -> web.Response:
@@ -126,7 +136,9 @@ def main() -> None:
     parser.add_argument("--ports-file", type=Path)
     given = parser.parse_args()
     replica = Replica(given.model, given.version)
-    replica.pipeline.predict_proba(np.zeros((1, len(replica.names))))  # the first call is slow; nobody should wait for it
+    replica.pipeline.predict_proba(
+        np.zeros((1, len(replica.names)))
+    )  # the first call is slow; nobody should wait for it
     serve_forever(application(replica), given.listen, "replica", given.ports_file)
 
 

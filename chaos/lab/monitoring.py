@@ -1,6 +1,6 @@
 """Finds Prometheus and Alertmanager, or unpacks them from Debian's packages into the project. No system service.
 
-    PATH ─▶ .chaos/tools/ (unpacked earlier) ─▶ apt-get download + dpkg -x ─▶ MissingTool that says how to get them
+PATH ─▶ .chaos/tools/ (unpacked earlier) ─▶ apt-get download + dpkg -x ─▶ MissingTool that says how to get them
 """
 
 from __future__ import annotations

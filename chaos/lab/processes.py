@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import shutil
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import psutil
 import requests
@@ -129,7 +131,11 @@ def _up(name: str, state: Path, report: Report) -> LabStatus:
     folder = folder_of(name, state).resolve()
     (folder / "data").mkdir(parents=True)
     (folder / "logs").mkdir()
-    report("training the loan model" if not (state / "cache" / "model.pickle").exists() else "the loan model is trained already")
+    report(
+        "training the loan model"
+        if not (state / "cache" / "model.pickle").exists()
+        else "the loan model is trained already"
+    )
     model = ready(state / "cache" / "model.pickle")
     places = dict(zip(topology.PORTS, (f"127.0.0.1:{port}" for port in free_ports(len(topology.PORTS))), strict=True))
     selector = "process: {table: processes.json, labels: {app: loan-model}}"
@@ -146,7 +152,9 @@ def _up(name: str, state: Path, report: Report) -> LabStatus:
     for service in topology.SERVICES:
         argv = topology.arguments(service, places, places, str(folder), named)
         log = str(folder / "logs" / f"{service}.log")
-        entry = ProcessEntry(service, tuple(argv), str(folder), log, {"OMP_NUM_THREADS": "1"}, topology.labels(service, name))
+        entry = ProcessEntry(
+            service, tuple(argv), str(folder), log, {"OMP_NUM_THREADS": "1"}, topology.labels(service, name)
+        )
         table.update(spawn(entry))
     wait_healthy(places, folder, lambda: dead(table), report)
     wait_watched(places, report)
@@ -158,7 +166,9 @@ def dead(table: ProcessTable) -> str | None:
     for entry in table.entries():
         if entry.running() is None:
             said = Path(entry.log).read_text(errors="replace").strip().splitlines()[-5:]
-            return f"{entry.name} ended by itself. Its last words ({entry.log}):\n  " + "\n  ".join(said or ["(nothing)"])
+            return f"{entry.name} ended by itself. Its last words ({entry.log}):\n  " + "\n  ".join(
+                said or ["(nothing)"]
+            )
     return None
 
 
@@ -178,30 +188,44 @@ def wait_healthy(outside: Mapping[str, str], folder: Path, gone: Callable[[], st
         if said is not None:
             raise Unreachable(said)
         if waiting and time.monotonic() > deadline_s:
-            raise Unreachable(f"{', '.join(waiting)} did not answer within {UP_S:g}s; their logs are in {folder / 'logs'}")
+            raise Unreachable(
+                f"{', '.join(waiting)} did not answer within {UP_S:g}s; their logs are in {folder / 'logs'}"
+            )
         if waiting:
             time.sleep(0.05)
     report("every service answers; waiting for the first scrapes and for the Watchdog's notification")
 
 
 def wait_watched(outside: Mapping[str, str], report: Report) -> None:
-    """Prometheus scrapes every target and the always-firing Watchdog has reached the sink: the whole chain works."""
+    """Prometheus scrapes every target, the always-firing Watchdog has reached the sink, and nothing else cries."""
     deadline_s = time.monotonic() + UP_S
     using = session()
-    while True:
-        up_now, told = 0, False
-        try:
-            found = using.get(f"http://{outside['prometheus']}/api/v1/query", params={"query": "sum(up)"}, timeout=1.0).json()
-            up_now = int(float(found["data"]["result"][0]["value"][1])) if found["data"]["result"] else 0
-            told = using.get(f"http://{outside['sink']}/healthz", timeout=1.0).json()["last"] > 0
-        except (requests.RequestException, ValueError, KeyError, IndexError):
-            pass
-        if up_now >= len(topology.REPLICAS) + 2 and told:
-            report("monitoring sees every service, and a notification has arrived")
-            return
+    while (missing := _unwatched(using, outside)) is not None:
         if time.monotonic() > deadline_s:
-            raise Unreachable(f"monitoring is not working: {up_now} of {len(topology.REPLICAS) + 2} targets up, notification {'arrived' if told else 'missing'}")
+            raise Unreachable(f"monitoring is not working: {missing}")
         time.sleep(0.1)
+    report("monitoring sees every service, a notification has arrived, and every alert is quiet")
+
+
+def _unwatched(using: requests.Session, outside: Mapping[str, str]) -> str | None:
+    """What monitoring still lacks, in words; None when it is whole."""
+
+    def ask(place: str, path: str) -> Any:
+        return using.get(f"http://{outside[place]}{path}", timeout=1.0).json()
+
+    wanted = len(topology.REPLICAS) + 2  # and the gateway, and the fault proxy
+    try:
+        found = ask("prometheus", "/api/v1/query?query=sum(up)")["data"]["result"]
+        seen = int(float(found[0]["value"][1])) if found else 0
+        if seen < wanted:
+            return f"{seen} of {wanted} targets are up"
+        if ask("sink", "/healthz")["last"] == 0:
+            return "the Watchdog's notification has not arrived"
+        alerts = {alert["labels"]["alertname"] for alert in ask("prometheus", "/api/v1/alerts")["data"]["alerts"]}
+        loud = sorted(alerts - {"Watchdog"})
+        return f"{', '.join(loud)} should be quiet" if loud else None
+    except (requests.RequestException, ValueError, KeyError, IndexError) as error:
+        return f"it does not answer: {error}"
 
 
 def down(name: str, state: Path, report: Report) -> None:
@@ -217,13 +241,13 @@ def down(name: str, state: Path, report: Report) -> None:
         _signal(process, "kill")
     psutil.wait_procs(left, timeout=4)
     if any(entry.running() for entry in entries):
-        raise ChaosError(f"some processes of the lab `{name}` do not end: {', '.join(e.name for e in entries if e.running())}")
+        raise ChaosError(
+            f"some processes of the lab `{name}` do not end: {', '.join(e.name for e in entries if e.running())}"
+        )
     shutil.rmtree(folder, ignore_errors=True)
     report(f"the lab `{name}` is down" if entries else f"the lab `{name}` was not up")
 
 
 def _signal(process: psutil.Process, how: str) -> None:
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         getattr(process, how)()
-    except psutil.NoSuchProcess:
-        pass

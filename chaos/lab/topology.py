@@ -1,8 +1,8 @@
 """What the lab consists of, and every file it needs, as values: the same for local processes and for containers. Pure.
 
-    applicants ─▶ gateway ─▶ fault proxy ─▶ replica-1, replica-2
-                     │            │              │
-                     └────────────┴── metrics ───┴──▶ Prometheus ─▶ Alertmanager ─▶ sink
+applicants ─▶ gateway ─▶ fault proxy ─▶ replica-1, replica-2
+                 │            │              │
+                 └────────────┴── metrics ───┴──▶ Prometheus ─▶ Alertmanager ─▶ sink
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def labels(service: str, lab: str) -> dict[str, str]:
     return {**found, "chaos.enabled": "true"} if service in REPLICAS else found
 
 
-def arguments(service: str, inside: Mapping[str, str], listen: Mapping[str, str], state: str, tools: Mapping[str, str]) -> list[str]:
+def arguments(
+    service: str, inside: Mapping[str, str], listen: Mapping[str, str], state: str, tools: Mapping[str, str]
+) -> list[str]:
     """The command line of a service. `listen` is where each port binds, `state` the folder of files, `tools` the binaries."""
     python = tools["python"]
     match service:
@@ -52,7 +54,16 @@ def arguments(service: str, inside: Mapping[str, str], listen: Mapping[str, str]
             return [python, "-m", "chaos.proxy", *flags, *control, "--protocol", "oip"]
         case "gateway":
             routes = [flag for place in (1, 2) for flag in ("--route", f"http://{inside[f'route-{place}']}")]
-            return [python, "-m", "chaos.lab.gateway", "--listen", listen[service], *routes, "--features", f"{state}/features.json"]
+            return [
+                python,
+                "-m",
+                "chaos.lab.gateway",
+                "--listen",
+                listen[service],
+                *routes,
+                "--features",
+                f"{state}/features.json",
+            ]
         case "prometheus":
             return [
                 tools["prometheus"], f"--config.file={state}/prometheus.yml", f"--storage.tsdb.path={tools['data']}/prometheus",
@@ -65,13 +76,23 @@ def arguments(service: str, inside: Mapping[str, str], listen: Mapping[str, str]
                 f"--web.listen-address={listen[service]}", "--cluster.listen-address=", "--log.level=warn",
             ]  # fmt: skip
         case "sink":
-            return [python, "-m", "chaos.sink", "--listen", listen[service], "--log", f"{tools['data']}/notifications.jsonl"]
+            return [
+                python,
+                "-m",
+                "chaos.sink",
+                "--listen",
+                listen[service],
+                "--log",
+                f"{tools['data']}/notifications.jsonl",
+            ]
     raise ValueError(service)
 
 
 def prometheus_yml(inside: Mapping[str, str], state: str) -> str:
     """One second between scrapes and evaluations: a lesson takes a minute."""
-    replicas = "\n".join(f"      - targets: ['{inside[name]}']\n        labels: {{replica: {name}}}" for name in REPLICAS)
+    replicas = "\n".join(
+        f"      - targets: ['{inside[name]}']\n        labels: {{replica: {name}}}" for name in REPLICAS
+    )
     return f"""\
 global: {{scrape_interval: 1s, scrape_timeout: 900ms, evaluation_interval: 1s}}
 rule_files: ['{state}/rules.yml']

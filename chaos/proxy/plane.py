@@ -12,6 +12,7 @@ that a fault changed. One request at a time per client connection, in order; wha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -93,17 +94,15 @@ class Upstream(asyncio.Protocol):
         """The upstream has said everything."""
         return False
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The connection is gone."""
         self.open = False
         if self.client is not None:
             client, self.client = self.client, None
             client.upstream_lost(self)
         else:
-            try:
+            with contextlib.suppress(ValueError):
                 self.route.idle.remove(self)
-            except ValueError:
-                pass
 
     def pause_writing(self) -> None:
         """The upstream reads slowly: so does its client write."""
@@ -147,7 +146,7 @@ class Client(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.route.clients.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The client is gone: what was done for it ends."""
         self.finished = True
         self.route.clients.discard(self)
@@ -415,10 +414,8 @@ class Client(asyncio.Protocol):
             self._write(data)
             return
         while data and exchange is self.exchange and not self.tunnel:
-            if exchange.answer_head is None:
-                data = self._answer_head(exchange, data)
-            else:
-                data = self._answer_body(exchange, data)
+            take = self._answer_head if exchange.answer_head is None else self._answer_body
+            data = take(exchange, data)
         if self.tunnel and data:
             self._write(data)
 

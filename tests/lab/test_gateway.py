@@ -14,7 +14,7 @@ from chaos.arms import ATTEMPT_HEADER, REQUEST_HEADER, SYNTHETIC_HEADER
 from chaos.lab.dataset import Applications
 from chaos.lab.gateway import GROUPS, REMEMBERED, Decision, Gateway, fallback_rule
 from chaos.lab.processes import free_ports
-from tests.drivers.loopback import Asked, Loopback, Said, eventually, module, serving
+from tests.drivers.loopback import Asked, Loopback, Said, eventually, module, now_wall_s, serving
 from tests.lab.conftest import Service, applications, service
 
 GOOD = {"gdlin": 1.0, "unver": 0.0}
@@ -89,12 +89,10 @@ def test_every_series_is_there_at_zero_before_the_first_request(features: Path, 
         f'ml_upstream_attempts_total{{outcome="{outcome}",route="replica-1"}}'
         for outcome in ("ok", "error", "timeout", "unreachable")
     ]
-    expected += [
-        "ml_feedback_unmatched_total",
-        "ml_request_duration_seconds_count",
-        "ml_feedback_last_timestamp_seconds",
-    ]
+    expected += ["ml_feedback_unmatched_total", "ml_request_duration_seconds_count"]
     assert {name: samples.get(name) for name in expected} == dict.fromkeys(expected, 0.0)
+    last_wall_s = samples["ml_feedback_last_timestamp_seconds"]
+    assert now_wall_s() - 30 < last_wall_s <= now_wall_s(), "a fresh gateway is not yet without feedback for too long"
 
 
 def test_who_asks_goes_on_to_the_model_and_what_is_private_does_not(door: Door) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import signal
-import socket  # noqa: TID251 - the byte-exact other ends of the proxy
+import socket
 import subprocess
 import sys
 import threading
@@ -26,10 +26,10 @@ KEY = "5a" * 16
 
 def eventually(true: Callable[[], object], within_s: float = DEADLINE_S) -> None:
     """Returns once `true()` holds; fails at the deadline."""
-    until = time.monotonic() + within_s  # noqa: TID251
+    until = time.monotonic() + within_s
     pause = threading.Event()
     while not true():
-        assert time.monotonic() < until, "this did not come true in time"  # noqa: TID251
+        assert time.monotonic() < until, "this did not come true in time"
         pause.wait(0.01)
 
 

@@ -278,6 +278,21 @@ def test_a_bug_in_somebody_elses_protocol_hurts_no_traffic_and_is_counted() -> N
     run(scenario)
 
 
+def test_a_refused_connection_says_its_end_and_still_reads_so_that_the_refusal_is_not_lost() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(b"GET  /a HTTP/1.1\r\n\r\n")
+        refusal = bytes(bench.client_pipe.written)
+        assert refusal.startswith(b"HTTP/1.1 400 ")
+        assert (bench.client_pipe.ended, bench.client_pipe.closed, bench.client_pipe.reading) == (True, False, True)
+        bench.client.data_received(GET)
+        assert bytes(bench.client_pipe.written) == refusal
+        assert not bench.upstream_pipe.written
+        assert not bench.client.eof_received()  # the connection is closed once the client has said everything
+
+    run(scenario)
+
+
 def test_one_continue_is_told_when_the_proxy_needed_the_body_first() -> None:
     async def scenario() -> None:
         bench = Bench()

@@ -92,13 +92,13 @@ def test_a_lease_that_nobody_renews_expires_and_traffic_is_untouched_afterwards(
 
 def test_a_renewed_lease_holds_for_longer_than_one_lease(proxy: Proxy, backend: Backend) -> None:
     proxy.arm("renewed", ERROR, lease_s=0.6)
-    began = time.monotonic()  # noqa: TID251
+    began = time.monotonic()
     statuses: list[bytes] = []
 
     def renewed() -> bool:
         assert proxy.ask("POST", "/runs/renewed/lease").status_code == 200
         statuses.append(talk(proxy.routes["model"], infer("someone"))[:12])
-        return time.monotonic() - began > 1.5  # noqa: TID251
+        return time.monotonic() - began > 1.5
 
     eventually(renewed)
     assert set(statuses) == {b"HTTP/1.1 503"}

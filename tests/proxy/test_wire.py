@@ -121,6 +121,7 @@ def test_a_new_body_gets_one_length_that_fits_and_other_headers_keep_their_bytes
     lines = made[:end].split(b"\r\n")
     assert lines[:2] == [b"HTTP/1.1 200 OK", b"A:  b "]
     assert b"Z:z" in lines
+    assert not any(line.startswith(b"Trailer") for line in lines)  # a body with a length has none
 
 
 @pytest.mark.parametrize(

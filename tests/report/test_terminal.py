@@ -97,7 +97,7 @@ Findings
   ✓ Was every effect undone? yes, 1 of 1
   ✓ Is the removal at model proven? yes: 60 treatment requests passed unchanged
   afterwards
-"""  # noqa: RUF001
+"""
 
 
 def test_the_summary_reads_as_agreed_at_80_columns():

@@ -16,8 +16,18 @@ from tests.system.test_shipped_experiments import nothing_left
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120), pytest.mark.xdist_group("process-lab")]
 
-QUICK = (EXPERIMENTS / "quickstart.yaml").read_text().replace("warmup: 30s", "warmup: 4s").replace("baseline: 20s", "baseline: 6s")
-KILL = (EXPERIMENTS / "replica-killed.yaml").read_text().replace("warmup: 15s", "warmup: 4s").replace("baseline: 20s", "baseline: 6s")
+QUICK = (
+    (EXPERIMENTS / "quickstart.yaml")
+    .read_text()
+    .replace("warmup: 30s", "warmup: 4s")
+    .replace("baseline: 20s", "baseline: 6s")
+)
+KILL = (
+    (EXPERIMENTS / "replica-killed.yaml")
+    .read_text()
+    .replace("warmup: 15s", "warmup: 4s")
+    .replace("baseline: 20s", "baseline: 6s")
+)
 
 
 def interrupted(work: Work, text: str, at: str, number: signal.Signals, times: int = 1) -> tuple[int, Path, str]:
@@ -60,7 +70,9 @@ def interrupted(work: Work, text: str, at: str, number: signal.Signals, times: i
         (KILL, "the fault is on", signal.SIGINT),
     ],
 )
-def test_a_signal_undoes_everything_and_exits_130(process_lab: Work, text: str, at: str, number: signal.Signals) -> None:
+def test_a_signal_undoes_everything_and_exits_130(
+    process_lab: Work, text: str, at: str, number: signal.Signals
+) -> None:
     code, folder, heard = interrupted(process_lab, text, at, number)
     assert code == 130, heard
     verdict = json.loads((folder / "verdict.json").read_text())

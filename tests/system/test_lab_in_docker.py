@@ -8,10 +8,10 @@ from typing import Any
 
 import docker
 import pytest
-from tests.system.labs import Work, run
-from tests.system.test_shipped_experiments import detected, nothing_left, outcome, sound
 
 from chaos.lab import topology
+from tests.system.labs import Work, run
+from tests.system.test_shipped_experiments import detected, nothing_left, outcome, sound
 
 pytestmark = [pytest.mark.system, pytest.mark.docker, pytest.mark.timeout(400), pytest.mark.xdist_group("docker-lab")]
 
@@ -52,7 +52,9 @@ def test_a_replica_is_killed_by_the_engine_and_the_same_one_comes_back(docker_la
     assert hurt[0] in {before[name] for name in topology.REPLICAS}
     filters = {"type": "container", "label": f"chaos.lab={docker_lab.name}"}
     seen = list(engine.events(since=int(begun_s), until=int(time.time()) + 1, decode=True, filters=filters))
-    actions = [(row["Actor"]["ID"], row["Action"]) for row in seen if row["Action"] in ("kill", "die", "start", "pause")]
+    actions = [
+        (row["Actor"]["ID"], row["Action"]) for row in seen if row["Action"] in ("kill", "die", "start", "pause")
+    ]
     assert actions == [(hurt[0], "kill"), (hurt[0], "die"), (hurt[0], "start")]
 
 
@@ -64,7 +66,9 @@ def test_the_same_experiment_file_is_confirmed_in_docker(docker_lab: Work) -> No
     nothing_left(docker_lab)
 
 
-def test_an_unreachable_engine_gives_one_sentence_and_leaves_nothing(docker_lab: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_engine_gives_one_sentence_and_leaves_nothing(
+    docker_lab: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     answered = docker_lab.chaos("lab", "up", "--docker", "--name", "another")
     assert answered.code == 3

@@ -32,8 +32,14 @@ class Bad:
 
 
 CASES = {
-    "unknown key": Bad(r"experiment\.yaml:\d+:\d+: .*durration: unknown key; did you mean `duration`\?", 2, swap=("duration: 90s", "durration: 90s")),
-    "missing unit": Bad(r"experiment\.yaml:\d+:\d+: .*90 has no unit; write 90s", 2, swap=("duration: 90s", "duration: 90")),
+    "unknown key": Bad(
+        r"experiment\.yaml:\d+:\d+: .*durration: unknown key; did you mean `duration`\?",
+        2,
+        swap=("duration: 90s", "durration: 90s"),
+    ),
+    "missing unit": Bad(
+        r"experiment\.yaml:\d+:\d+: .*90 has no unit; write 90s", 2, swap=("duration: 90s", "duration: 90")
+    ),
     "unresolved variable": Bad(
         r"experiment\.yaml:\d+:\d+: .*\$\{RATE\} has no value; .*--var RATE=", 2, swap=("rate: 40/s", "rate: ${RATE}")
     ),
@@ -41,11 +47,16 @@ CASES = {
         rf"Prometheus.* at {CLOSED}.*cannot be reached", 3, system=(r"prometheus: http://\S+", f"prometheus: {CLOSED}")
     ),
     "zero targets": Bad(
-        r"kill: the target `loan-model` has no running container", 3, experiment=KILL, system=("app: loan-model}}", "app: nothing}}")
+        r"kill: the target `loan-model` has no running container",
+        3,
+        experiment=KILL,
+        system=("app: loan-model}}", "app: nothing}}"),
     ),
     "proxy down": Bad(rf"fault proxy.* at {CLOSED}", 3, system=(r"proxies: \['[^']+'\]", f"proxies: ['{CLOSED}']")),
     "alert not loaded": Bad(
-        r"ModelAccuracyLoww.* not loaded.*did you mean `ModelAccuracyLow`", 3, swap=("alert: ModelAccuracyLow", "alert: ModelAccuracyLoww")
+        r"ModelAccuracyLoww.* not loaded.*did you mean `ModelAccuracyLow`",
+        3,
+        swap=("alert: ModelAccuracyLow", "alert: ModelAccuracyLoww"),
     ),
     "wrong token": Bad(r"fault proxy.*token", 3, system=(r"token: \S+", "token: 0123456789abcdef0123")),
 }

@@ -8,6 +8,7 @@ import psutil
 import pytest
 import requests
 import yaml
+
 from tests.system.labs import Ran, Work, run
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(330), pytest.mark.xdist_group("process-lab")]
@@ -46,7 +47,15 @@ def sound(ran: Ran) -> None:
     """What every run must have whatever its verdict: all undone, arms that agree, a report, and a journal that judges the same."""
     assert ran.finding("Was every effect undone")["verdict"] == "confirmed"
     assert ran.finding("Was the load what was asked for")["verdict"] == "confirmed"
-    for name in ("journal.jsonl", "plan.json", "verdict.json", "junit.xml", "report.html", "experiment.yaml", "system.yaml"):
+    for name in (
+        "journal.jsonl",
+        "plan.json",
+        "verdict.json",
+        "junit.xml",
+        "report.html",
+        "experiment.yaml",
+        "system.yaml",
+    ):
         assert (ran.folder / name).stat().st_size > 0, name
     assert "<svg" in (ran.folder / "report.html").read_text()
     assert str(ran.folder.name) in ran.answered.out.replace("\n", "")
