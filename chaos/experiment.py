@@ -8,7 +8,7 @@ text ─▶ parse() ─▶ Experiment        raises InvalidFile: every problem w
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, Union
 
@@ -215,13 +215,18 @@ def model() -> type[Experiment]:
 def parse(text: str, path: str, variables: Mapping[str, str]) -> tuple[Experiment, Document]:
     """The experiment and the document that it stood in. Raises InvalidFile with every problem of this file."""
     document = read_document(text, path, variables)
+    return experiment_of(document), document
+
+
+def experiment_of(document: Document) -> Experiment:
+    """The experiment of a document that was read. Raises InvalidFile with every problem of this file."""
     made, problems = validate(document, model())
     if made is None:
         raise InvalidFile(problems)
     problems = [*_own_problems(made, document)]
     if problems:
         raise InvalidFile(problems)
-    return made, document
+    return made
 
 
 def _own_problems(experiment: Experiment, document: Document) -> list[Problem]:
@@ -270,9 +275,7 @@ def link(experiment: Experiment, document: Document, system: System, probes: Cat
         target = system.targets.get(fault.target)
         path: Path = ("faults", index, "target")
         if target is None:
-            hint = did_you_mean(fault.target, system.targets)
-            message = f"the system `{system.name}` has no target `{fault.target}`; {hint}"
-            found.append(document.problem(path, message))
+            found.append(document.problem(path, _no_target(fault.target, system)))
         elif fault.acts_on == "container" and not (target.docker or target.process):
             message = f"`{fault.target}` says neither `docker:` nor `process:`, so no container can be hurt; add one"
             found.append(document.problem(path, message))
@@ -281,9 +284,48 @@ def link(experiment: Experiment, document: Document, system: System, probes: Cat
             found.append(document.problem(path, message))
     for index, alert in enumerate(experiment.expect.alerts):
         if alert.delivered_to is not None and alert.delivered_to not in system.receivers:
-            message = f"no receiver `{alert.delivered_to}`; {did_you_mean(alert.delivered_to, system.receivers)}"
-            found.append(document.problem(("expect", "alerts", index, "delivered_to"), message))
+            path = ("expect", "alerts", index, "delivered_to")
+            found.append(document.problem(path, _no_receiver(alert.delivered_to, system)))
     return found + _load_problems(experiment, document, system)
+
+
+def _no_target(name: str, system: System) -> str:
+    return f"the system `{system.name}` has no target `{name}`; {did_you_mean(name, system.targets)}"
+
+
+def _no_receiver(name: str, system: System) -> str:
+    return f"no receiver `{name}`; {did_you_mean(name, system.receivers)}"
+
+
+def link_names(document: Document, system: System, probes: Catalogue) -> list[Problem]:
+    """The names of probes, targets and receivers that nobody knows, in a document that has other mistakes, too.
+
+    So that a file with a missing unit and a misspelt target says both at the first try.
+    """
+    found: list[Problem] = []
+    for path, name in _texts(document.data, ()):
+        match path:
+            case ("steady_state", int(), "probe") | ("blast_radius", "abort", int(), "probe") if name not in probes:
+                found.append(document.problem(path, unknown(name, probes)))
+            case ("faults", int(), "target") if name not in system.targets:
+                found.append(document.problem(path, _no_target(name, system)))
+            case ("expect", "alerts", int(), "delivered_to") if name not in system.receivers:
+                found.append(document.problem(path, _no_receiver(name, system)))
+            case _:
+                pass
+    return found
+
+
+def _texts(data: object, path: Path) -> Iterator[tuple[Path, str]]:
+    """Every text in the data, with its path."""
+    if isinstance(data, str):
+        yield path, data
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield from _texts(value, (*path, key))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from _texts(value, (*path, index))
 
 
 def _load_problems(experiment: Experiment, document: Document, system: System) -> list[Problem]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
 
-from chaos.document import Document, did_you_mean
+from chaos.document import Document, did_you_mean, read_document
 from chaos.errors import InvalidFile, Problem
-from chaos.experiment import Experiment, link, parse
+from chaos.experiment import Experiment, experiment_of, link, link_names, parse
 from chaos.probe import Catalogue, merge
 from chaos.system import System, parse_system
 
@@ -138,7 +138,8 @@ def load(
     experiment: Experiment | None = None
     document: Document | None = None
     try:
-        experiment, document = parse(text, str(path), Variables(given))
+        document = read_document(text, str(path), Variables(given))
+        experiment = experiment_of(document)
     except InvalidFile as error:
         problems += error.problems
     probes: Catalogue = {}
@@ -148,20 +149,27 @@ def load(
         problems += error.problems
     found: System | None = None
     where: Path | None = None
-    if experiment is not None or system is not None:
+    name = system or _system_name(document)
+    if name is not None:
         try:
-            where = system_path(system or (experiment.system if experiment is not None else ""), path, state)
+            where = system_path(name, path, state)
             found, _ = parse_system(read_text(where), str(where), Variables(given, where.parent))
         except InvalidFile as error:
             wrong = error.problems
             if where is None and system is None and document is not None:
                 wrong = [document.problem(("system",), problem.message) for problem in wrong]
             problems += wrong
-    if experiment is not None and document is not None and found is not None and probes:
-        problems += link(experiment, document, found, probes)
+    if document is not None and found is not None and probes:
+        problems += link(experiment, document, found, probes) if experiment else link_names(document, found, probes)
     if problems or experiment is None or document is None or found is None or where is None:
         raise InvalidFile(problems)
     return Loaded(experiment, document, text, path, found, where, probes)
+
+
+def _system_name(document: Document | None) -> str | None:
+    """What the experiment calls its system, even when other parts of it are wrong."""
+    name = document.data.get("system") if document is not None and isinstance(document.data, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def check_alone(path: Path, variables: Mapping[str, str]) -> Experiment:

@@ -31,7 +31,9 @@ class DockerDriver:
 
             with _speaking():
                 self._connected = (
-                    docker.DockerClient(base_url=self._host, timeout=TIMEOUT_S) if self._host else docker.from_env(timeout=TIMEOUT_S)
+                    docker.DockerClient(base_url=self._host, timeout=TIMEOUT_S)
+                    if self._host
+                    else docker.from_env(timeout=TIMEOUT_S)
                 )
         return self._connected
 
@@ -39,7 +41,10 @@ class DockerDriver:
         """Every container of the target, stopped ones included."""
         filters = {"label": [f"{name}={value}" for name, value in self._labels.items()]}
         with _speaking():
-            found = [_container(one) for one in self._engine().containers.list(all=True, filters=filters, ignore_removed=True)]
+            found = [
+                _container(one)
+                for one in self._engine().containers.list(all=True, filters=filters, ignore_removed=True)
+            ]
         return sorted(found, key=lambda one: one.name)
 
     def apply(self, verb: Verb, before: Container) -> Performed:
@@ -53,7 +58,9 @@ class DockerDriver:
                 found.kill()
             else:
                 found.pause()
-            return self._performed(found, f"docker {verb} {before.id[:12]} ({before.name})", "exited" if verb == "kill" else "paused")
+            return self._performed(
+                found, f"docker {verb} {before.id[:12]} ({before.name})", "exited" if verb == "kill" else "paused"
+            )
 
     def undo(self, verb: Verb, before: Container) -> Performed:
         """The container runs. Idempotent; one that somebody removed is reported and not made anew."""
@@ -82,7 +89,9 @@ class DockerDriver:
         """What the engine itself saw of the target's containers: (wall_s, action, container id), in order."""
         filters = {"type": "container", "label": [f"{name}={value}" for name, value in self._labels.items()]}
         with _speaking():
-            rows = self._engine().events(since=int(since_wall_s), until=int(time.time()) + 1, decode=True, filters=filters)
+            rows = self._engine().events(
+                since=int(since_wall_s), until=int(time.time()) + 1, decode=True, filters=filters
+            )
             return [(row["timeNano"] / 1e9, row["Action"], row["Actor"]["ID"]) for row in rows]
 
     def _get(self, before: Container) -> Any:
@@ -122,7 +131,9 @@ def _speaking() -> Iterator[None]:
     except docker.errors.APIError as error:
         raise Unreachable(f"the Docker engine refused: {error.explanation or error}") from error
     except (docker.errors.DockerException, requests.RequestException) as error:
-        raise Unreachable(f"the Docker engine cannot be reached: {error}; is it running, and is DOCKER_HOST right?") from error
+        raise Unreachable(
+            f"the Docker engine cannot be reached: {error}; is it running, and is DOCKER_HOST right?"
+        ) from error
     except ChaosError:
         raise
     except Exception as error:  # the SDK takes answers apart unseen, and raises whatever comes of it

@@ -24,7 +24,7 @@ FileName = Literal[
 ]
 
 
-class NoFolder(ChaosError):  # noqa: N818
+class NoFolder(ChaosError):
     """The run's folder cannot be made or read."""
 
 

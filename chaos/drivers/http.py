@@ -33,9 +33,13 @@ def ask(
     try:
         return using.request(method, url, timeout=timeout_s, **more)
     except requests.Timeout as error:
-        raise Unreachable(f"{what} at {url} did not answer within {timeout_s:g}s; is it overloaded, or is the address wrong?") from error
+        raise Unreachable(
+            f"{what} at {url} did not answer within {timeout_s:g}s; is it overloaded, or is the address wrong?"
+        ) from error
     except requests.RequestException as error:
-        raise Unreachable(f"{what} at {url} cannot be reached; is it running, and is the address in the system file right?") from error
+        raise Unreachable(
+            f"{what} at {url} cannot be reached; is it running, and is the address in the system file right?"
+        ) from error
 
 
 def json_of(answer: requests.Response, what: str) -> Any:

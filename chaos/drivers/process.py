@@ -57,7 +57,9 @@ class ProcessDriver:
 
     def find(self) -> list[Container]:
         """Every process of the target, whatever its state."""
-        return [Container(entry.name, identity(entry), dict(entry.labels), status_of(entry)) for entry in self._entries()]
+        return [
+            Container(entry.name, identity(entry), dict(entry.labels), status_of(entry)) for entry in self._entries()
+        ]
 
     def apply(self, verb: Verb, before: Container) -> Performed:
         """The process is killed (its children too) or stopped."""
@@ -67,11 +69,15 @@ class ProcessDriver:
             raise Refused([f"the process {entry.name} does not carry {name}={value} and is never touched"])
         found = entry.running()
         if found is None or identity(entry) != before.id:
-            raise Unreachable(f"the process {entry.name} is not the one that was picked ({before.id}); it was left alone")
+            raise Unreachable(
+                f"the process {entry.name} is not the one that was picked ({before.id}); it was left alone"
+            )
         number = signal.SIGKILL if verb == "kill" else signal.SIGSTOP
         for one in _family(found):
             _send(one, number)
-        return self._performed(entry, verb, f"{number.name} {entry.pid} ({entry.name})", "exited" if verb == "kill" else "paused")
+        return self._performed(
+            entry, verb, f"{number.name} {entry.pid} ({entry.name})", "exited" if verb == "kill" else "paused"
+        )
 
     def undo(self, verb: Verb, before: Container) -> Performed:
         """The process runs: continued, or started again when it is gone. Idempotent."""
@@ -82,7 +88,9 @@ class ProcessDriver:
                 _send(one, signal.SIGCONT)
             return self._performed(entry, verb, f"SIGCONT {entry.pid} ({entry.name})", "running")
         if verb != "kill":
-            raise NotUndone(f"{entry.name} was paused and is gone now; it died for another reason", self.by_hand(verb, before))
+            raise NotUndone(
+                f"{entry.name} was paused and is gone now; it died for another reason", self.by_hand(verb, before)
+            )
         try:
             fresh = spawn(entry)
         except OSError as error:
@@ -127,4 +135,6 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
     except psutil.NoSuchProcess:
         pass  # gone is what was wanted, or what the inspection afterwards reports
     except psutil.AccessDenied as error:
-        raise Unreachable(f"{number.name} {process.pid}: not permitted; run as the user that owns the process") from error
+        raise Unreachable(
+            f"{number.name} {process.pid}: not permitted; run as the user that owns the process"
+        ) from error

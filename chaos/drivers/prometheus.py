@@ -65,7 +65,8 @@ class PrometheusDriver:
 
     def _call(self, promql: str, call: Any) -> list[Any]:
         from prometheus_api_client.exceptions import PrometheusApiClientException
-        from requests import ConnectionError, RequestException, Timeout
+        from requests import ConnectionError as NotConnected
+        from requests import RequestException, Timeout
 
         try:
             found: list[Any] = call()
@@ -76,7 +77,7 @@ class PrometheusDriver:
             raise Unreachable(
                 f"Prometheus at {self.url} did not answer the query `{promql}` within {self.timeout_s:g}s; is it overloaded?"
             ) from error
-        except ConnectionError as error:
+        except NotConnected as error:
             raise Unreachable(
                 f"Prometheus at {self.url} cannot be reached; is it running, and is the address in the system file right?"
             ) from error
@@ -90,7 +91,9 @@ class PrometheusDriver:
 
     def query(self, promql: str, at_wall_s: float | None = None) -> list[Series]:
         """The series that the query returns at one moment (now, unless said otherwise), one sample each; NaN is kept."""
-        parameters = {"timeout": f"{self.timeout_s:g}s"} | ({"time": f"{at_wall_s:.3f}"} if at_wall_s is not None else {})
+        parameters = {"timeout": f"{self.timeout_s:g}s"} | (
+            {"time": f"{at_wall_s:.3f}"} if at_wall_s is not None else {}
+        )
         client = self._connect()
         rows = self._call(promql, lambda: client.custom_query(promql, params=parameters))
         if rows and not isinstance(rows[0], dict):  # a scalar is one pair and no list of series

@@ -44,7 +44,10 @@ async def _serve(application: web.Application, listen: str, name: str, ports_fil
 
 
 def serve_forever(application: web.Application, listen: str, name: str, ports_file: Path | None) -> None:
-    """Serves until SIGTERM or SIGINT, or ends with one sentence when it cannot listen; the ports file has `{NAME: "host:port"}` once it listens."""
+    """Serves until SIGTERM or SIGINT; ends with one sentence when it cannot listen.
+
+    The ports file has `{NAME: "host:port"}` once it listens.
+    """
     try:
         asyncio.run(_serve(application, listen, name, ports_file))
     except OSError as error:

@@ -1,6 +1,6 @@
 """The gateway that applicants' traffic enters by: it asks the model, retries once, and falls back to a rule.
 
-    POST /score ─▶ route 1 ─(time-out, 5xx, refused)─▶ route 2 ─▶ rule-based fallback ─▶ always an answer
+    POST /score ─▶ route 1 ─(time-out, refused, no 200)─▶ route 2 ─▶ rule-based fallback ─▶ always an answer
     POST /feedback {decision_id, outcome} ─▶ joined to the decision that was really given
 
 Each attempt has 300 ms. A route that refuses connections is left alone for a second. Subject, group, request id, attempt
@@ -205,6 +205,14 @@ def application(gateway: Gateway) -> web.Application:
             {"decision_id": decision_id, "decision": named, "score": decision.score, "source": decision.source}
         )
 
+    async def counted(request: web.Request) -> web.Response:
+        """An error of our own is an answer, too: 500, and counted as one."""
+        try:
+            return await score(request)
+        except Exception:
+            metrics.requests.labels("500").inc()
+            raise
+
     async def feedback(request: web.Request) -> web.Response:
         try:
             body = await request.json()
@@ -230,7 +238,7 @@ def application(gateway: Gateway) -> web.Application:
     made.cleanup_ctx.append(connected)
     made.add_routes(
         [
-            web.post("/score", score),
+            web.post("/score", counted),
             web.post("/feedback", feedback),
             web.get("/healthz", healthy),
             web.get("/metrics", exposed),

@@ -25,8 +25,6 @@ from chaos.lab.compose import Images
 
 BASE = "python:3.11-slim"
 LOCAL_BASE = "chaos-base:local"
-PROMETHEUS = "prom/prometheus:v2.53.4"
-ALERTMANAGER = "prom/alertmanager:v0.27.0"
 NEEDED = (
     "aiohttp", "numpy", "pandas", "prometheus_client", "promql-parser", "pydantic", "pyyaml", "psutil", "requests",
     "scikit-learn", "uvloop",
@@ -178,8 +176,9 @@ def _tar(context: dict[str, bytes], mode: int = 0o644) -> bytes:
 
 
 def _monitoring(engine: Any, base: str, state: Path, report: Report) -> tuple[str, str]:
-    if _pulled(engine, PROMETHEUS, report) and _pulled(engine, ALERTMANAGER, report):
-        return PROMETHEUS, ALERTMANAGER
+    ordinary = monitoring.PROMETHEUS_IMAGE, monitoring.ALERTMANAGER_IMAGE
+    if all(_pulled(engine, image, report) for image in ordinary):
+        return ordinary
     report("no registry can be reached: taking this machine's Prometheus and Alertmanager into an image")
     tools = monitoring.find(state, report)
     context = {"bin/prometheus": tools.prometheus.read_bytes(), "bin/alertmanager": tools.alertmanager.read_bytes()}

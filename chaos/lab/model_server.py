@@ -110,6 +110,10 @@ def application(replica: Replica) -> web.Application:
         }
         return web.json_response(body)
 
+    async def unknown(request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        return web.json_response({"error": f"there is no model {name!r}; this server has {MODEL!r}"}, status=404)
+
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(replica.registry), content_type="text/plain", charset="utf-8")
 
@@ -122,6 +126,8 @@ def application(replica: Replica) -> web.Application:
             web.get("/v2/health/live", alive),
             web.get("/v2/health/ready", alive),
             web.get("/metrics", metrics),
+            web.route("*", "/v2/models/{name}", unknown),
+            web.route("*", "/v2/models/{name}/{rest:.*}", unknown),
         ]
     )
     return made

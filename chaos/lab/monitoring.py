@@ -1,13 +1,16 @@
 """Finds Prometheus and Alertmanager, or unpacks them from Debian's packages into the project. No system service.
 
-PATH ─▶ .chaos/tools/ (unpacked earlier) ─▶ apt-get download + dpkg -x ─▶ MissingTool that says how to get them
+PATH ─▶ .chaos/tools/ (unpacked earlier) ─▶ apt-get download + dpkg -x ─▶ out of Docker images ─▶ MissingTool that says how
 """
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
-from collections.abc import Callable
+import sys
+import tarfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +26,16 @@ NAMES = {
 """Tool → what its binary is called, Debian's name first."""
 HOW = (
     "Prometheus and Alertmanager are needed and were not found. Any of these helps: `apt-get install prometheus "
-    "prometheus-alertmanager` (Debian, Ubuntu), `brew install prometheus alertmanager` (macOS), or put the binaries from "
-    "their projects' releases on PATH."
+    "prometheus-alertmanager` (Debian, Ubuntu), `brew install prometheus alertmanager` (macOS), a Docker engine that may pull "
+    "their images, or the binaries from their projects' releases on PATH."
 )
+PROMETHEUS_IMAGE = "prom/prometheus:v2.53.4"
+ALERTMANAGER_IMAGE = "prom/alertmanager:v0.27.0"
+IMAGES = {
+    PROMETHEUS_IMAGE: ("/bin/prometheus", "/bin/promtool"),
+    ALERTMANAGER_IMAGE: ("/bin/alertmanager", "/bin/amtool"),
+}
+"""Image → the programs in it."""
 
 
 TEMPLATES = "/usr/share/prometheus/alertmanager"
@@ -113,12 +123,43 @@ def _unpack(folder: Path, report: Callable[[str], None]) -> bool:
     return unpacked
 
 
+def copy_out(folder: Path, report: Callable[[str], None], images: Mapping[str, tuple[str, ...]] | None = None) -> bool:
+    """The programs, copied out of their images by a Docker engine; whether that worked. They are static Linux programs."""
+    if sys.platform != "linux":
+        return False
+    import docker
+    from docker.errors import DockerException, ImageNotFound
+
+    (folder / "usr/bin").mkdir(parents=True, exist_ok=True)
+    try:
+        engine = docker.from_env(timeout=300)
+        engine.ping()
+        report("copying Prometheus and Alertmanager out of their Docker images")
+        for image, programs in (images or IMAGES).items():
+            try:
+                engine.images.get(image)
+            except ImageNotFound:
+                engine.images.pull(image)
+            made = engine.containers.create(image, command=["never-started"])
+            try:
+                for program in programs:
+                    chunks, _ = made.get_archive(program)
+                    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
+                        tar.extractall(folder / "usr/bin", filter="data")
+            finally:
+                made.remove()
+    except (DockerException, OSError):
+        return False
+    return True
+
+
 def find(state: Path, report: Callable[[str], None] = lambda said: None) -> Tools:
     """The programs, unpacked if need be. Raises MissingTool that says how to get them."""
     folder = state / "tools"
     found = _look(folder)
-    if found is None and _unpack(folder, report):
-        found = _look(folder)
+    for get in (_unpack, copy_out):
+        if found is None and get(folder, report):
+            found = _look(folder)
     if found is None:
         raise MissingTool(HOW)
     return found

@@ -4,7 +4,6 @@ Names, labels and errors come from outside: they are shown, never obeyed. No mar
 reaches the terminal. Nothing is cut off: what is wider than the terminal goes on in the next line.
 """
 
-
 from __future__ import annotations
 
 import shlex

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-import docker  # noqa: TID251 - the look from outside
-import docker.errors  # noqa: TID251
+import docker  # the look from outside
+import docker.errors
 import pytest
 
 from chaos.drivers.base import Status

@@ -83,7 +83,9 @@ def test_what_is_no_request_is_400_with_an_error_body_and_counted(replica: Servi
 
 def test_another_model_is_not_here(replica: Service) -> None:
     assert replica.get("/v2/models/other").status_code == 404
-    assert replica.post("/v2/models/other/infer", {}).status_code == 404
+    answer = replica.post("/v2/models/other/infer", {})
+    assert answer.status_code == 404
+    assert answer.json() == {"error": "there is no model 'other'; this server has 'loan'"}
 
 
 def test_metrics_count_requests_and_rows(replica: Service, halves: Halves) -> None:

@@ -54,7 +54,9 @@ class Arrivals:
             place = int(unit_interval(plan.seed, "who", number) * self._subjects)
         subject = f"{plan.run}-{place}"
         body = json.dumps(fill(plan.request_json, {"row": row})).encode() if plan.request_json is not None else b""
-        headers = {name.lower(): header_value(str(fill(value, {"row": row}))) for name, value in plan.request_headers.items()}
+        headers = {
+            name.lower(): header_value(str(fill(value, {"row": row}))) for name, value in plan.request_headers.items()
+        }
         headers |= {
             "content-type": "application/json",
             REQUEST_HEADER: f"{plan.run}-{number}",

@@ -46,7 +46,13 @@ class LoadDriver:
         ]  # fmt: skip
         with (self.folder / "stats.json").open("wb") as out, (self.folder / "locust.log").open("wb") as log:
             self._process = subprocess.Popen(
-                argv, env=environment, cwd=self.folder, stdin=subprocess.PIPE, stdout=out, stderr=log, start_new_session=True
+                argv,
+                env=environment,
+                cwd=self.folder,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=log,
+                start_new_session=True,
             )
         deadline_s = time.monotonic() + START_S
         while samples.stat().st_size == 0:

@@ -6,6 +6,7 @@ load. Latency counts from the intended start. One JSON line a second goes to sam
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -28,6 +29,7 @@ PLAN = LoadPlan.from_json(Path(os.environ["CHAOS_LOAD_PLAN"]).read_text())
 SAMPLES = Path(os.environ["CHAOS_LOAD_SAMPLES"])
 ARRIVALS = Arrivals(PLAN, read_rows(PLAN.data))
 """Made here, since Locust ends when this file fails, and merely logs what a listener raises."""
+
 
 class Wire:
     """Pooled keep-alive connections to one address."""
@@ -78,7 +80,8 @@ class Load:
 
     def send(self, arrival: Arrival, intended_s: float) -> None:
         """One request; what came of it is counted, here and in Locust's own statistics."""
-        status, body, error = 0, b"", None
+        status, body = 0, b""
+        error: Exception | None = None
         try:
             status, body = self.entry.post(arrival.body, dict(arrival.headers))
             if status >= 500:
@@ -86,16 +89,14 @@ class Load:
         except Exception as failure:  # every failure to answer is the target's, and is counted as one
             error = failure
         latency_s = time.perf_counter() - intended_s
-        events.request.fire(
+        events.request.fire(  # type: ignore[no-untyped-call]
             request_type="POST", name="entry", response_time=latency_s * 1000, response_length=len(body), exception=error,
             context={}, start_time=time.time() - latency_s, url=PLAN.url,
         )  # fmt: skip
         answer = None
         if error is None:
-            try:
+            with contextlib.suppress(ValueError):
                 answer = json.loads(body)
-            except ValueError:
-                pass
         decision = at(answer, PLAN.decision_path) if PLAN.decision_path and status == 200 else None
         label = arrival.row.get(PLAN.label_column) if PLAN.label_column else None
         self.tally.answer(
@@ -109,7 +110,11 @@ class Load:
                 wrong=None if decision is None or label is None else decision != label,
             )
         )
-        wanted = PLAN.feedback is not None and decision is not None and arrival.wants_feedback(PLAN.seed, PLAN.feedback.share)
+        wanted = (
+            PLAN.feedback is not None
+            and decision is not None
+            and arrival.wants_feedback(PLAN.seed, PLAN.feedback.share)
+        )
         if wanted and PLAN.feedback is not None and PLAN.id_path is not None:
             known = {"row": arrival.row, "label": label, "answer": {"id": at(answer, PLAN.id_path)}}
             gevent.spawn_later(PLAN.feedback.after_s, self.tell, json.dumps(fill(PLAN.feedback.json, known)).encode())
@@ -138,7 +143,7 @@ class Load:
                 file.write(json.dumps(row) + "\n")
 
 
-@events.test_start.add_listener
+@events.test_start.add_listener  # type: ignore[untyped-decorator]
 def begin(environment: Any, **_: Any) -> None:
     """Locust is ready: the load begins."""
     gevent.spawn(end_with_the_runner)
@@ -154,7 +159,7 @@ def end_with_the_runner() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-class Nobody(User):  # type: ignore[misc]
+class Nobody(User):
     """Locust wants a user; the pacer does the work."""
 
     wait_time = constant(3600)

@@ -1,0 +1,54 @@
+"""Where Prometheus and Alertmanager come from."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import docker
+import pytest
+
+from chaos.lab import monitoring
+
+IMAGE = "chaos-test-programs:local"
+
+
+def image_with(*programs: str) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for program in programs:
+            entry = tarfile.TarInfo(program.lstrip("/"))
+            entry.size, entry.mode = len(program), 0o755
+            tar.addfile(entry, io.BytesIO(program.encode()))
+    return packed.getvalue()
+
+
+@pytest.mark.docker
+def test_programs_are_copied_out_of_their_images_and_no_container_stays(tmp_path: Path) -> None:
+    engine = docker.from_env()
+    repository, _, tag = IMAGE.partition(":")
+    programs = ("/bin/prometheus", "/bin/promtool", "/bin/alertmanager")
+    engine.api.import_image_from_data(image_with(*programs), repository=repository, tag=tag)
+    try:
+        before = {one.id for one in engine.containers.list(all=True)}
+        assert monitoring.copy_out(tmp_path, lambda said: None, {IMAGE: programs})
+        for program in programs:
+            copied = tmp_path / "usr" / program.lstrip("/")
+            assert copied.read_text() == program
+            assert copied.stat().st_mode & 0o111
+        left = {one.id for one in engine.containers.list(all=True)} - before
+        assert not [one for one in left if IMAGE in str(engine.containers.get(one).attrs["Config"]["Image"])]
+    finally:
+        engine.images.remove(IMAGE, force=True)
+        engine.close()
+
+
+def test_without_an_engine_nothing_is_copied_and_the_way_to_get_them_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not monitoring.copy_out(tmp_path, lambda said: None)
+    with pytest.raises(monitoring.MissingTool, match="apt-get install prometheus"):
+        monitoring.find(tmp_path)
