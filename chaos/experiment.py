@@ -276,7 +276,7 @@ def link(experiment: Experiment, document: Document, system: System, probes: Cat
         path: Path = ("faults", index, "target")
         if target is None:
             found.append(document.problem(path, _no_target(fault.target, system)))
-        elif fault.acts_on == "container" and not (target.docker or target.process):
+        elif fault.acts_on == "container" and target.runs_in() is None:
             message = f"`{fault.target}` says neither `docker:` nor `process:`, so no container can be hurt; add one"
             found.append(document.problem(path, message))
         elif fault.acts_on != "container" and not target.proxies:

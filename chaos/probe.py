@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from string import Template
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, RootModel, model_validator
 
@@ -82,6 +82,11 @@ class _Catalogue(RootModel[dict[str, Probe]]):
 
 
 Catalogue = Mapping[str, Probe]
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a catalogue file, for editors."""
+    return _Catalogue.model_json_schema()
 
 
 def parse_probes(text: str, path: str) -> dict[str, Probe]:

@@ -78,12 +78,27 @@ class Target(Strict):
     placement: Literal["behind gateway", "before gateway"] = "behind gateway"
     docker: DockerSelector | None = None
     process: ProcessSelector | None = None
+    driver: dict[str, JsonValue] | None = None
 
     @model_validator(mode="after")
     def _one_driver(self) -> Target:
-        if self.docker and self.process:
-            raise ValueError("a target runs either in `docker:` or in `process:`; write one of them")
+        if sum(said is not None for said in (self.docker, self.process, self.driver)) > 1:
+            raise ValueError(
+                "a target runs either in `docker:` or in `process:` or in another `driver:`; write one of them"
+            )
+        if self.driver is not None and not isinstance(self.driver.get("use"), str):
+            raise ValueError("`driver:` does not say which; write `driver: {use: NAME, …}`")
         return self
+
+    def runs_in(self) -> tuple[str, dict[str, JsonValue]] | None:
+        """The name of the container driver and what it is told; None when the target says nothing of containers."""
+        if self.docker is not None:
+            return "docker", self.docker.model_dump()
+        if self.process is not None:
+            return "process", self.process.model_dump()
+        if self.driver is not None:
+            return str(self.driver["use"]), {name: said for name, said in self.driver.items() if name != "use"}
+        return None
 
 
 class Answer(Strict):

@@ -183,14 +183,13 @@ def judge(folder: Path, as_json: JsonOption = False) -> None:
 @app.command()
 def schema(kind: Annotated[str, typer.Argument(help="experiment, system or probes")]) -> None:
     """Prints the JSON Schema of a kind of file, for editors."""
-    from chaos.experiment import json_schema
-    from chaos.probe import Probe
+    from chaos import experiment, probe
     from chaos.system import System
 
     made: dict[str, Callable[[], object]] = {
-        "experiment": json_schema,
+        "experiment": experiment.json_schema,
         "system": System.model_json_schema,
-        "probes": lambda: {"type": "object", "additionalProperties": Probe.model_json_schema()},
+        "probes": probe.json_schema,
     }
     if kind not in made:
         raise typer.BadParameter(f"{kind!r} is no kind of file; write one of {', '.join(made)}")

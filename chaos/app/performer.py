@@ -34,7 +34,7 @@ from chaos.events import (
     Undo,
     Undone,
 )
-from chaos.observation import ArmTraffic, FaultTraffic, LoadRead, ProxyRead
+from chaos.observation import LoadRead, ProxyRead
 from chaos.plan import Plan, PlannedEffect
 
 
@@ -175,27 +175,4 @@ class World:
         targets = list(self.proxies)
         target = targets[int(time.monotonic()) % len(targets)]
         held = self.proxies[target]
-        state = held.fleet.state(held.run)
-        return ProxyRead(
-            target=target,
-            at_wall_s=time.time(),
-            state=state.state,
-            treatment=ArmTraffic(state.treatment.requests, state.treatment.first_attempts, state.treatment.errors),
-            control=ArmTraffic(state.control.requests, state.control.first_attempts, state.control.errors),
-            outside=ArmTraffic(state.outside.requests, state.outside.first_attempts, state.outside.errors),
-            faults=tuple(
-                FaultTraffic(
-                    index=fault.index,
-                    selected_requests=fault.selected_requests,
-                    selected_rows=fault.selected_rows,
-                    changed_rows=fault.changed_rows,
-                    injected=fault.injected,
-                    delayed_s=fault.delayed_s,
-                    undecodable=fault.undecodable,
-                    first_effect_wall_s=fault.first_effect_wall_s,
-                    last_effect_wall_s=fault.last_effect_wall_s,
-                )
-                for fault in state.faults
-            ),
-            untouched=state.treatment.untouched_since_disarm,
-        )
+        return held.fleet.read(held.run, target, time.time())

@@ -17,7 +17,8 @@ from chaos.drivers.folder import JournalWriter, RunFolder
 from chaos.engine import Run
 from chaos.errors import ChaosError, InvalidFile, Problem, Refused
 from chaos.events import RunStarted
-from chaos.plan import Plan, plan
+from chaos.plan import Plan
+from chaos.planning import plan
 from chaos.system import System
 from chaos.verdict import Verdict
 from chaos.version import VERSION

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from chaos.drivers.alertmanager import AlertmanagerDriver
 from chaos.drivers.base import ContainerDriver
+from chaos.drivers.catalogue import container_driver
 from chaos.drivers.prometheus import PrometheusDriver
 from chaos.drivers.proxy import ProxyFleet
 from chaos.drivers.webhook import SinkClient
 from chaos.errors import ChaosError
 from chaos.experiment import Experiment
 from chaos.survey import ContainerFound, ProxyFound, Survey
-from chaos.system import System, Target
+from chaos.system import System
 from chaos.telemetry import Route, RuleInfo, left_side
 
 
@@ -46,23 +47,10 @@ def drivers_of(system: System, beside: Path) -> Drivers:
     for name, target in system.targets.items():
         if target.proxies:
             made.fleets[name] = ProxyFleet(target.proxies, target.token.get_secret_value())
-        driver = _container_driver(target, system.opt_in_label(), beside)
+        driver = container_driver(target, system.opt_in_label(), beside)
         if driver is not None:
             made.kinds[name], made.containers[name] = driver
     return made
-
-
-def _container_driver(target: Target, opt_in: tuple[str, str], beside: Path) -> tuple[str, ContainerDriver] | None:
-    if target.process is not None:
-        from chaos.drivers.process import ProcessDriver
-        from chaos.drivers.process_table import ProcessTable
-
-        return "process", ProcessDriver(ProcessTable(beside / target.process.table), target.process.labels, opt_in)
-    if target.docker is not None:
-        from chaos.drivers.docker import DockerDriver
-
-        return "docker", DockerDriver(target.docker.labels, opt_in, target.docker.host)
-    return None
 
 
 def survey(experiment: Experiment, system: System, drivers: Drivers) -> Survey:

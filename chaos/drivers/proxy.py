@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from chaos.drivers.http import TIMEOUT_S, ask, session
 from chaos.errors import ChaosError, Unreachable
+from chaos.observation import ArmTraffic, FaultTraffic, ProxyRead
 
 WHAT = "the fault proxy"
 
@@ -26,42 +27,6 @@ class ProxyInfo:
 
     version: str
     held_by: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ArmState:
-    """One arm, summed over the fleet."""
-
-    requests: int = 0
-    first_attempts: int = 0
-    errors: int = 0
-    untouched_since_disarm: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class FaultState:
-    """One fault, summed over the fleet; first effect the earliest, last the latest."""
-
-    index: int
-    selected_requests: int = 0
-    selected_rows: int = 0
-    changed_rows: int = 0
-    injected: int = 0
-    delayed_s: float = 0.0
-    undecodable: int = 0
-    first_effect_wall_s: float | None = None
-    last_effect_wall_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FleetState:
-    """A run as its target's proxies see it."""
-
-    state: Literal["armed", "expired", "disarmed", "unknown"]
-    treatment: ArmState = ArmState()
-    control: ArmState = ArmState()
-    outside: ArmState = ArmState()
-    faults: tuple[FaultState, ...] = field(default=())
 
 
 class ProxyFleet:
@@ -130,12 +95,14 @@ class ProxyFleet:
         if failed:
             raise failed[0]
 
-    def state(self, run: str) -> FleetState:
-        """The run, summed over the fleet."""
+    def read(self, run: str, target: str, at_wall_s: float) -> ProxyRead:
+        """The run as its target's proxies see it, summed over the fleet: first effect the earliest, last the latest."""
         bodies = [self._ask(address, "GET", f"/runs/{quote(run, safe='')}") for address in self.addresses]
         states = {body["state"] for body in bodies}
         worst = next((name for name in ("expired", "disarmed", "armed") if name in states), "unknown")
-        return FleetState(
+        return ProxyRead(
+            target=target,
+            at_wall_s=at_wall_s,
             state=worst,  # type: ignore[arg-type]
             treatment=_arm(bodies, "treatment"),
             control=_arm(bodies, "control"),
@@ -144,24 +111,24 @@ class ProxyFleet:
                 _fault(bodies, index)
                 for index in sorted({index for body in bodies for index in body["faults"]}, key=int)
             ),
+            untouched=sum(body["arms"]["treatment"]["untouched_since_disarm"] for body in bodies),
         )
 
 
-def _arm(bodies: list[Any], name: str) -> ArmState:
+def _arm(bodies: list[Any], name: str) -> ArmTraffic:
     rows = [body["arms"][name] for body in bodies]
-    return ArmState(
+    return ArmTraffic(
         requests=sum(row["requests"] for row in rows),
         first_attempts=sum(row["first_attempts"] for row in rows),
         errors=sum(row["errors"] for row in rows),
-        untouched_since_disarm=sum(row["untouched_since_disarm"] for row in rows),
     )
 
 
-def _fault(bodies: list[Any], index: str) -> FaultState:
+def _fault(bodies: list[Any], index: str) -> FaultTraffic:
     rows = [body["faults"][index] for body in bodies if index in body["faults"]]
     firsts = [row["first_effect"]["wall_s"] for row in rows if row["first_effect"]]
     lasts = [row["last_effect"]["wall_s"] for row in rows if row["last_effect"]]
-    return FaultState(
+    return FaultTraffic(
         index=int(index),
         selected_requests=sum(row["selected_requests"] for row in rows),
         selected_rows=sum(row["selected_rows"] for row in rows),

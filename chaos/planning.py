@@ -1,0 +1,414 @@
+"""Makes the plan: what would happen, to whom, who is told, and whether it may and can be detected at all. Pure.
+
+experiment + system + probes + survey + seed ─▶ plan() ─▶ Plan     (Plan.refusals says why it must not run)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chaos.arms import unit_interval
+from chaos.bounds import Bound
+from chaos.experiment import AlertMatch, ExpectedAlert, Experiment, GuardProbe, SteadyInline, SteadyProbe
+from chaos.faults.base import Fault
+from chaos.foresight import foresee, has_value
+from chaos.plan import (
+    Plan,
+    PlannedAlert,
+    PlannedEffect,
+    PlannedGuard,
+    PlannedLoad,
+    PlannedProbe,
+)
+from chaos.probe import Catalogue
+from chaos.survey import ContainerFound, Survey
+from chaos.system import System
+from chaos.telemetry import Route, RuleInfo, left_side
+from chaos.units import format_duration, format_share, parse_duration
+
+
+def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Survey, seed: str) -> Plan:
+    """What this experiment would do to this system now. Decides everything that chance decides, from `seed`."""
+    variables = system.probe_variables()
+    load = _load(experiment)
+    effects, refused = _effects(experiment, system, survey, seed)
+    alerts, missing = _alerts(experiment, system, probes, survey, load)
+    drawn = Plan(
+        experiment=experiment.name,
+        description=" ".join(experiment.description.split()),
+        system=system.name,
+        environment=system.environment,
+        seed=seed,
+        subjects=experiment.blast_radius.subjects,
+        subject_by=experiment.subject_header(system),
+        traffic=experiment.blast_radius.traffic,
+        where=experiment.blast_radius.where,
+        baseline_s=experiment.baseline,
+        max_duration_s=experiment.blast_radius.max_duration,
+        recovery_s=experiment.recovery,
+        window_s=parse_duration(variables["window"]),
+        scrape_s=survey.scrape_s,
+        evaluation_s=survey.evaluation_s,
+        load=load,
+        probes=_probes(experiment, probes, variables),
+        guards=_guards(experiment, probes, variables),
+        effects=effects,
+        alerts=alerts,
+        match=dict(system.alerts.match),
+        harms=tuple(experiment.expect.harms),
+        holds=tuple(experiment.holding()),
+        quiet=experiment.expect.quiet is True,
+        silent=tuple(experiment.expect.quiet) if isinstance(experiment.expect.quiet, list) else (),
+        control=experiment.expect.control == "unharmed",
+        arms_held=experiment.expect.arms == "held",
+        warnings=_warnings(experiment, alerts),
+        notes=_notes(alerts, survey),
+    )
+    refusals = (*survey.errors, *refused, *missing, *_refusals(experiment, system, survey, drawn))
+    return _with(drawn, refusals)
+
+
+def _with(drawn: Plan, refusals: tuple[str, ...]) -> Plan:
+    from dataclasses import replace
+
+    return replace(drawn, refusals=refusals)
+
+
+def _load(experiment: Experiment) -> PlannedLoad | None:
+    load = experiment.load
+    if load is None:
+        return None
+    return PlannedLoad(
+        rate_per_s=load.rate,
+        warmup_s=load.warmup,
+        data=load.data,
+        feedback_after_s=load.feedback.after if load.feedback else None,
+        feedback_share=load.feedback.share if load.feedback else 0.0,
+        returning=load.returning,
+        limit=load.limit,
+    )
+
+
+# --- probes and guards ------------------------------------------------------------------------------------------------
+
+
+def _probe(
+    title: str,
+    entry: SteadyProbe | SteadyInline | GuardProbe,
+    probes: Catalogue,
+    variables: Mapping[str, str],
+    *,
+    steady: bool,
+) -> PlannedProbe:
+    kept = {**variables, "window": "$window"}
+    minimum, maximum = (None if bound is None else _text(bound) for bound in (entry.min, entry.max))
+    if isinstance(entry, SteadyInline):
+        return PlannedProbe(
+            title, entry.promql.strip(), None, entry.unit, entry.better, entry.when_missing, 0, "none", False, None,
+            minimum, maximum, steady,
+        )  # fmt: skip
+    found = probes[entry.probe]
+    query, count = found.render(kept)
+    signal = found.signal.value if found.signal else None
+    return PlannedProbe(
+        title, query, count, found.unit, found.better, found.when_missing, found.needs, found.arms, found.windowed(),
+        signal, minimum, maximum, steady,
+    )  # fmt: skip
+
+
+def _text(bound: Bound) -> str:
+    return f"{bound.value!r}" if bound.kind == "number" else str(bound)
+
+
+def _probes(experiment: Experiment, probes: Catalogue, variables: Mapping[str, str]) -> tuple[PlannedProbe, ...]:
+    return tuple(_probe(entry.title, entry, probes, variables, steady=True) for entry in experiment.steady_state)
+
+
+def _guards(experiment: Experiment, probes: Catalogue, variables: Mapping[str, str]) -> tuple[PlannedGuard, ...]:
+    guards: list[PlannedGuard] = []
+    for guard in experiment.blast_radius.abort:
+        match guard:
+            case GuardProbe():
+                probe = _probe(f"guard:{guard.probe}", guard, probes, variables, steady=False)
+                bounds = " and ".join(
+                    f"{word} {bound}" for word, bound in (("min", guard.min), ("max", guard.max)) if bound is not None
+                )
+                guards.append(PlannedGuard(f"{guard.probe} ({bounds})", probe, guard.for_))
+            case AlertMatch():
+                labels = ", ".join(f"{name}={value}" for name, value in guard.alert.items())
+                guards.append(PlannedGuard(f"any unexpected alert with {labels}", alert=dict(guard.alert)))
+    return tuple(guards)
+
+
+# --- effects ----------------------------------------------------------------------------------------------------------
+
+
+def _effects(
+    experiment: Experiment, system: System, survey: Survey, seed: str
+) -> tuple[tuple[PlannedEffect, ...], list[str]]:
+    effects: list[PlannedEffect] = []
+    refused: list[str] = []
+    held: set[str] = set()
+    for fault in experiment.faults:
+        target = system.targets.get(fault.target)
+        divides = fault.acts_on != "container" and experiment.load is not None
+        if divides and target is not None and target.proxies and fault.target not in held:
+            held.add(fault.target)
+            told = f"holds the fault proxies of {fault.target} and counts its arms; changes nothing"
+            effects.append(PlannedEffect(f"hold@{fault.target}", fault.target, "hold", told))
+    for index, fault in enumerate(experiment.faults):
+        if fault.acts_on == "container":
+            picked, why = _pick(system, survey, fault, index, seed)
+            refused += why
+            effects += picked
+        else:
+            effects.append(_effect(fault, index, "proxy", f"fault-{index}@{fault.target}"))
+    hurt = {effect.container.id for effect in effects if effect.container is not None}
+    if len(hurt) > experiment.blast_radius.containers:
+        refused.append(
+            f"{len(hurt)} containers would be hurt and the blast radius allows {experiment.blast_radius.containers}; "
+            f"write `containers: {len(hurt)}` under blast_radius, or hurt fewer"
+        )
+    return tuple(effects), refused
+
+
+def _effect(
+    fault: Fault, index: int, kind: str, name: str, container: ContainerFound | None = None, driver: str | None = None
+) -> PlannedEffect:
+    return PlannedEffect(
+        id=name,
+        target=fault.target,
+        kind=kind,
+        explain=fault.explain(),
+        start_s=fault.start,
+        duration_s=fault.duration or 0.0,
+        fault_index=index,
+        fault=fault.fault,
+        fault_json=fault.model_dump_json(),
+        until=fault.until,
+        container=container,
+        driver=driver,
+    )
+
+
+def _pick(system: System, survey: Survey, fault: Fault, index: int, seed: str) -> tuple[list[PlannedEffect], list[str]]:
+    """Containers are picked here, once, from the seed: the run hurts these and no others."""
+    found = survey.containers.get(fault.target, ())
+    running = [container for container in found if container.status == "running"]
+    eligible = [container for container in running if container.opted_in]
+    wanted = int(getattr(fault, "containers", 1))
+    if not running:
+        return [], [f"{fault.fault}: the target `{fault.target}` has no running container; is the system up?"]
+    if len(eligible) < wanted:
+        return [], [
+            (
+                f"{fault.fault}: {wanted} containers of `{fault.target}` are wanted and {len(eligible)} of {len(running)} running ones "
+                f"carry the opt-in label {system.opt_in}; label those that may be hurt"
+            )
+        ]
+    order = sorted(eligible, key=lambda container: unit_interval(seed, "container", index, container.name))
+    return [
+        _effect(
+            fault, index, "container", f"fault-{index}@{container.name}", container, survey.driver.get(fault.target)
+        )
+        for container in order[:wanted]
+    ], []
+
+
+# --- alerts -----------------------------------------------------------------------------------------------------------
+
+
+def matching_rule(alert: ExpectedAlert, rules: tuple[RuleInfo, ...]) -> RuleInfo | None:
+    """The loaded rule of this name whose own labels do not contradict the expected ones."""
+    for rule in rules:
+        agrees = all(rule.labels.get(name, value) == value for name, value in alert.labels.items())
+        if rule.name == alert.alert and agrees:
+            return rule
+    return None
+
+
+def _route(route: Route | None, rule: RuleInfo) -> list[Route]:
+    return route.routes_for({**rule.labels, "alertname": rule.name}) if route is not None else []
+
+
+def _alerts(
+    experiment: Experiment, system: System, probes: Catalogue, survey: Survey, load: PlannedLoad | None
+) -> tuple[tuple[PlannedAlert, ...], list[str]]:
+    planned: list[PlannedAlert] = []
+    refused: list[str] = []
+    for alert in experiment.expect.alerts:
+        rule = matching_rule(alert, survey.rules)
+        if rule is None:
+            if not any("Prometheus" in error for error in survey.errors):
+                refused.append(_not_loaded(alert, survey))
+            continue
+        planned.append(_planned_alert(alert, rule, experiment, system, probes, survey, load))
+    return tuple(planned), refused
+
+
+def _not_loaded(alert: ExpectedAlert, survey: Survey) -> str:
+    from chaos.document import did_you_mean
+
+    namesakes = [rule for rule in survey.rules if rule.name == alert.alert]
+    if namesakes:
+        asked, has = (_labels(labels) for labels in (alert.labels, namesakes[0].labels))
+        return (
+            f"the alert {alert.alert} is loaded in Prometheus, but not with {asked}; its rule has {has or 'no labels'}"
+        )
+    hint = did_you_mean(alert.alert, {rule.name for rule in survey.rules})
+    return f"the alert {alert.alert} is not loaded in Prometheus; {hint}"
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(labels.items()))
+
+
+def _planned_alert(
+    alert: ExpectedAlert,
+    rule: RuleInfo,
+    experiment: Experiment,
+    system: System,
+    probes: Catalogue,
+    survey: Survey,
+    load: PlannedLoad | None,
+) -> PlannedAlert:
+    compared = left_side(rule.expr)
+    routes = _route(survey.route, rule)
+    named = [route for route in routes if alert.delivered_to in (None, route.receiver)] or routes
+    wait = min((route.group_wait_s for route in named), default=0.0)
+    interval = min((route.group_interval_s for route in named), default=0.0)
+    lower = survey.scrape_s + survey.evaluation_s + rule.for_s + (wait if alert.delivered_to else 0.0)
+    if load is not None and load.feedback_after_s is not None and "feedback" in rule.expr:
+        lower += load.feedback_after_s
+    return PlannedAlert(
+        alert=alert.alert,
+        labels=dict(alert.labels),
+        within_s=alert.within,
+        delivered_to=alert.delivered_to,
+        resolved_within_s=alert.resolved_within,
+        severity=rule.labels.get("severity", ""),
+        expr=rule.expr,
+        left=compared.left if compared else None,
+        operator=compared.operator if compared else None,
+        threshold=compared.threshold if compared else None,
+        for_s=rule.for_s,
+        group_wait_s=wait,
+        group_interval_s=interval,
+        lower_bound_s=lower,
+        routed_to=tuple(dict.fromkeys(route.receiver for route in routes)),
+        foresight=foresee(rule, compared, experiment, system, probes, survey.rule_values.get(rule.name), lower),
+    )
+
+
+# --- what forbids, what only warns ------------------------------------------------------------------------------------
+
+
+def _refusals(experiment: Experiment, system: System, survey: Survey, drawn: Plan) -> list[str]:
+    return [
+        *_law_9(experiment, system),
+        *_proxy_refusals(drawn, survey),
+        *_alert_refusals(drawn, survey),
+        *_radius_refusals(drawn),
+    ]
+
+
+def _law_9(experiment: Experiment, system: System) -> list[str]:
+    real = experiment.blast_radius.subjects == "users" and system.environment != "lab"
+    semantic = [fault.fault for fault in experiment.faults if fault.semantic]
+    if real and semantic and system.real_users is None:
+        return [
+            (
+                f"{semantic[0]} would change answers that real people receive and nobody has allowed it; write "
+                "`subjects: synthetic`, or `real_users: {allowed_by: NAME, reason: TEXT}` in the system file"
+            )
+        ]
+    return []
+
+
+def _proxy_refusals(drawn: Plan, survey: Survey) -> list[str]:
+    refused: list[str] = []
+    used = {effect.target for effect in drawn.effects if effect.kind in ("hold", "proxy")}
+    for target in sorted(used):
+        for proxy in survey.proxies.get(target, ()):
+            if proxy.error is not None:
+                refused.append(f"the fault proxy of `{target}` at {proxy.address} cannot be used: {proxy.error}")
+            elif proxy.held_by is not None:
+                refused.append(
+                    f"the fault proxy of `{target}` at {proxy.address} is held by the run {proxy.held_by}; wait for it to end"
+                )
+    return refused
+
+
+def _alert_refusals(drawn: Plan, survey: Survey) -> list[str]:
+    refused: list[str] = []
+    longest = max((effect.duration_s for effect in drawn.faults()), default=0.0)
+    for alert in drawn.alerts:
+        if longest and longest < alert.lower_bound_s:
+            refused.append(
+                f"{alert.alert} cannot fire in time: it needs at least {format_duration(alert.lower_bound_s)} (scrape "
+                f"{survey.scrape_s:g}s + evaluation {survey.evaluation_s:g}s + for {alert.for_s:g}s + the rest of the way) and the fault "
+                f"lasts {format_duration(longest)}; write a longer `duration:`"
+            )
+        elif alert.within_s is not None and alert.within_s < alert.lower_bound_s:
+            refused.append(
+                f"{alert.alert} is asked for within {format_duration(alert.within_s)} and cannot tell before "
+                f"{format_duration(alert.lower_bound_s)} (scrape {survey.scrape_s:g}s + evaluation {survey.evaluation_s:g}s + for "
+                f"{alert.for_s:g}s + the rest of the way); write a longer `within:`, or shorten the rule's `for:`"
+            )
+        if alert.delivered_to is not None:
+            refused += _delivery_refusals(alert, survey)
+        rule = matching_rule(ExpectedAlert(alert=alert.alert, labels=dict(alert.labels)), survey.rules)
+        assert rule is not None, "an alert is planned only beside its rule"
+        if rule.health not in ("ok", "unknown"):
+            refused.append(f"the rule of {alert.alert} is broken: {rule.last_error or rule.health}; mend it first")
+        if any(instance.state in ("firing", "pending") for instance in rule.alerts):
+            refused.append(
+                f"{alert.alert} is already {rule.state}; its firing would prove nothing. Wait until it is quiet"
+            )
+    if abs(survey.clock_offset_s) > 2:
+        refused.append(
+            f"Prometheus' clock is {survey.clock_offset_s:+.1f}s off this machine's, so that times cannot be compared; synchronise them"
+        )
+    return refused
+
+
+def _delivery_refusals(alert: PlannedAlert, survey: Survey) -> list[str]:
+    name = alert.delivered_to or ""
+    if survey.sinks.get(name) is not None:
+        return [f"the sink of the receiver `{name}` cannot be used: {survey.sinks[name]}"]
+    if survey.route is not None and name not in alert.routed_to:
+        to = ", ".join(alert.routed_to) or "nobody"
+        return [f"{alert.alert} is routed to {to} and not to `{name}`; mend Alertmanager's route or `delivered_to`"]
+    return []
+
+
+def _radius_refusals(drawn: Plan) -> list[str]:
+    touched = [effect for effect in drawn.faults() if effect.kind == "proxy"]
+    if touched and drawn.traffic <= 0:
+        return ["the blast radius is `traffic: 0%`, so the fault would hit nothing; write at least `traffic: 1%`"]
+    if touched and drawn.load is not None:
+        longest = max(effect.duration_s for effect in touched)
+        expected = drawn.load.rate_per_s * drawn.traffic * longest
+        if expected < 1:
+            return [
+                (
+                    f"at {drawn.load.rate_per_s:g}/s and {format_share(drawn.traffic)} traffic the fault would hit "
+                    f"{expected:.2f} requests in {format_duration(longest)}; write more traffic, rate or duration"
+                )
+            ]
+    return []
+
+
+def _warnings(experiment: Experiment, alerts: tuple[PlannedAlert, ...]) -> tuple[str, ...]:
+    told = [alert.foresight.warning for alert in alerts if alert.foresight and alert.foresight.warning]
+    if not experiment.expect.alerts:
+        told.append("no alert is expected, so only the resilience half is judged")
+    return tuple(told)
+
+
+def _notes(alerts: tuple[PlannedAlert, ...], survey: Survey) -> tuple[str, ...]:
+    return tuple(
+        f"{alert.alert} has no value now, so what dilution lets it see is not predicted"
+        for alert in alerts
+        if alert.threshold is not None and not has_value(survey.rule_values.get(alert.alert))
+    )
