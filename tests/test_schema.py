@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[1]
 
 @cache
 def validator(kind: str) -> Any:
-    said = subprocess.run([sys.executable, "-m", "chaos", "schema", kind], capture_output=True, text=True, check=True, timeout=60)
+    said = subprocess.run(
+        [sys.executable, "-m", "chaos", "schema", kind], capture_output=True, text=True, check=True, timeout=60
+    )
     schema = json.loads(said.stdout)
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)
@@ -36,10 +38,19 @@ def test_every_shipped_probe_satisfies_the_schema(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["key_unknown", "key_of_another_fault", "missing_target", "value_not_offered", "value_list_for_mapping", "unit_missing_duration"],
+    [
+        "key_unknown",
+        "key_of_another_fault",
+        "missing_target",
+        "value_not_offered",
+        "value_list_for_mapping",
+        "unit_missing_duration",
+    ],
 )
 def test_an_editor_marks_what_the_check_refuses(name: str) -> None:
-    assert list(validator("experiment").iter_errors(yaml.safe_load((ROOT / "tests" / "bad" / f"{name}.yaml").read_text())))
+    assert list(
+        validator("experiment").iter_errors(yaml.safe_load((ROOT / "tests" / "bad" / f"{name}.yaml").read_text()))
+    )
 
 
 def test_the_schema_knows_each_fault_with_its_own_parameters() -> None:

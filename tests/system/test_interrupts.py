@@ -11,10 +11,10 @@ from queue import Queue
 
 import pytest
 
+from tests.system.checks import nothing_left
 from tests.system.labs import EXPERIMENTS, Work
-from tests.system.test_shipped_experiments import nothing_left
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120), pytest.mark.xdist_group("process-lab")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
 QUICK = (
     (EXPERIMENTS / "quickstart.yaml")

@@ -10,10 +10,10 @@ import docker
 import pytest
 
 from chaos.lab import topology
+from tests.system.checks import detected, nothing_left, outcome, sound
 from tests.system.labs import Work, run
-from tests.system.test_shipped_experiments import detected, nothing_left, outcome, sound
 
-pytestmark = [pytest.mark.system, pytest.mark.docker, pytest.mark.timeout(400), pytest.mark.xdist_group("docker-lab")]
+pytestmark = [pytest.mark.system, pytest.mark.docker, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="session")

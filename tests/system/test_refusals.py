@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.checks import nothing_left
 from tests.system.labs import EXPERIMENTS, Answered, Work
-from tests.system.test_shipped_experiments import nothing_left
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("process-lab")]
+pytestmark = [pytest.mark.system]
 
 GOOD = (EXPERIMENTS / "quickstart.yaml").read_text()
 KILL = (EXPERIMENTS / "replica-killed.yaml").read_text()
