@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
@@ -291,9 +293,18 @@ def lab_status(docker: DockerOption = False, name: NameOption = None, as_json: J
 # --- the door ---------------------------------------------------------------------------------------------------------
 
 
+def _interrupted(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
-    """The console script. Every error that we raise on purpose becomes its sentences and its exit code."""
+    """The console script. Every error that we raise on purpose becomes its sentences and its exit code.
+
+    An error that nobody foresaw exits 3 (could not run), never Python's 1: that would say that a weakness was found.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    # Whatever is half done (a lab that comes up, an image that is built) is cleaned up on SIGTERM as on Ctrl-C.
+    signal.signal(signal.SIGTERM, _interrupted)
     try:
         app()
     except InvalidFile as error:
@@ -311,6 +322,9 @@ def main() -> None:
     except ChaosError as error:
         _say(f"chaos: {error}")
         sys.exit(error.exit_code)
+    except Exception:
+        logging.getLogger("chaos").exception("an error of our own; please report it with the lines below")
+        sys.exit(ChaosError.exit_code)
 
 
 if __name__ == "__main__":

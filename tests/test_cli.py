@@ -1,0 +1,87 @@
+"""The command line's own promises: exit codes, streams, speed of what must be quick."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+QUICKSTART = str(ROOT / "experiments" / "quickstart.yaml")
+HEAVY = (
+    "numpy",
+    "pandas",
+    "docker",
+    "locust",
+    "gevent",
+    "aiohttp",
+    "prometheus_api_client",
+    "promql_parser",
+    "sklearn",
+    "requests",
+)
+
+
+def chaos(*arguments: str, folder: Path, code: str | None = None) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "chaos", *arguments] if code is None else [sys.executable, "-c", code, *arguments]
+    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_check_says_that_a_file_is_right_even_when_its_system_is_not_there(tmp_path: Path) -> None:
+    found = chaos("check", QUICKSTART, folder=tmp_path)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "the file is right; its system `lab` is not there to check against" in found.stdout
+
+
+def test_check_loads_no_heavy_library(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['chaos', 'check', sys.argv[1]]\n"
+        "from chaos.app.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        f"print('HEAVY', sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+    found = chaos(QUICKSTART, folder=tmp_path, code=code)
+    assert "HEAVY []" in found.stdout, found.stdout + found.stderr
+
+
+def test_run_without_its_lab_says_how_to_bring_it_up(tmp_path: Path) -> None:
+    found = chaos("run", QUICKSTART, folder=tmp_path)
+    assert found.returncode == 2
+    assert "the lab `lab` is not up; run `chaos lab up` first" in found.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_misspelt_command_and_a_missing_file_exit_2(tmp_path: Path) -> None:
+    assert chaos("rnu", QUICKSTART, folder=tmp_path).returncode == 2
+    found = chaos("run", "nothing.yaml", folder=tmp_path)
+    assert found.returncode == 2
+    assert "nothing.yaml: cannot be read: No such file or directory" in found.stderr
+
+
+def test_an_error_that_nobody_foresaw_exits_3_and_not_1_which_would_be_a_weakness(tmp_path: Path) -> None:
+    code = "import sys; from chaos.app import cli, files; files.check_alone = lambda *_: 1 / 0; sys.argv = ['chaos', 'check', 'x']; cli.main()"
+    found = chaos(folder=tmp_path, code=code)
+    assert found.returncode == 3
+    assert "an error of our own" in found.stderr
+    assert "ZeroDivisionError" in found.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_outside_of_a_run_exits_130(tmp_path: Path, number: signal.Signals) -> None:
+    code = (
+        "import os, sys; from chaos.app import cli, files\n"
+        f"files.check_alone = lambda *_: os.kill(os.getpid(), {int(number)})\n"
+        "sys.argv = ['chaos', 'check', 'x']; cli.main()"
+    )
+    found = chaos(folder=tmp_path, code=code)
+    assert found.returncode == 130, found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_status_of_no_lab_exits_3_and_down_of_no_lab_is_fine(tmp_path: Path) -> None:
+    assert chaos("lab", "status", folder=tmp_path).returncode == 3
+    assert chaos("lab", "down", folder=tmp_path).returncode == 0
+    assert list(tmp_path.iterdir()) == []
