@@ -49,6 +49,10 @@ class HeldProxies:
     later: set[str] = field(default_factory=set)
     """Effects that have not been applied yet: while there are any, an undo keeps the hold."""
     on: dict[int, str] = field(default_factory=dict)
+    over: bool = False
+    """The run has let go of these proxies: nothing may arm them again."""
+    wanted: int = 0
+    """Grows whenever the faults that should be on change."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def apply(self, effect: PlannedEffect) -> str:
@@ -57,22 +61,34 @@ class HeldProxies:
             self.later.discard(effect.id)
             if effect.fault_index is not None:
                 self.on[effect.fault_index] = effect.fault_json or ""
-            faults = dict(self.on)
-        self.fleet.arm(self.run, self.arming(faults))
-        return f"PUT /runs/{self.run} with {len(faults)} faults"
+            self.wanted += 1
+        return self._settle()
 
     def undo(self, effect: PlannedEffect) -> str:
         """The effect is off on every proxy. The whole run is disarmed unless other faults of it are on or still to come."""
         with self.lock:
             if effect.fault_index is not None:
                 self.on.pop(effect.fault_index, None)
-            faults = dict(self.on)
-            keep = effect.kind != "hold" and (faults or self.later)
-        if keep:
-            self.fleet.arm(self.run, self.arming(faults))
-            return f"PUT /runs/{self.run} with {len(faults)} faults"
-        self.fleet.disarm(self.run)
-        return f"DELETE /runs/{self.run}"
+            self.over = self.over or effect.kind == "hold" or not (self.on or self.later)
+            self.wanted += 1
+        return self._settle()
+
+    def _settle(self) -> str:
+        """The proxies are as `on` and `over` say, also when another thread changed those in the meantime.
+
+        No lock is held during a call, so an undo never waits for one that hangs. Whoever's call ends last looks whether it
+        was overtaken, and puts right what it may have put wrong.
+        """
+        while True:
+            with self.lock:
+                wanted, faults, over = self.wanted, dict(self.on), self.over
+            if over:
+                self.fleet.disarm(self.run)
+            else:
+                self.fleet.arm(self.run, self.arming(faults))
+            with self.lock:
+                if wanted == self.wanted:
+                    return f"DELETE /runs/{self.run}" if over else f"PUT /runs/{self.run} with {len(faults)} faults"
 
 
 class World:
