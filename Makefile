@@ -22,7 +22,9 @@ unit: setup  ## the tests that need neither lab nor container engine (about a mi
 check: lint types unit  ## what to run before a commit
 
 lint: setup
-	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check . && .venv/bin/lint-imports --no-timeout-warning 2>/dev/null || .venv/bin/lint-imports
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --quiet --check .
+	@said=$$(.venv/bin/lint-imports --no-logo 2>&1) || { echo "$$said"; exit 1; }
 
 types: setup
 	@.venv/bin/mypy
@@ -31,5 +33,5 @@ format: setup  ## ruff's formatter and its safe fixes
 	@.venv/bin/ruff format --quiet . && .venv/bin/ruff check --quiet --fix .
 
 clean:  ## everything that is not in git, runs included
-	@-.venv/bin/chaos lab down; .venv/bin/chaos lab down --docker
+	@-for lab in .chaos/labs/*/; do [ ! -d "$$lab" ] || .venv/bin/chaos lab down --name "$$(basename "$$lab")"; done
 	rm -rf .venv .chaos runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

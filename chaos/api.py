@@ -35,11 +35,15 @@ def plan(loaded: Loaded, *, seed: str | None = None) -> Plan:
     return prepare(loaded, seed).plan
 
 
-def run(loaded: Loaded, *, seed: str | None = None, runs: str | Path = "runs") -> Ended:
-    """The experiment has been run, undone and judged. Raises Refused when the plan forbids it."""
+def run(loaded: Loaded, *, seed: str | None = None, runs: str | Path = "runs", production: bool = False) -> Ended:
+    """The experiment has been run, undone and judged.
+
+    Raises Refused when the plan forbids it, or the system is production and `production` is not said; KeyboardInterrupt, when
+    that came, after everything is undone.
+    """
     from chaos.app import running
 
-    return running.run(running.prepare(loaded, seed), Path(runs))
+    return running.run(running.prepare(loaded, seed), Path(runs), production=production)
 
 
 def judge(folder: str | Path) -> Verdict:

@@ -13,12 +13,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from statistics import median
 from typing import Literal
 
 from chaos.observation import AlertsRead, Delivered, RoutedRead
 from chaos.plan import PlannedAlert
 from chaos.progress import carries
-from chaos.statistics import quantile_band
+from chaos.statistics import quantile_band, window_deviation
 
 
 class Gate(StrEnum):
@@ -42,6 +43,11 @@ FAILURE: dict[Gate, str] = {
     Gate.delivered: "it was active and the receiver was not told: routed elsewhere, or delivery failed",
     Gate.reset: "it did not resolve after the fault was gone",
 }
+
+BAND = 5.0
+"""A signal has left its baseline when it is this many standard deviations away. By chance, with a deviation estimated from twenty
+seconds, that happens in less than one run in a hundred (tests/test_window_deviation.py); the baseline's own spread would be left in
+three of four."""
 
 Outcome = Literal["detected", "late", "undetected", "undelivered", "unresolved", "not_observed", "undecided", "invalid"]
 
@@ -279,10 +285,13 @@ def _signal_left(alert: PlannedAlert, history: AlertHistory, times: Times) -> fl
     """The first sample after the effect outside the baseline's band, on the side of the threshold."""
     left: list[float] = []
     for samples in history.signal:
-        before = [value for at, value in samples if times.baseline <= at <= times.effect and not math.isnan(value)]
-        if len(before) < 3:
+        quiet = [(at, value) for at, value in samples if times.baseline <= at <= times.effect and not math.isnan(value)]
+        if len(quiet) < 3:
             continue
-        low, high = quantile_band(before)
+        low, high = quantile_band([value for _, value in quiet])
+        middle = median(value for _, value in quiet)
+        around = BAND * window_deviation(quiet, alert.window_s)
+        low, high = min(low, middle - around), max(high, middle + around)
         downwards = alert.operator in ("<", "<=")
         upwards = alert.operator in (">", ">=")
         end = times.removal if times.removal is not None else times.end

@@ -20,6 +20,7 @@ from chaos.events import (
     Command,
     EffectLost,
     Event,
+    Failed,
     Finish,
     GuardBreached,
     LoadStarted,
@@ -91,6 +92,7 @@ APPLY_DEAD_S = 15.0
 UNDO_AGAIN_S = 0.5
 UNDO_CALL_S = 10.0
 """An Undo call that has not ended by then is tried again beside it."""
+RENEW_AGAIN_S = 0.5
 COLLECT_S = 60.0
 PREFLIGHT_S = 60.0
 
@@ -111,11 +113,13 @@ class _Effect:
     undo_attempt: int = 0
     undo_issued_at_s: float | None = None
     undo_running: bool = False
-    undo_covers_apply: bool = False
+    covering_from: int | None = None
+    """The first Undo that was issued after the Apply call had ended: its success, or a later one's, counts."""
     wanted_gone_since_s: float | None = None
     undone: bool = False
     lost: bool = False
     renewed_at_s: float | None = None
+    renew_issued_at_s: float | None = None
     renewing: bool = False
 
     def active(self) -> bool:
@@ -194,7 +198,7 @@ class Run:
             case Applied(effect=name, at_wall_s=wall_s):
                 self._heard_applied(self.effects[name], wall_s, at_s)
             case ApplyFailed(effect=name, error=error):
-                self.effects[name].apply_ended = True
+                self._apply_has_ended(self.effects[name], at_s)
                 self._stop(f"{name} could not be applied: {error}")
             case Undone(effect=name, attempt=attempt, at_wall_s=wall_s):
                 self._heard_undone(self.effects[name], attempt, wall_s)
@@ -205,13 +209,21 @@ class Run:
             case StopRequested(by=by):
                 self.stop_by = self.stop_by or by
                 self._stop(by)
+            case Failed(error=error):
+                self._stop(error)
             case Collected():
                 self._collected = True
             case _:
                 assert_never(event)
 
-    def _heard_applied(self, effect: _Effect, wall_s: float, at_s: float) -> None:
+    def _apply_has_ended(self, effect: _Effect, at_s: float) -> None:
+        if effect.apply_ended and effect.wanted_gone_since_s is not None:
+            # It was given up for dead and has landed after all, perhaps after the Undo that seemed to cover it.
+            effect.undone, effect.covering_from, effect.wanted_gone_since_s = False, None, at_s
         effect.apply_ended = True
+
+    def _heard_applied(self, effect: _Effect, wall_s: float, at_s: float) -> None:
+        self._apply_has_ended(effect, at_s)
         effect.applied_at_s = at_s
         effect.renewed_at_s = at_s
         if effect.planned.kind == "container":
@@ -220,7 +232,7 @@ class Run:
     def _heard_undone(self, effect: _Effect, attempt: int, wall_s: float) -> None:
         if attempt == effect.undo_attempt:
             effect.undo_running = False
-        if effect.undo_covers_apply and attempt == effect.undo_attempt and not effect.undone:
+        if effect.covering_from is not None and attempt >= effect.covering_from and not effect.undone:
             effect.undone = True
             if effect.planned.kind != "hold":
                 last = self.progress.removed_wall_s
@@ -346,15 +358,7 @@ class Run:
             self._enter(Trigger.decided, at_s)
 
     def _act_undo(self, at_s: float) -> None:
-        active = [effect for effect in self.effects.values() if effect.active() and not effect.lost]
-        for effect in active:
-            self._undo(effect, at_s)
-            since = effect.wanted_gone_since_s if effect.wanted_gone_since_s is not None else at_s
-            if at_s - max(since, self.entered_at_s) > self.plan.undo_deadline_s:
-                effect.lost = True
-                by_hand = self.plan.by_hand.get(effect.planned.id, "")
-                self._note(EffectLost(effect.planned.id, by_hand))
-        if any(effect.active() and not effect.lost for effect in self.effects.values()):
+        if not self._everything_gone(at_s):
             return
         if any(effect.lost for effect in self.effects.values()):
             self._enter(Trigger.lost, at_s)
@@ -365,10 +369,24 @@ class Run:
         else:
             self._enter(Trigger.never_hurt, at_s, self.why)
 
+    def _everything_gone(self, at_s: float) -> bool:
+        """Undoes what is active; whether nothing is any more, apart from what could not be undone in time."""
+        for effect in self.effects.values():
+            if not effect.active() or effect.lost:
+                continue
+            self._undo(effect, at_s)
+            # A fault that ends before the others is undone while they go on; its deadline begins when nothing else is left.
+            begun_s = self.entered_at_s if self.state is State.undo else 0.0
+            if at_s - max(effect.wanted_gone_since_s or at_s, begun_s) > self.plan.undo_deadline_s:
+                effect.lost = True
+                self._note(EffectLost(effect.planned.id, self.plan.by_hand.get(effect.planned.id, "")))
+        return not any(effect.active() and not effect.lost for effect in self.effects.values())
+
     def _act_recovery(self, at_s: float) -> None:
+        gone = self._everything_gone(at_s)  # an Apply that was given up for dead may land even now
         elapsed_s = at_s - self.entered_at_s
         fresh = self.progress.alerts_at_s is not None and self.progress.alerts_at_s > self.entered_at_s + POLL_S
-        if fresh and elapsed_s >= 2 * POLL_S and not self.progress.unsettled():
+        if gone and fresh and elapsed_s >= 2 * POLL_S and not self.progress.unsettled():
             self._enter(Trigger.settled, at_s)
         elif elapsed_s >= self.plan.recovery_s:
             self._enter(Trigger.over, at_s)
@@ -381,7 +399,8 @@ class Run:
             else:
                 self._load_stopped = True
             self._say(Collect(self._phase_windows()))
-        if (self._collected and self._load_stopped) or at_s - self.entered_at_s > COLLECT_S:
+        done = (self._collected and self._load_stopped) or at_s - self.entered_at_s > COLLECT_S
+        if self._everything_gone(at_s) and done:
             self._enter(Trigger.collected, at_s)
 
     def _phase_windows(self) -> tuple[PhaseWindow, ...]:
@@ -421,13 +440,14 @@ class Run:
         last_s = effect.undo_issued_at_s
         waited_s = UNDO_CALL_S if effect.undo_running else UNDO_AGAIN_S
         # An Apply that ended after the last Undo was issued needs another Undo at once, however fresh the last one is.
-        overtaken = effect.apply_ended and not effect.undo_covers_apply
+        overtaken = effect.apply_ended and effect.covering_from is None
         if last_s is not None and not overtaken and at_s - last_s < waited_s:
             return
         effect.undo_attempt += 1
         effect.undo_issued_at_s = at_s
         effect.undo_running = True
-        effect.undo_covers_apply = effect.apply_ended
+        if overtaken:
+            effect.covering_from = effect.undo_attempt
         self._say(Undo(effect.planned.id, effect.undo_attempt))
 
     def _look(self, at_s: float) -> None:
@@ -444,7 +464,7 @@ class Run:
         if self.state is State.preflight:
             return ()
         asked: tuple[Question, ...] = ("probes", "alerts", "routed", "deliveries")
-        if any(effect.planned.kind == "hold" for effect in self.effects.values()):
+        if any(effect.leased() for effect in self.effects.values()):
             asked += ("proxy",)
         return (*asked, "load") if self.plan.load is not None else asked
 
@@ -463,6 +483,8 @@ class Run:
         renewed: set[str] = set()
         for effect in self.effects.values():
             due = effect.renewed_at_s is not None and at_s - effect.renewed_at_s >= self.plan.lease_s / 3
+            # A renewal that failed is tried again, but not faster than this: the proxy has users to serve.
+            due = due and at_s - (effect.renew_issued_at_s or 0.0) >= RENEW_AGAIN_S
             if (
                 effect.active()
                 and effect.leased()
@@ -472,4 +494,5 @@ class Run:
             ):
                 renewed.add(effect.planned.target)
                 effect.renewing = True
+                effect.renew_issued_at_s = at_s
                 self._say(Renew(effect.planned.id))

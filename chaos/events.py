@@ -213,6 +213,14 @@ class StopRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """Something of our own went wrong, such as a journal that cannot be written: the run ends and proves nothing."""
+
+    error: str
+    kind: Literal["failed"] = "failed"
+
+
+@dataclass(frozen=True, slots=True)
 class Collected:
     """What Collect fetched; what could not be fetched is in `errors`."""
 
@@ -224,7 +232,7 @@ class Collected:
 
 Event = (
     Ticked | LoadStarted | LoadStopped | Observed | QueryFailed | Applied | ApplyFailed | Undone | UndoFailed | Renewed
-    | StopRequested | Collected
+    | StopRequested | Failed | Collected
 )  # fmt: skip
 
 
@@ -272,6 +280,6 @@ class EffectLost:
 Note = RunStarted | StateEntered | GuardBreached | EffectLost
 Record = (
     Apply | Undo | StartLoad | StopLoad | Collect | LoadStarted | LoadStopped | Observed | QueryFailed | Applied
-    | ApplyFailed | Undone | UndoFailed | Renewed | StopRequested | Collected | RunStarted | StateEntered
+    | ApplyFailed | Undone | UndoFailed | Renewed | StopRequested | Failed | Collected | RunStarted | StateEntered
     | GuardBreached | EffectLost
 )  # fmt: skip

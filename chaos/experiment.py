@@ -342,6 +342,11 @@ def _load_problems(experiment: Experiment, document: Document, system: System) -
     if experiment.load.feedback is not None and system.feedback is None:
         message = f"the system `{system.name}` has no `feedback:` to send labels to; add it or drop `feedback:` here"
         found.append(document.problem(("load", "feedback"), message))
+    elif experiment.load.feedback is not None and system.feedback is not None:
+        named = any(text == "$answer.id" for _, text in _texts(system.feedback.json_, ()))
+        if named and (system.request.answer is None or system.request.answer.id is None):
+            message = f"the feedback of `{system.name}` places `$answer.id`, and its `request.answer` has no `id:`; add it there"
+            found.append(document.problem(("load", "feedback"), message))
     return found
 
 

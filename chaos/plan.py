@@ -104,6 +104,8 @@ class PlannedAlert:
     lower_bound_s: float
     routed_to: tuple[str, ...]
     foresight: Foresight | None = None
+    window_s: float = 0.0
+    """The longest time that what the rule reads looks back over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from chaos.plan import (
 from chaos.probe import Catalogue
 from chaos.survey import ContainerFound, Survey
 from chaos.system import System
-from chaos.telemetry import Route, RuleInfo, left_side
+from chaos.telemetry import Route, RuleInfo, left_side, longest_window_s
 from chaos.units import format_duration, format_share, parse_duration
 
 
@@ -124,6 +124,14 @@ def _probes(experiment: Experiment, probes: Catalogue, variables: Mapping[str, s
     return tuple(_probe(entry.title, entry, probes, variables, steady=True) for entry in experiment.steady_state)
 
 
+def queries(experiment: Experiment, system: System, probes: Catalogue) -> dict[str, str]:
+    """Title of each steady-state probe and guard → the PromQL that the run will ask, over the usual window."""
+    variables = system.probe_variables()
+    guards = [guard.probe for guard in _guards(experiment, probes, variables) if guard.probe is not None]
+    asked = [*_probes(experiment, probes, variables), *guards]
+    return {probe.title: probe.query.replace("$window", variables["window"]) for probe in asked}
+
+
 def _guards(experiment: Experiment, probes: Catalogue, variables: Mapping[str, str]) -> tuple[PlannedGuard, ...]:
     guards: list[PlannedGuard] = []
     for guard in experiment.blast_radius.abort:
@@ -158,18 +166,42 @@ def _effects(
             effects.append(PlannedEffect(f"hold@{fault.target}", fault.target, "hold", told))
     for index, fault in enumerate(experiment.faults):
         if fault.acts_on == "container":
-            picked, why = _pick(system, survey, fault, index, seed)
+            busy = {one.container.id for one in effects if one.container is not None and _overlaps(one, fault)}
+            picked, why = _pick(system, survey, fault, index, busy, seed)
             refused += why
             effects += picked
         else:
             effects.append(_effect(fault, index, "proxy", f"fault-{index}@{fault.target}"))
-    hurt = {effect.container.id for effect in effects if effect.container is not None}
-    if len(hurt) > experiment.blast_radius.containers:
+    hurt = _most_at_once(effects)
+    if hurt > experiment.blast_radius.containers:
         refused.append(
-            f"{len(hurt)} containers would be hurt and the blast radius allows {experiment.blast_radius.containers}; "
-            f"write `containers: {len(hurt)}` under blast_radius, or hurt fewer"
+            f"{hurt} containers would be hurt and the blast radius allows {experiment.blast_radius.containers}; "
+            f"write `containers: {hurt}` under blast_radius, or hurt fewer"
         )
     return tuple(effects), refused
+
+
+def _overlaps(effect: PlannedEffect, fault: Fault) -> bool:
+    ends_s = fault.start + (fault.duration or 0.0)
+    return effect.start_s < ends_s and fault.start < effect.start_s + effect.duration_s
+
+
+def _most_at_once(effects: list[PlannedEffect]) -> int:
+    """The largest number of containers that are hurt at the same time; that is always so at the start of some effect."""
+    on = [effect for effect in effects if effect.container is not None]
+    return max(
+        (
+            len(
+                {
+                    other.container.id
+                    for other in on
+                    if other.container is not None and other.start_s <= at_s < other.start_s + other.duration_s
+                }
+            )
+            for at_s in {effect.start_s for effect in on}
+        ),
+        default=0,
+    )
 
 
 def _effect(
@@ -191,8 +223,13 @@ def _effect(
     )
 
 
-def _pick(system: System, survey: Survey, fault: Fault, index: int, seed: str) -> tuple[list[PlannedEffect], list[str]]:
-    """Containers are picked here, once, from the seed: the run hurts these and no others."""
+def _pick(
+    system: System, survey: Survey, fault: Fault, index: int, busy: set[str], seed: str
+) -> tuple[list[PlannedEffect], list[str]]:
+    """Containers are picked here, once, from the seed: the run hurts these and no others.
+
+    Faults that follow each other hurt the same ones; those that overlap hurt different ones (`busy` are taken).
+    """
     found = survey.containers.get(fault.target, ())
     running = [container for container in found if container.status == "running"]
     eligible = [container for container in running if container.opted_in]
@@ -206,7 +243,15 @@ def _pick(system: System, survey: Survey, fault: Fault, index: int, seed: str) -
                 f"carry the opt-in label {system.opt_in}; label those that may be hurt"
             )
         ]
-    order = sorted(eligible, key=lambda container: unit_interval(seed, "container", index, container.name))
+    free = [container for container in eligible if container.id not in busy]
+    if len(free) < wanted:
+        return [], [
+            (
+                f"{fault.fault}: {wanted} containers of `{fault.target}` are wanted while another fault hurts "
+                f"{len(eligible) - len(free)} of its {len(eligible)}; let the faults follow each other with `start:`, or hurt fewer"
+            )
+        ]
+    order = sorted(free, key=lambda container: unit_interval(seed, "container", fault.target, container.name))
     return [
         _effect(
             fault, index, "container", f"fault-{index}@{container.name}", container, survey.driver.get(fault.target)
@@ -297,6 +342,7 @@ def _planned_alert(
         lower_bound_s=lower,
         routed_to=tuple(dict.fromkeys(route.receiver for route in routes)),
         foresight=foresee(rule, compared, experiment, system, probes, survey.rule_values.get(rule.name), lower),
+        window_s=longest_window_s(compared.left) if compared else 0.0,
     )
 
 

@@ -20,10 +20,14 @@ from chaos.strict import Strict, validate
 def _http(value: str) -> str:
     try:
         parts = urlsplit(value)
-    except ValueError:  # a bracket that is left open
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https", "dns+http", "dns+https") or not parts.hostname:
-        raise ValueError(f"{value!r} is no address; write something like http://127.0.0.1:9090")
+        scheme, there = parts.scheme, bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket that is left open, a port that is no number
+        scheme, there = "", False
+    if scheme in ("dns+http", "dns+https"):
+        raise ValueError(f"nothing looks {scheme}:// up yet; write http:// or https://")
+    if scheme not in ("http", "https") or not there:
+        shown = "this" if "@" in value else repr(value)  # what stands before an @ may be a password
+        raise ValueError(f"{shown} is no address; write something like http://127.0.0.1:9090")
     return value.rstrip("/") if parts.path in ("", "/") else value
 
 

@@ -164,6 +164,25 @@ def _selectors(expression: Any) -> Iterator[str]:
         yield from _selectors(argument)
 
 
+def _ranges(expression: Any) -> Iterator[float]:
+    if isinstance(expression, (promql_parser.MatrixSelector, promql_parser.SubqueryExpr)):
+        yield expression.range.total_seconds() if expression.range is not None else 0.0
+    for name in ("expr", "lhs", "rhs", "param"):
+        inner = getattr(expression, name, None)
+        if inner is not None:
+            yield from _ranges(inner)
+    for argument in getattr(expression, "args", None) or ():
+        yield from _ranges(argument)
+
+
+def longest_window_s(expr: str) -> float:
+    """The longest time that the expression looks back over, in seconds; 0 when it reads only what is now."""
+    try:
+        return max(_ranges(promql_parser.parse(expr)), default=0.0)
+    except ValueError:
+        return 0.0
+
+
 def metric_names(expr: str) -> frozenset[str]:
     """Every metric that the expression selects by name; empty when it cannot be parsed."""
     try:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaos.engine import APPLY_DEAD_S, TRANSITIONS, Run, Trigger, picture
+from chaos.engine import APPLY_DEAD_S, RENEW_AGAIN_S, TRANSITIONS, UNDO_CALL_S, Run, Trigger, picture
 from chaos.events import (
     Applied,
     Apply,
@@ -18,6 +18,7 @@ from chaos.events import (
     Collect,
     Collected,
     EffectLost,
+    Failed,
     Finish,
     LoadStarted,
     LoadStopped,
@@ -43,9 +44,10 @@ WALL = 1_700_000_000.0
 STEP_S = 0.25
 
 Fate = Literal[
-    "works", "fails before effect", "fails after effect", "never returns", "never returns, takes hold", "lands late"
-]
-UndoFate = Literal["works", "fails", "never returns", "works, answer lost"]
+    "works", "fails before effect", "fails after effect", "never returns", "never returns, takes hold", "lands late",
+    "lands after it was given up",
+]  # fmt: skip
+UndoFate = Literal["works", "fails", "never returns", "works, answer lost", "works slowly"]
 
 
 @dataclass
@@ -56,6 +58,11 @@ class World:
     apply_fates: deque[Fate] = field(default_factory=deque)
     undo_fates: deque[UndoFate] = field(default_factory=deque)
     stop_at_s: float | None = None
+    fail_at_s: float | None = None
+    renew_error: str | None = None
+    renewals: int = 0
+    questions: set[str] = field(default_factory=set)
+    whys: list[str] = field(default_factory=list)
     query_works: bool = True
     accuracy: float = 0.93
     on: set[str] = field(default_factory=set)
@@ -74,6 +81,9 @@ class World:
             if self.stop_at_s is not None and self.at_s >= self.stop_at_s and not stopped:
                 stopped = True
                 self.hear(StopRequested("a person"))
+            if self.fail_at_s is not None and self.at_s >= self.fail_at_s:
+                self.fail_at_s = None
+                self.hear(Failed("the disk is full"))
             due = [entry for entry in self.later if entry[0] <= self.at_s]
             self.later = [entry for entry in self.later if entry[0] > self.at_s]
             for _, what in due:
@@ -98,9 +108,12 @@ class World:
         self.later.append((self.at_s + delay_s, event))
 
     def perform(self, out) -> None:
+        if isinstance(out, Query):
+            self.questions.add(out.question)
         match out:
-            case StateEntered(state=state):
+            case StateEntered(state=state, why=why):
                 self.states.append(state)
+                self.whys.append(why)
             case EffectLost(effect=name):
                 self.lost.add(name)
             case Apply(effect=name):
@@ -108,6 +121,9 @@ class World:
                 self.apply(name, self.apply_fates.popleft() if self.apply_fates else "works")
             case Undo(effect=name, attempt=attempt):
                 self.undo(name, attempt, self.undo_fates.popleft() if self.undo_fates else "works")
+            case Renew(effect=name) if self.renew_error is not None:
+                self.renewals += 1
+                self.answer(Renewed(name, self.renew_error))
             case Renew(effect=name):
                 for held in self.leased_until_s:
                     self.leased_until_s[held] = self.at_s + self.run.plan.lease_s
@@ -145,6 +161,9 @@ class World:
             case "lands late":  # the call ends, as every driver call does, before its time-out
                 self.later.append((self.at_s + 6.0, name))
                 self.answer(Applied(name, wall), 6.0)
+            case "lands after it was given up":  # a driver that does not keep its time-out
+                self.later.append((self.at_s + APPLY_DEAD_S + 3.0, name))
+                self.answer(Applied(name, wall), APPLY_DEAD_S + 3.0)
 
     def undo(self, name: str, attempt: int, fate: UndoFate) -> None:
         match fate:
@@ -155,6 +174,9 @@ class World:
                 self.answer(UndoFailed(name, attempt, "no"))
             case "works, answer lost":
                 self.on.discard(name)
+            case "works slowly":  # longer than a call is waited for before the next is tried beside it
+                self.on.discard(name)
+                self.answer(Undone(name, attempt, WALL + self.at_s), UNDO_CALL_S + 2.0)
             case "never returns":
                 pass
 
@@ -220,6 +242,48 @@ def test_a_late_apply_is_undone_after_it_has_landed():
     assert seen.on == set()
 
 
+def test_an_apply_that_lands_after_it_was_given_up_for_dead_is_undone_even_in_the_recovery():
+    brief = replace(KILL, duration_s=4.0)
+    seen = world(with_effects(brief), apply_fates=deque(["lands after it was given up"]))
+    seen.play()
+    assert seen.finished
+    assert seen.on == set()
+    assert seen.lost == set()
+    assert seen.at_s > APPLY_DEAD_S + 3.0, "it landed before the end"
+
+
+def test_an_undo_that_succeeds_slowly_is_not_called_lost():
+    seen = world(with_effects(KILL), undo_fates=deque(["works slowly"] * 50))
+    seen.play()
+    assert seen.finished
+    assert seen.on == set()
+    assert seen.lost == set()
+
+
+def test_a_renewal_that_fails_is_tried_again_at_a_measured_pace_until_the_lease_is_over():
+    seen = world(renew_error="404")
+    seen.play()
+    assert State.undo in seen.states
+    assert "could not be renewed" in seen.whys[seen.states.index(State.undo)]
+    assert 5 <= seen.renewals <= PLAN.lease_s / RENEW_AGAIN_S + 2
+
+
+def test_real_users_without_a_load_are_watched_through_the_proxy_too():
+    plan = replace(with_effects(WRONG), load=None, subjects="users")
+    seen = world(plan)
+    seen.play()
+    assert "proxy" in seen.questions
+
+
+def test_an_error_of_our_own_ends_the_run_and_is_nobodys_wish():
+    seen = world(fail_at_s=20.0)
+    seen.play()
+    assert seen.finished
+    assert seen.on == set()
+    assert seen.run.stop_by is None
+    assert State.recovery in seen.states
+
+
 def test_an_apply_that_failed_may_have_taken_hold_and_is_undone():
     seen = world(apply_fates=deque(["works", "fails after effect"]))
     seen.play()
@@ -265,7 +329,9 @@ def test_a_dead_apply_call_is_waited_for_no_longer_than_its_time_out():
 fates: st.SearchStrategy[Fate] = st.sampled_from(
     ["works", "fails before effect", "fails after effect", "never returns", "never returns, takes hold", "lands late"]
 )
-undo_fates: st.SearchStrategy[UndoFate] = st.sampled_from(["works", "fails", "never returns", "works, answer lost"])
+undo_fates: st.SearchStrategy[UndoFate] = st.sampled_from(
+    ["works", "fails", "never returns", "works, answer lost", "works slowly"]
+)
 
 
 @settings(max_examples=300, deadline=None)

@@ -84,6 +84,40 @@ def test_every_container_can_be_picked_and_none_twice():
     assert all(len(set(pick)) == 2 for pick in picks)
 
 
+FOLLOWING = (
+    "    duration: 60s",
+    "    duration: 30s\n  - fault: pause\n    target: loan-model\n    start: 40s\n    duration: 20s",
+)
+OVERLAPPING = (
+    "    duration: 60s",
+    "    duration: 30s\n  - fault: pause\n    target: loan-model\n    start: 20s\n    duration: 20s",
+)
+
+
+@settings(deadline=None)
+@given(seed=SEEDS)
+def test_faults_that_follow_each_other_hurt_the_same_container_and_count_as_one(seed):
+    drawn = planned(KILL, FOLLOWING, seed=seed, found=survey(containers={"loan-model": REPLICAS}))
+    assert drawn.refusals == ()
+    assert len({effect.container.id for effect in drawn.faults() if effect.container}) == 1
+
+
+@settings(deadline=None)
+@given(seed=SEEDS)
+def test_faults_that_overlap_hurt_different_containers_and_count_as_two(seed):
+    found = survey(containers={"loan-model": REPLICAS})
+    drawn = planned(KILL, OVERLAPPING, TWO_ALLOWED, seed=seed, found=found)
+    assert drawn.refusals == ()
+    assert len({effect.container.id for effect in drawn.faults() if effect.container}) == 2
+    assert "2 containers would be hurt" in planned(KILL, OVERLAPPING, seed=seed, found=found).refusals[0]
+
+
+def test_overlapping_faults_with_too_few_containers_are_refused():
+    found = survey(containers={"loan-model": containers("replica-1")})
+    [refusal] = planned(KILL, OVERLAPPING, TWO_ALLOWED, found=found).refusals
+    assert refusal.startswith("pause: 1 containers of `loan-model` are wanted while another fault hurts 1 of its 1")
+
+
 @settings(deadline=None)
 @given(SEEDS, st.integers(1, 4), st.integers(1, 4))
 def test_never_more_containers_than_the_blast_radius_allows_without_a_refusal(seed, wanted, allowed):

@@ -64,20 +64,32 @@ def test_probes_get_the_variables_as_text_and_a_window_by_default():
     assert system(("window: 30s", "window: 1m")).probe_variables()["window"] == "1m"
 
 
-@pytest.mark.parametrize(
-    "address", ["http://127.0.0.1:9090", "https://prometheus.example/path", "dns+http://proxies:8474"]
-)
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9090", "https://prometheus.example/path"])
 def test_addresses_are_kept_without_a_trailing_slash(address):
     made = system(("prometheus: 'http://127.0.0.1:9090'", f"prometheus: '{address}/'"))
     assert made.telemetry.prometheus.rstrip("/") == address
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1:9090", "ftp://host", "http://", "/metrics", "http:///path", "http://[::1"]
+    "address",
+    ["127.0.0.1:9090", "ftp://host", "http://", "/metrics", "http:///path", "http://[::1", "http://host:port"],
 )
 def test_what_is_no_address_is_refused_with_what_to_write(address):
     with pytest.raises(InvalidFile, match=r"is no address; write something like http://127\.0\.0\.1:9090"):
         system(("prometheus: 'http://127.0.0.1:9090'", f"prometheus: '{address}'"))
+
+
+@pytest.mark.parametrize("scheme", ["dns+http", "dns+https"])
+def test_an_address_that_no_driver_can_look_up_is_refused(scheme):
+    with pytest.raises(InvalidFile, match="write http:// or https://"):
+        system(("proxies: ['http://127.0.0.1:8474']", f"proxies: ['{scheme}://proxies:8474']"))
+
+
+@pytest.mark.parametrize("address", ["ftp://me:PASSWORD@host", "http://me:PASS/WORD@host", "me:PASSWORD@host"])
+def test_the_password_of_a_wrong_address_is_not_repeated_in_the_message(address):
+    with pytest.raises(InvalidFile, match="is no address; write something like") as refused:
+        system(("prometheus: 'http://127.0.0.1:9090'", f"prometheus: '{address}'"))
+    assert "WORD" not in str(refused.value)
 
 
 def test_production_is_only_what_says_so():

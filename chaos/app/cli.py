@@ -21,6 +21,9 @@ from chaos.errors import ChaosError, InvalidFile, NotUndone, Refused
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from chaos.app.files import Loaded
+    from chaos.verdict import VerdictName
+
 app = typer.Typer(
     name="chaos",
     help="Make a model worse on purpose, and prove whether anyone would notice.",
@@ -128,41 +131,59 @@ def run(
     as_json: JsonOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="run against production")] = False,
 ) -> None:
-    """Runs experiments; undoes everything; judges. The exit code is the worst verdict's."""
-    worst = 0
-    for path in files:
-        code = _run_one(path, system, _variables(var), seed, runs, as_json=as_json, yes=yes)
-        worst = max(worst, code, key=lambda one: (one == 5, one == 130, one))
-        if code in (5, 130):
-            break
-    raise typer.Exit(worst)
-
-
-def _run_one(
-    path: Path, system: str | None, variables: dict[str, str], seed: str | None, runs: Path, *, as_json: bool, yes: bool
-) -> int:
+    """Runs experiments, undoes everything, judges. All files are read first; the exit code is the worst verdict's."""
     from chaos.app import files as reading
+    from chaos.verdict import EXIT_CODE
+
+    loaded, problems = [], []
+    for path in files:
+        try:
+            loaded.append(reading.load(path, system=system, variables=_variables(var), state=STATE))
+        except InvalidFile as error:
+            problems += error.problems
+    if problems:
+        raise InvalidFile(problems)
+    order = list(EXIT_CODE)
+    worst: VerdictName = "confirmed"
+    for one in loaded:
+        try:
+            name = _run_one(one, seed, runs, as_json=as_json, yes=yes)
+        except Refused as error:
+            _tell_refusal(error)
+            name = "invalid"
+        worst = min(worst, name, key=order.index)
+        if name in ("unsafe", "interrupted"):
+            break
+    raise typer.Exit(EXIT_CODE[worst])
+
+
+def _run_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes: bool) -> VerdictName:
+    from rich.text import Text
+
     from chaos.app import running
     from chaos.app.live import Lines, Panel
 
-    loaded = reading.load(path, system=system, variables=variables, state=STATE)
-    if loaded.system.environment == "production" and not yes:
-        raise Refused([f"the system {loaded.system.name} is production; write --yes when that is what you want"])
     console = _console(stderr=True)
     console.print(f"{loaded.experiment.name}: asking the system {loaded.system.name}, planning")
     prepared = running.prepare(loaded, seed)
     for warning in prepared.plan.warnings:
-        console.print(f"! {warning}", style="yellow")
+        console.print(Text(f"! {warning}", style="yellow"), soft_wrap=True)
     view = Panel(console) if console.is_terminal else Lines(console)
     with view:
-        ended = running.run(prepared, runs, view, signals=True)
+        ended = running.run(prepared, runs, view, signals=True, production=yes)
     if as_json:
         print(ended.verdict.to_json())
     else:
         from chaos.report.terminal import summary
 
         _console().print(summary(ended.verdict, ended.plan, str(ended.folder)))
-    return ended.verdict.exit_code
+    return ended.verdict.verdict
+
+
+def _tell_refusal(error: Refused) -> None:
+    _say("this must not run:")
+    for reason in error.reasons:
+        _say(f"  - {reason}")
 
 
 @app.command()
@@ -267,7 +288,7 @@ def lab_down(docker: DockerOption = False, name: NameOption = None) -> None:
     """Takes the lab down; nothing of it is left."""
     from chaos.lab import places
 
-    places.down(_lab(name, docker=docker), STATE, _say)
+    places.down(_lab(name, docker=docker), STATE, _say, docker=docker)
 
 
 @lab_app.command("status")
@@ -275,7 +296,7 @@ def lab_status(docker: DockerOption = False, name: NameOption = None, as_json: J
     """Says how the lab is: exit 0 when every service runs, 3 when not."""
     from chaos.lab import places
 
-    found = places.status(_lab(name, docker=docker), STATE)
+    found = places.status(_lab(name, docker=docker), STATE, docker=docker)
     if as_json:
         print(
             json.dumps(
@@ -312,9 +333,7 @@ def main() -> None:
             _say(str(problem))
         sys.exit(error.exit_code)
     except Refused as error:
-        _say("this must not run:")
-        for reason in error.reasons:
-            _say(f"  - {reason}")
+        _tell_refusal(error)
         sys.exit(error.exit_code)
     except NotUndone as error:
         _say(f"chaos: {error}\n  do it by hand: {error.by_hand}")

@@ -27,9 +27,6 @@ from chaos.observation import (
 )
 from chaos.plan import Plan, PlannedProbe
 
-SETTLE_S = 3.0
-"""After the end of the recovery, the last samples and notifications may still be on their way for so long."""
-
 
 def duration_text(seconds: float) -> str:
     """A PromQL duration, whole seconds, at least one."""
@@ -53,16 +50,24 @@ class Look:
     def probes(self, phase_s: float | None) -> ProbesRead:
         """Every probe over its usual window, and over the phase when there is one that is long enough to read."""
         readings: list[ProbeReading] = []
-        shortest_s = max(4 * self.plan.scrape_s, 4.0)
+        failed: list[ChaosError] = []
         for probe in self._all_probes():
-            readings.append(self._read(probe, "sliding", self.plan.window_s))
-            if phase_s is None or not probe.steady:
-                continue
-            if probe.windowed and phase_s >= shortest_s:
-                readings.append(self._read(probe, "phase", phase_s))
-            elif not probe.windowed:
-                readings.append(self._read(probe, "phase", self.plan.window_s))
+            try:
+                readings += self._readings(probe, phase_s)
+            except ChaosError as error:  # one that cannot be read must not blind the others
+                failed.append(error)
+        if failed and not readings:
+            raise failed[0]
         return ProbesRead(tuple(readings))
+
+    def _readings(self, probe: PlannedProbe, phase_s: float | None) -> list[ProbeReading]:
+        sliding = self._read(probe, "sliding", self.plan.window_s)
+        if phase_s is None or not probe.steady:
+            return [sliding]
+        if not probe.windowed:
+            return [sliding, self._read(probe, "phase", self.plan.window_s)]
+        shortest_s = max(4 * self.plan.scrape_s, 4.0)
+        return [sliding, self._read(probe, "phase", phase_s)] if phase_s >= shortest_s else [sliding]
 
     def _all_probes(self) -> list[PlannedProbe]:
         return [*self.plan.probes, *(guard.probe for guard in self.plan.guards if guard.probe is not None)]

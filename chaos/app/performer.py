@@ -6,6 +6,7 @@ while something remote is waited for.
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -44,15 +45,19 @@ class HeldProxies:
 
     fleet: ProxyFleet
     run: str
-    arming: Callable[[Mapping[int, str]], Arming]
-    """Fault index → the fault's JSON, as an arming for the whole run."""
+    arming: Callable[[Mapping[int, str], float], Arming]
+    """Fault index → the fault's JSON, and how long the proxies had been held when the first fault came; as an arming."""
     later: set[str] = field(default_factory=set)
     """Effects that have not been applied yet: while there are any, an undo keeps the hold."""
     on: dict[int, str] = field(default_factory=dict)
+    holds: bool = False
+    """Whether the plan has a hold on this target: then its undo ends the run here, and no fault's does."""
     over: bool = False
     """The run has let go of these proxies: nothing may arm them again."""
     wanted: int = 0
     """Grows whenever the faults that should be on change."""
+    held_since_s: float | None = None
+    hurt_since_s: float | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def apply(self, effect: PlannedEffect) -> str:
@@ -69,9 +74,19 @@ class HeldProxies:
         with self.lock:
             if effect.fault_index is not None:
                 self.on.pop(effect.fault_index, None)
-            self.over = self.over or effect.kind == "hold" or not (self.on or self.later)
+            # As long as the run holds these proxies, its hold is what lets go of them.
+            self.over = self.over or effect.kind == "hold" or not (self.holds or self.on or self.later)
             self.wanted += 1
         return self._settle()
+
+    def _held_s(self, faults: Mapping[int, str]) -> float:
+        """Seconds between the first arming and the first fault; both are noted when they come."""
+        now_s = time.monotonic()
+        with self.lock:
+            self.held_since_s = now_s if self.held_since_s is None else self.held_since_s
+            if faults and self.hurt_since_s is None:
+                self.hurt_since_s = now_s
+            return (self.hurt_since_s or now_s) - self.held_since_s
 
     def _settle(self) -> str:
         """The proxies are as `on` and `over` say, also when another thread changed those in the meantime.
@@ -85,7 +100,7 @@ class HeldProxies:
             if over:
                 self.fleet.disarm(self.run)
             else:
-                self.fleet.arm(self.run, self.arming(faults))
+                self.fleet.arm(self.run, self.arming(faults, self._held_s(faults)))
             with self.lock:
                 if wanted == self.wanted:
                     return f"DELETE /runs/{self.run}" if over else f"PUT /runs/{self.run} with {len(faults)} faults"
@@ -108,6 +123,7 @@ class World:
         self.containers = containers
         self.load = load
         self.look = look
+        self._turns = itertools.cycle(proxies)
 
     def perform(self, command: Command) -> Event | None:
         """The command has been performed; what came of it."""
@@ -188,7 +204,6 @@ class World:
 
     def _proxy_read(self) -> ProxyRead:
         # One target per look keeps the event simple; several targets take turns.
-        targets = list(self.proxies)
-        target = targets[int(time.monotonic()) % len(targets)]
+        target = next(self._turns)
         held = self.proxies[target]
         return held.fleet.read(held.run, target, time.time())

@@ -30,6 +30,7 @@ from chaos.events import (
     Collected,
     Command,
     Event,
+    Failed,
     Finish,
     LoadStarted,
     LoadStopped,
@@ -50,6 +51,9 @@ from chaos.events import (
 log = logging.getLogger("chaos.run")
 
 TICK_S = 0.1
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+UNDO_ANYWAY_S = 90.0
+"""When errors of our own go on for so long, the state machine is not asked any more."""
 
 
 class Performer(Protocol):
@@ -68,7 +72,7 @@ class Runner:
         run: Run,
         performer: Performer,
         journal: JournalWriter,
-        watch: Callable[[Run, float], None] = lambda run, at_s: None,
+        watch: Callable[[Run, float], None] | None = None,
     ) -> None:
         self.run = run
         self.performer = performer
@@ -77,11 +81,17 @@ class Runner:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._begun_s = time.monotonic()
         self._journal_error: str | None = None
+        self._next_tick_s = 0.0
+        self._finished = False
         self.interrupts = 0
 
     def at_s(self) -> float:
         """Monotonic seconds since the run began."""
         return time.monotonic() - self._begun_s
+
+    def fail(self, error: str) -> None:
+        """The run ends as soon as everything is undone, and proves nothing. Safe from any thread."""
+        self._events.put(Failed(error))
 
     def stop(self, by: str) -> None:
         """The run ends as soon as everything is undone. Safe from any thread and from a signal handler."""
@@ -94,48 +104,87 @@ class Runner:
             raise ChaosError(
                 f"the journal cannot be written: {self._journal_error}; nothing was hurt. Make room or use --runs"
             )
-        finished = False
-        next_tick_s = 0.0
-        while not finished:
-            event = self._next(next_tick_s)
-            if isinstance(event, Ticked):
-                next_tick_s = self.at_s() + TICK_S
-            else:
-                self._write(event)
-            for out in self.run.step(event, self.at_s()):
-                if isinstance(out, Finish):
-                    finished = True
-                elif isinstance(out, (Apply, Undo, Renew, Query, StartLoad, StopLoad, Collect)):
-                    self._dispatch(out)
+        raised: BaseException | None = None
+        raised_at_s = 0.0
+        while not self._finished:
+            try:
+                self._turn()
+            except BaseException as error:  # whatever happens to us, effects are undone before anybody hears of it
+                if raised is not None and self.at_s() - raised_at_s > UNDO_ANYWAY_S:
+                    self._undo_directly()
+                    raise
+                if raised is None:
+                    raised, raised_at_s = error, self.at_s()
+                    log.debug("the run is ended by %r", error, exc_info=True)
+                if isinstance(error, KeyboardInterrupt):
+                    self.stop("Ctrl-C")
                 else:
-                    self._write(out, sync=True)
-            self.watch(self.run, self.at_s())
+                    self.fail(f"an error of our own: {error or type(error).__name__}")
         try:
             self.journal.close()
         except OSError as error:
             log.error("the journal could not be closed: %s", error)
+        if raised is not None:
+            raise raised
 
-    def _next(self, tick_s: float) -> Event:
+    def _turn(self) -> None:
+        """One event is heard, and what it asks for is on its way."""
+        event = self._next()
+        if isinstance(event, Ticked):
+            self._next_tick_s = self.at_s() + TICK_S
+        else:
+            self._write(event)
+        for out in self.run.step(event, self.at_s()):
+            if isinstance(out, Finish):
+                self._finished = True
+            elif isinstance(out, (Apply, Undo, Renew, Query, StartLoad, StopLoad, Collect)):
+                self._dispatch(out)
+            else:
+                self._write(out, sync=True)
+        self._show()
+
+    def _next(self) -> Event:
         try:
-            return self._events.get(timeout=max(0.001, tick_s - self.at_s()))
+            return self._events.get(timeout=max(0.001, self._next_tick_s - self.at_s()))
         except queue.Empty:
             return Ticked(time.time())
+
+    def _show(self) -> None:
+        """The live view is drawn; one that cannot be drawn any more (a closed pipe, say) is given up, and the run goes on."""
+        if self.watch is None:
+            return
+        try:
+            self.watch(self.run, self.at_s())
+        except (Exception, SystemExit) as error:
+            self.watch = None
+            log.debug("the live view ended: %r", error)
+
+    def _undo_directly(self) -> None:
+        """The last resort when not even the state machine works: every effect that may be on is undone, once, in order."""
+        for name, effect in self.run.effects.items():
+            if effect.active():
+                try:
+                    self.performer.perform(Undo(name, effect.undo_attempt + 1))
+                except Exception as error:
+                    log.error(
+                        "%s could not be undone (%s); by hand: %s", name, error, self.run.plan.by_hand.get(name, "?")
+                    )
 
     def _write(self, record: Record | Event, *, sync: bool = False) -> bool:
         if isinstance(record, Ticked):
             return True
         try:
             self.journal.write(record, self.at_s(), time.time(), sync=sync)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a full disk, or a text that has no encoding
             self._journal_failed(error)
             return False
         return True
 
-    def _journal_failed(self, error: OSError) -> None:
+    def _journal_failed(self, error: Exception) -> None:
         if self._journal_error is None:
             self._journal_error = str(error)
             log.error("the journal cannot be written: %s; the run ends and undoes everything", error)
-            self.stop(f"the journal cannot be written: {error}")
+            self.fail(f"the journal cannot be written: {error}")
 
     def _dispatch(self, command: Command) -> None:
         match command:
@@ -165,13 +214,13 @@ class Runner:
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM undo, judge what was seen, and leave. A second one skips the judging, never the undo."""
+        """Ctrl-C, SIGTERM and a closed terminal undo, judge what was seen, and leave. A second one skips the judging, never the undo."""
 
         def heard(number: int, _frame: FrameType | None) -> None:
             self.interrupts += 1
             self.stop(signal.Signals(number).name)
 
-        before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, heard) for number in SIGNALS}
         try:
             yield
         finally:

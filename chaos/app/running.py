@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from chaos.app.files import Loaded, Variables
 from chaos.app.surveyor import Drivers, drivers_of, survey
-from chaos.drivers.folder import JournalWriter, RunFolder
+from chaos.drivers.folder import FileName, JournalWriter, RunFolder
 from chaos.engine import Run
 from chaos.errors import ChaosError, InvalidFile, Problem, Refused
 from chaos.events import RunStarted
+from chaos.journal import Line
 from chaos.plan import Plan
 from chaos.planning import plan
 from chaos.system import System
@@ -41,7 +43,7 @@ class Prepared:
 def prepare(loaded: Loaded, seed: str | None = None) -> Prepared:
     """The system has been asked and the plan is made; nothing has been touched. `plan.refusals` may forbid the run."""
     drivers = drivers_of(loaded.system, loaded.system_path.parent)
-    found = survey(loaded.experiment, loaded.system, drivers)
+    found = survey(loaded.experiment, loaded.system, loaded.probes, drivers)
     made = plan(loaded.experiment, loaded.system, loaded.probes, found, seed or secrets.token_hex(8))
     return Prepared(loaded, _with_hands(made, drivers), drivers, json.dumps(asdict(found), default=str))
 
@@ -75,15 +77,25 @@ class Ended:
     plan: Plan
 
 
-def run(prepared: Prepared, runs: Path, watch: Watch = lambda run, at_s: None, *, signals: bool = False) -> Ended:
-    """The experiment has been run, judged and reported; its folder has everything. Raises Refused when the plan forbids it."""
+def run(
+    prepared: Prepared, runs: Path, watch: Watch | None = None, *, signals: bool = False, production: bool = False
+) -> Ended:
+    """The experiment has been run, judged and reported; its folder has everything.
+
+    Raises Refused when the plan forbids it, or when the system is production and nobody said `production=True`. With
+    `signals`, Ctrl-C and its kin end the run and are part of the verdict; without, KeyboardInterrupt is raised once
+    everything is undone.
+    """
     from chaos.app.look import Look
     from chaos.app.performer import World
     from chaos.app.runner import Runner
+    from chaos.drivers.load import LoadDriver
 
-    if prepared.plan.refusals:
-        raise Refused(list(prepared.plan.refusals))
     drivers, made, loaded = prepared.drivers, prepared.plan, prepared.loaded
+    if made.refusals:
+        raise Refused(list(made.refusals))
+    if made.environment == "production" and not production:
+        raise Refused([f"the system {made.system} is production; write --yes when that is what you want"])
     name = secrets.token_hex(4)
     run_id = f"{made.experiment}-{name}"
     key = secrets.token_hex(16)
@@ -93,8 +105,6 @@ def run(prepared: Prepared, runs: Path, watch: Watch = lambda run, at_s: None, *
     folder.write("system.yaml", _redacted(loaded.system))
     folder.write("plan.json", made.to_json())
     folder.write("survey.json", prepared.survey_json)
-    from chaos.drivers.load import LoadDriver
-
     world = World(
         made,
         proxies=_held(prepared, run_id, key),
@@ -102,32 +112,41 @@ def run(prepared: Prepared, runs: Path, watch: Watch = lambda run, at_s: None, *
         load=LoadDriver(load, (folder.path / "locust").resolve()) if load is not None else None,
         look=Look(made, drivers.prometheus, drivers.rules, drivers.alertmanager, drivers.sinks),
     )
-    runner = Runner(Run(made), world, JournalWriter(folder.path / "journal.jsonl"), watch)
+    journal = JournalWriter(folder.path / "journal.jsonl")
+    runner = Runner(Run(made), world, journal, watch)
     started = RunStarted(run_id, VERSION, loaded.text, made.to_json())
-    if signals:
-        with runner.signals():
+    try:
+        with runner.signals() if signals else contextlib.nullcontext():
             runner.play(started)
-    else:
-        runner.play(started)
-    return Ended(folder.path, report(folder, quick=runner.interrupts > 1), made)
+    finally:
+        verdict = report(folder, journal.lines, quick=runner.interrupts > 1) if journal.lines else None
+    assert verdict is not None
+    return Ended(folder.path, verdict, made)
 
 
-def report(folder: RunFolder, *, quick: bool = False) -> Verdict:
-    """The folder's journal is judged, and verdict.json, junit.xml and (unless quick) report.html stand beside it."""
+def report(folder: RunFolder, lines: Sequence[Line] | None = None, *, quick: bool = False) -> Verdict:
+    """The journal (the folder's, unless its lines are given) is judged; the reports stand beside it, as far as they can be
+    written: a full disk or a picture that cannot be drawn costs nobody the verdict.
+    """
     from chaos.judge import judge
     from chaos.judge.trace import trace
     from chaos.report import html, junit
 
-    lines = folder.lines()
-    verdict = judge(lines)
-    folder.write("verdict.json", verdict.to_json())
-    folder.write("junit.xml", junit.junit(verdict))
+    read = lines if lines is not None else folder.lines()
+    verdict = judge(read)
+    _keep(folder, "verdict.json", verdict.to_json)
+    _keep(folder, "junit.xml", lambda: junit.junit(verdict))
     if not quick:
-        try:
-            folder.write("report.html", html.render(verdict, trace(lines).plan, lines))
-        except Exception:  # a picture that cannot be drawn must not cost anybody the verdict
-            log.exception("report.html could not be written; everything else is in %s", folder.path)
+        _keep(folder, "report.html", lambda: html.render(verdict, trace(read).plan, read))
     return verdict
+
+
+def _keep(folder: RunFolder, name: FileName, made: Callable[[], str]) -> None:
+    try:
+        folder.write(name, made())
+    except Exception as error:
+        log.error("%s could not be written: %s; `chaos judge %s` makes it again", name, error, folder.path)
+        log.debug("", exc_info=True)
 
 
 def _held(prepared: Prepared, run_id: str, key: str) -> dict[str, Any]:
@@ -141,7 +160,7 @@ def _held(prepared: Prepared, run_id: str, key: str) -> dict[str, Any]:
             continue
         target = system.targets[effect.target]
 
-        def arming(faults: Any, target: Any = target) -> Arming:
+        def arming(faults: Any, held_s: float, target: Any = target) -> Arming:
             return Arming(
                 {
                     "seed": made.seed,
@@ -152,14 +171,22 @@ def _held(prepared: Prepared, run_id: str, key: str) -> dict[str, Any]:
                     "output": target.output.model_dump(),
                     "faults": [{"index": index, "fault": json.loads(text)} for index, text in sorted(faults.items())],
                     "lease_s": made.lease_s,
-                    "deadline_s": whole_s(made),
+                    "deadline_s": min(whole_s(made), held_s + made.max_duration_s + DEADLINE_SLACK_S)
+                    if faults
+                    else whole_s(made),
                 }
             )
 
         one = held.setdefault(effect.target, HeldProxies(prepared.drivers.fleets[effect.target], run_id, arming))
         if effect.kind == "proxy":
             one.later.add(effect.id)
+        else:
+            one.holds = True
     return held
+
+
+DEADLINE_SLACK_S = 2.0
+"""A proxy drops a fault by itself this long after `max_duration`, even if its lease is renewed: the runner's own end comes first."""
 
 
 def whole_s(made: Plan) -> float:
@@ -224,9 +251,30 @@ def data_path(loaded: Loaded) -> Path:
 
 
 def _redacted(system: System) -> str:
+    """The system file as a run's folder keeps it: no header's value, no setting of another's driver, no login of an address."""
+    import re
+
     import yaml
 
-    return yaml.safe_dump(json.loads(system.model_dump_json(by_alias=True)), sort_keys=False)
+    from chaos.drivers.http import without_secrets
+
+    hidden = "**********"
+
+    def without_logins(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: without_logins(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [without_logins(inner) for inner in value]
+        return without_secrets(value) if isinstance(value, str) else value
+
+    found = without_logins(json.loads(system.model_dump_json(by_alias=True)))  # tokens are hidden by their type
+    headers = found["request"]["headers"]
+    for name, value in headers.items():
+        headers[name] = value if re.fullmatch(r"\$row\.\w+", value) else hidden
+    for target in found["targets"].values():
+        if target["driver"] is not None:
+            target["driver"] = {name: said if name == "use" else hidden for name, said in target["driver"].items()}
+    return yaml.safe_dump(found, sort_keys=False)
 
 
 __all__ = ["ChaosError", "Ended", "Prepared", "Problem", "Variables", "prepare", "report", "run"]

@@ -18,6 +18,8 @@ from chaos.drivers.proxy import ProxyFleet
 from chaos.drivers.webhook import SinkClient
 from chaos.errors import ChaosError
 from chaos.experiment import Experiment
+from chaos.planning import queries
+from chaos.probe import Catalogue
 from chaos.survey import ContainerFound, ProxyFound, Survey
 from chaos.system import System
 from chaos.telemetry import Route, RuleInfo, left_side
@@ -53,7 +55,7 @@ def drivers_of(system: System, beside: Path) -> Drivers:
     return made
 
 
-def survey(experiment: Experiment, system: System, drivers: Drivers) -> Survey:
+def survey(experiment: Experiment, system: System, probes: Catalogue, drivers: Drivers) -> Survey:
     """What the system is like now, as far as this experiment needs to know. Never raises for what did not answer."""
     errors: list[str] = []
 
@@ -79,6 +81,8 @@ def survey(experiment: Experiment, system: System, drivers: Drivers) -> Survey:
             found = ask(lambda left=compared.left: drivers.prometheus.query(left))  # type: ignore[misc]
             samples = found if isinstance(found, list) else []
             values[rule.name] = samples[0].samples[-1][1] if samples and samples[0].samples else None
+    if answered:
+        errors += _unreadable(queries(experiment, system, probes), drivers.prometheus)
     targets = {fault.target for fault in experiment.faults if fault.target in system.targets}
     hurt = {fault.target for fault in experiment.faults if fault.acts_on == "container"}
     return Survey(
@@ -96,6 +100,17 @@ def survey(experiment: Experiment, system: System, drivers: Drivers) -> Survey:
         sinks={name: _sink(drivers.sinks[name]) for name in _receivers(experiment) if name in drivers.sinks},
         errors=tuple(dict.fromkeys(errors)),
     )
+
+
+def _unreadable(asked: dict[str, str], prometheus: PrometheusDriver) -> list[str]:
+    """Why each probe that Prometheus refuses to read cannot be read; one that returns nothing yet is none of them."""
+    found: list[str] = []
+    for title, query in asked.items():
+        try:
+            prometheus.query(query)
+        except ChaosError as error:
+            found.append(f"the probe {title} cannot be read: {error}")
+    return found
 
 
 def _receivers(experiment: Experiment) -> set[str]:

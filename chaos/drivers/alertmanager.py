@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from chaos.drivers.http import TIMEOUT_S, ask, json_of, session, understood
+from chaos.drivers.http import TIMEOUT_S, ask, json_of, session, understood, without_secrets
 from chaos.drivers.prometheus import wall_of
 from chaos.errors import Unreachable
 from chaos.telemetry import AlertInstance, Route, parse_alertmanager_config
@@ -21,6 +21,7 @@ class AlertmanagerDriver:
         self.url = url
         self.timeout_s = timeout_s
         self._session = session()
+        self._shown = without_secrets(url)
 
     def _get(self, path: str, **parameters: str) -> Any:
         answer = ask(self._session, "GET", f"{self.url}{path}", what=WHAT, timeout_s=self.timeout_s, params=parameters)
@@ -30,7 +31,7 @@ class AlertmanagerDriver:
         """It serves. Raises Unreachable when it does not."""
         answer = ask(self._session, "GET", f"{self.url}/-/ready", what=WHAT, timeout_s=self.timeout_s)
         if answer.status_code != 200:
-            raise Unreachable(f"Alertmanager at {self.url} is not ready yet ({answer.status_code}); wait for it")
+            raise Unreachable(f"Alertmanager at {self._shown} is not ready yet ({answer.status_code}); wait for it")
 
     def alerts(self) -> list[AlertInstance]:
         """Every alert that it holds, suppressed ones included."""
@@ -58,4 +59,4 @@ class AlertmanagerDriver:
         try:
             return parse_alertmanager_config(written)
         except (LookupError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
-            raise Unreachable(f"Alertmanager at {self.url} does not say how it routes: {error}") from error
+            raise Unreachable(f"Alertmanager at {self._shown} does not say how it routes: {error}") from error

@@ -77,6 +77,8 @@ class JournalWriter:
         self._previous = ""
         self._sequence = 0
         self._synced_at_s = 0.0
+        self.lines: list[Line] = []
+        """Everything that was to be written, so that a run can be judged though its disk is full."""
         self._lock = threading.Lock()
 
     def write(self, record: Record, at_s: float, wall_s: float, *, sync: bool = False) -> None:
@@ -84,6 +86,7 @@ class JournalWriter:
         with self._lock:
             line = Line(self._sequence + 1, at_s, wall_s, self._previous, record)
             text = to_text(line)
+            self.lines.append(line)
             self._waiting += text.encode() + b"\n"
             self._sequence, self._previous = line.sequence, digest(text)
             if sync or at_s - self._synced_at_s >= 1.0:

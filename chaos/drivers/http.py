@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,12 @@ if TYPE_CHECKING:
     import requests
 
 TIMEOUT_S = 2.0
+_USERINFO = re.compile(r"(?<=://)[^/?#]*@")
+
+
+def without_secrets(url: str) -> str:
+    """The address as it may be shown and kept: whoever it logs in as, and with what, is replaced by asterisks."""
+    return _USERINFO.sub("**********@", url)
 
 
 def session(headers: Mapping[str, str] | None = None) -> requests.Session:
@@ -34,11 +41,11 @@ def ask(
         return using.request(method, url, timeout=timeout_s, **more)
     except requests.Timeout as error:
         raise Unreachable(
-            f"{what} at {url} did not answer within {timeout_s:g}s; is it overloaded, or is the address wrong?"
+            f"{what} at {without_secrets(url)} did not answer within {timeout_s:g}s; is it overloaded, or is the address wrong?"
         ) from error
     except requests.RequestException as error:
         raise Unreachable(
-            f"{what} at {url} cannot be reached; is it running, and is the address in the system file right?"
+            f"{what} at {without_secrets(url)} cannot be reached; is it running, and is the address in the system file right?"
         ) from error
 
 
@@ -46,11 +53,13 @@ def json_of(answer: requests.Response, what: str) -> Any:
     """The answer's JSON. Raises Unreachable when it is none, or its status is an error."""
     if answer.status_code >= 400:
         said = " ".join(answer.text.split())[:200]
-        raise Unreachable(f"{what} at {answer.url} answered {answer.status_code}: {said}")
+        raise Unreachable(f"{what} at {without_secrets(answer.url)} answered {answer.status_code}: {said}")
     try:
         return answer.json()
     except ValueError as error:
-        raise Unreachable(f"{what} at {answer.url} answered what is no JSON; is the address right?") from error
+        raise Unreachable(
+            f"{what} at {without_secrets(answer.url)} answered what is no JSON; is the address right?"
+        ) from error
 
 
 @contextmanager
@@ -61,4 +70,6 @@ def understood(what: str, url: str) -> Iterator[None]:
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
-        raise Unreachable(f"{what} at {url} answered JSON that {what} never sends; is the address right?") from error
+        raise Unreachable(
+            f"{what} at {without_secrets(url)} answered JSON that {what} never sends; is the address right?"
+        ) from error

@@ -44,6 +44,8 @@ class ProcessDriver:
         self._table = table
         self._labels = dict(labels)
         self._opt_in = opt_in
+        self._again: dict[str, str] = {}
+        """Identity of a process that an undo of ours found dead → of the one that it started in its place."""
 
     def _entries(self) -> list[ProcessEntry]:
         found = [entry for entry in self._table.entries() if self._labels.items() <= dict(entry.labels).items()]
@@ -68,7 +70,10 @@ class ProcessDriver:
         if entry.labels.get(name) != value:
             raise Refused([f"the process {entry.name} does not carry {name}={value} and is never touched"])
         found = entry.running()
-        if found is None or identity(entry) != before.id:
+        known = before.id
+        while known in self._again:
+            known = self._again[known]
+        if found is None or identity(entry) != known:
             raise Unreachable(
                 f"the process {entry.name} is not the one that was picked ({before.id}); it was left alone"
             )
@@ -96,6 +101,7 @@ class ProcessDriver:
         except OSError as error:
             raise NotUndone(f"{entry.name} cannot be started again: {error}", self.by_hand(verb, before)) from error
         self._table.update(fresh)
+        self._again[identity(entry)] = identity(fresh)
         return self._performed(fresh, verb, f"started {entry.name} again as {fresh.pid}", "running")
 
     def by_hand(self, verb: Verb, before: Container) -> str:

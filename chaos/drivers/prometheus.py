@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from chaos.drivers.http import TIMEOUT_S, ask, json_of, session, understood
+from chaos.drivers.http import TIMEOUT_S, ask, json_of, session, understood, without_secrets
 from chaos.errors import Unreachable
 from chaos.telemetry import RuleAlert, RuleInfo, Series, TargetHealth
 from chaos.units import parse_duration
@@ -41,6 +41,7 @@ class PrometheusDriver:
         self.timeout_s = timeout_s
         self._session = session(headers)
         self._headers = dict(headers or {})
+        self._shown = without_secrets(url)
         self._client: Any = None
 
     def _connect(self) -> Any:
@@ -72,19 +73,21 @@ class PrometheusDriver:
             found: list[Any] = call()
         except PrometheusApiClientException as error:
             said = str(error)[:300]  # a gateway in between may answer with a page
-            raise Unreachable(f"Prometheus at {self.url} refused the query `{promql}`: {said}") from error
+            raise Unreachable(f"Prometheus at {self._shown} refused the query `{promql}`: {said}") from error
         except Timeout as error:
             raise Unreachable(
-                f"Prometheus at {self.url} did not answer the query `{promql}` within {self.timeout_s:g}s; is it overloaded?"
+                f"Prometheus at {self._shown} did not answer the query `{promql}` within {self.timeout_s:g}s; is it overloaded?"
             ) from error
         except NotConnected as error:
             raise Unreachable(
-                f"Prometheus at {self.url} cannot be reached; is it running, and is the address in the system file right?"
+                f"Prometheus at {self._shown} cannot be reached; is it running, and is the address in the system file right?"
             ) from error
         except (LookupError, TypeError, ValueError, RequestException) as error:
-            raise Unreachable(f"Prometheus at {self.url} answered what cannot be understood: {error}") from error
+            raise Unreachable(
+                f"Prometheus at {self._shown} answered what cannot be understood: {without_secrets(str(error))}"
+            ) from error
         if not isinstance(found, list):
-            raise Unreachable(f"Prometheus at {self.url} answered what cannot be understood; is the address right?")
+            raise Unreachable(f"Prometheus at {self._shown} answered what cannot be understood; is the address right?")
         return found
 
     # --- queries ------------------------------------------------------------------------------------------------------
@@ -121,7 +124,7 @@ class PrometheusDriver:
         """It serves. Raises Unreachable when it does not."""
         answer = ask(self._session, "GET", f"{self.url}/-/ready", what=WHAT, timeout_s=self.timeout_s)
         if answer.status_code != 200:
-            raise Unreachable(f"Prometheus at {self.url} is not ready yet ({answer.status_code}); wait for it")
+            raise Unreachable(f"Prometheus at {self._shown} is not ready yet ({answer.status_code}); wait for it")
 
     def rules(self) -> list[RuleInfo]:
         """Every alerting rule, with its instances."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from chaos.drivers.http import TIMEOUT_S, ask, session
+from chaos.drivers.http import TIMEOUT_S, ask, session, without_secrets
 from chaos.errors import ChaosError, Unreachable
 from chaos.observation import ArmTraffic, FaultTraffic, ProxyRead
 
@@ -47,10 +47,12 @@ class ProxyFleet:
             body = {"error": " ".join(answer.text.split())[:200]}
         if answer.status_code == 401:
             raise Unreachable(
-                f"the fault proxy at {address} does not accept the token; write the right `token:` in the system file"
+                f"the fault proxy at {without_secrets(address)} does not accept the token; write the right `token:` in the system file"
             )
         if answer.status_code >= 400:
-            raise Unreachable(f"the fault proxy at {address} refused ({answer.status_code}): {body.get('error', '?')}")
+            raise Unreachable(
+                f"the fault proxy at {without_secrets(address)} refused ({answer.status_code}): {body.get('error', '?')}"
+            )
         return body
 
     def look(self, address: str) -> ProxyInfo:
@@ -59,7 +61,7 @@ class ProxyFleet:
         probe = ask(self._session, "GET", f"{address}/runs/none", what=WHAT, timeout_s=self.timeout_s)
         if probe.status_code == 401:
             raise Unreachable(
-                f"the fault proxy at {address} does not accept the token; write the right `token:` in the system file"
+                f"the fault proxy at {without_secrets(address)} does not accept the token; write the right `token:` in the system file"
             )
         return ProxyInfo(str(body.get("version", "?")), body.get("held_by"))
 

@@ -26,7 +26,7 @@ def findings(trace: Trace) -> Iterator[Finding]:
             f"no: {trace.guard.guard}: {trace.guard.why}",
             {"guard": trace.guard.guard},
         )
-    elif (why := _cut_short(trace)) is not None:
+    elif (why := trace.trouble or _cut_short(trace)) is not None:
         yield Finding("safety", "Did the run end by itself?", "invalid", f"no: {why}")
 
 

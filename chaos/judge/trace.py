@@ -11,6 +11,7 @@ from chaos.events import (
     ApplyFailed,
     Collected,
     EffectLost,
+    Failed,
     GuardBreached,
     LoadStopped,
     Observed,
@@ -62,6 +63,8 @@ class Trace:
     undone: dict[str, Undone] = field(default_factory=dict)
     lost: list[EffectLost] = field(default_factory=list)
     stop: StopRequested | None = None
+    trouble: str | None = None
+    """An error of our own that ended the run."""
     guard: GuardBreached | None = None
     probes: list[ProbesRead] = field(default_factory=list)
     alerts: list[AlertsRead] = field(default_factory=list)
@@ -176,6 +179,8 @@ def _sort(into: Trace, line: Line) -> None:
             into.lost.append(lost)
         case StopRequested() as stop:
             into.stop = into.stop or stop
+        case Failed(error=error):
+            into.trouble = into.trouble or error
         case GuardBreached() as guard:
             into.guard = into.guard or guard
         case Observed(observation=seen):

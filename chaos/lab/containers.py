@@ -11,44 +11,65 @@ from typing import Any
 
 import yaml
 
+from chaos.drivers.http import without_secrets
 from chaos.errors import Unreachable
 from chaos.lab import compose, topology
-from chaos.lab.processes import LabStatus, Report, folder_of, needs_extra, wait_healthy, wait_watched, write_files
+from chaos.lab.processes import (
+    LabStatus,
+    Report,
+    folder_of,
+    needs_extra,
+    of_processes,
+    wait_healthy,
+    wait_watched,
+    write_files,
+)
 
 MARK = "containers"
-"""A file of this name in a lab's folder says that the lab runs in Docker; it holds the engine's address, if any was set."""
+"""A file of this name in a lab's folder says that the lab runs in Docker."""
 CALL_S = 60
+"""How long a call of the engine may take."""
 
 
 @contextmanager
 def _engine() -> Iterator[Any]:
-    """A connection to the engine. Raises Unreachable that says what to do."""
+    """A connection to the engine. Whatever goes wrong with it, from here or in the block, is Unreachable."""
     import docker
     import docker.errors
+    import requests
+    import urllib3.exceptions
 
     try:
         found = docker.from_env(timeout=CALL_S)
         found.ping()
     except (docker.errors.DockerException, OSError) as error:
-        raise Unreachable(f"no Docker engine answers ({error}); start it, or set DOCKER_HOST") from error
+        said = without_secrets(str(error))
+        raise Unreachable(f"no Docker engine answers ({said}); start it, or set DOCKER_HOST") from error
     try:
         yield found
     except docker.errors.APIError as error:
         raise Unreachable(f"the Docker engine refused: {error.explanation or error}") from error
+    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+        message = f"the Docker engine did not answer within {CALL_S}s; is it overloaded? try again"
+        raise Unreachable(message) from error
+    except (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        said = without_secrets(" ".join(str(error).split()))
+        raise Unreachable(f"the Docker engine went away ({said}); is it still running? try again") from error
     finally:
         found.close()
 
 
 def _mine(engine: Any, name: str) -> list[Any]:
-    return list(engine.containers.list(all=True, filters={"label": f"chaos.lab={name}"}))
+    return list(engine.containers.list(all=True, filters={"label": f"chaos.lab={name}"}, ignore_removed=True))
 
 
 def status(name: str, state: Path) -> LabStatus:
-    """How the lab is now, as the engine says."""
+    """How the lab is now, as the engine says; its folder is not needed for that."""
+    folder = folder_of(name, state)
     with _engine() as engine:
         found = {one.labels["chaos.service"]: one for one in _mine(engine, name)}
         services = {service: str(found[service].status) for service in topology.SERVICES if service in found}
-        return LabStatus(name, folder_of(name, state), services, _published(found))
+        return LabStatus(name, folder, services, _published(found))
 
 
 def _published(found: dict[str, Any]) -> dict[str, str]:
@@ -99,7 +120,7 @@ def _up(engine: Any, name: str, state: Path, report: Report) -> LabStatus:
     for template in templates:  # for our own copy of Debian's Alertmanager, which looks in its working directory
         shutil.copy(template, folder)
     inside = compose.inside()
-    selector = f"docker: {{labels: {{chaos.lab: {name}, app: loan-model}}}}"
+    selector = f"docker: {{labels: {{chaos.lab: {json.dumps(name)}, app: loan-model}}}}"
     nowhere = dict.fromkeys(topology.PORTS, "127.0.0.1:1")
     write_files(folder, topology.Places(inside, nowhere), compose.STATE, selector, name)
     document = compose.compose(name, taken, str(folder))
@@ -153,7 +174,12 @@ def _dead(engine: Any, name: str) -> str | None:
 
 
 def down(name: str, state: Path, report: Report) -> None:
-    """Nothing of the lab is left: no container, no network, no file. Images stay. Idempotent."""
+    """Nothing of the lab is left: no container, no network, no file. Images stay. Idempotent.
+
+    Containers are found by their labels, whatever folder the lab was brought up from. Files of local processes that go by the
+    same name are left alone.
+    """
+    folder = folder_of(name, state)
     with _engine() as engine:
         found = _mine(engine, name)
         if found:
@@ -162,4 +188,6 @@ def down(name: str, state: Path, report: Report) -> None:
             one.remove(force=True, v=True)
         for network in engine.networks.list(filters={"label": f"chaos.lab={name}"}):
             network.remove()
-    shutil.rmtree(folder_of(name, state), ignore_errors=True)
+    if not of_processes(name, state):
+        shutil.rmtree(folder, ignore_errors=True)
+    report(f"the lab `{name}` is down" if found else f"the lab `{name}` was not up in Docker")

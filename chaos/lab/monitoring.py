@@ -123,6 +123,23 @@ def _unpack(folder: Path, report: Callable[[str], None]) -> bool:
     return unpacked
 
 
+def _unpack_program(archive: bytes, to: Path) -> None:
+    """The one file of the archive stands at `to`, whatever the archive calls it, and can be run. OSError when it has none.
+
+    By hand, since the first releases of Python 3.11 know no filter that keeps an archive's names inside of a folder.
+    """
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        for member in tar:
+            content = tar.extractfile(member) if member.isreg() else None
+            if content is not None:
+                fresh = to.with_suffix(".new")
+                fresh.write_bytes(content.read())
+                fresh.chmod(0o755)
+                fresh.replace(to)
+                return
+    raise FileNotFoundError(to.name)
+
+
 def copy_out(folder: Path, report: Callable[[str], None], images: Mapping[str, tuple[str, ...]] | None = None) -> bool:
     """The programs, copied out of their images by a Docker engine; whether that worked. They are static Linux programs."""
     if sys.platform != "linux":
@@ -144,8 +161,7 @@ def copy_out(folder: Path, report: Callable[[str], None], images: Mapping[str, t
             try:
                 for program in programs:
                     chunks, _ = made.get_archive(program)
-                    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
-                        tar.extractall(folder / "usr/bin", filter="data")
+                    _unpack_program(b"".join(chunks), folder / "usr/bin" / Path(program).name)
             finally:
                 made.remove()
     except (DockerException, OSError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import secrets
 import shutil
 import socket
@@ -25,6 +26,8 @@ from chaos.lab import monitoring, topology
 
 Report = Callable[[str], None]
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What a lab may be called."""
 UP_S = 45.0
 """How long a lab may take to come up before it counts as broken. It takes about ten seconds on two quiet cores."""
 
@@ -55,9 +58,22 @@ class LabStatus:
         return self.folder / "system.yaml"
 
 
+class BadName(ChaosError):
+    """A lab cannot be called that: its name becomes a folder's, containers' and a label's."""
+
+    exit_code = 2
+
+
 def folder_of(name: str, state: Path) -> Path:
-    """Where a lab keeps its files."""
+    """Where a lab keeps its files. Raises BadName when the name could be anything else than one folder's."""
+    if NAME.fullmatch(name) is None:
+        raise BadName(f"{name!r} is no name for a lab; write letters, digits, dots, dashes")
     return state / "labs" / name
+
+
+def of_processes(name: str, state: Path) -> bool:
+    """Whether local processes were started as this lab and have not been taken down."""
+    return bool(ProcessTable(folder_of(name, state) / "processes.json").entries())
 
 
 def needs_extra() -> None:

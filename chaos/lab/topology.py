@@ -7,6 +7,7 @@ applicants ─▶ gateway ─▶ fault proxy ─▶ replica-1, replica-2
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -129,7 +130,7 @@ def system_yaml(name: str, outside: Mapping[str, str], selector: str) -> str:
     """The system file that `chaos run --system NAME` reads. `selector` says how containers are found."""
     return f"""\
 # Written by `chaos lab up`; it goes with `chaos lab down`.
-name: {name}
+name: {json.dumps(name)}
 environment: lab
 opt_in: chaos.enabled=true
 entry: http://{outside["gateway"]}/score

@@ -9,7 +9,7 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -74,7 +74,7 @@ class Happened:
     said: str
 
 
-def render(verdict: Verdict, plan: Plan, lines: list[Line]) -> str:
+def render(verdict: Verdict, plan: Plan, lines: Sequence[Line]) -> str:
     """The page. Every text that the system, its alerts or the experiment said stands in it escaped.
 
     Raises BrokenJournal when the lines are no run, as `judge` does.

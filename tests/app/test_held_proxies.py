@@ -40,12 +40,18 @@ class Fleet:
         self.calls.append("disarm")
 
 
-def held(fleet: Fleet, *later: PlannedEffect) -> HeldProxies:
+def held(fleet: Fleet, *later: PlannedEffect, holds: bool = True) -> HeldProxies:
     made: Any = fleet
-    return HeldProxies(made, "run", lambda faults: Arming({"faults": list(faults)}), {effect.id for effect in later})
+    return HeldProxies(
+        made,
+        "run",
+        lambda faults, held_s: Arming({"faults": list(faults), "held_s": held_s}),
+        {effect.id for effect in later},
+        holds=holds,
+    )
 
 
-def test_an_undo_keeps_the_hold_while_faults_are_on_or_to_come_and_ends_it_with_the_last() -> None:
+def test_the_hold_outlives_every_fault_and_its_undo_lets_go() -> None:
     fleet = Fleet()
     proxies = held(fleet, FIRST, SECOND)
     for effect in (HOLD, FIRST):
@@ -55,8 +61,23 @@ def test_an_undo_keeps_the_hold_while_faults_are_on_or_to_come_and_ends_it_with_
     proxies.apply(SECOND)
     assert fleet.armed == {1}
     proxies.undo(SECOND)
+    assert fleet.armed == frozenset(), (
+        "another target's fault may still be on: the run holds these proxies until its end"
+    )
+    proxies.undo(HOLD)
     assert fleet.armed is None
-    assert fleet.calls == ["arm []", "arm [0]", "arm []", "arm [1]", "disarm"]
+    assert fleet.calls == ["arm []", "arm [0]", "arm []", "arm [1]", "arm []", "disarm"]
+
+
+def test_without_a_hold_the_last_fault_that_ends_lets_go() -> None:
+    fleet = Fleet()
+    proxies = held(fleet, FIRST, SECOND, holds=False)
+    proxies.apply(FIRST)
+    proxies.undo(FIRST)
+    assert fleet.armed == frozenset(), "the second is still to come"
+    proxies.apply(SECOND)
+    proxies.undo(SECOND)
+    assert fleet.armed is None
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,27 @@ def image_with(*programs: str) -> bytes:
     return packed.getvalue()
 
 
+@pytest.mark.parametrize("name", ["bin/prometheus", "../../escaped", "/escaped"])
+def test_the_one_program_of_an_archive_stands_where_it_was_wanted_and_can_be_run(name: str, tmp_path: Path) -> None:
+    wanted = tmp_path / "a" / "b" / "prometheus"
+    wanted.parent.mkdir(parents=True)
+    monitoring._unpack_program(image_with(name, "another"), wanted)
+    assert wanted.read_text() == name
+    assert wanted.stat().st_mode & 0o777 == 0o755
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [wanted]
+
+
+def test_an_archive_without_a_program_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        link = tarfile.TarInfo("prometheus")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    with pytest.raises(FileNotFoundError):
+        monitoring._unpack_program(packed.getvalue(), tmp_path / "prometheus")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.docker
 def test_programs_are_copied_out_of_their_images_and_no_container_stays(tmp_path: Path) -> None:
     engine = docker.from_env()

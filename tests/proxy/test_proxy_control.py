@@ -246,7 +246,7 @@ def test_a_fleet_sums_what_its_proxies_counted(proxy: Proxy, backend: Backend) -
     assert fleet.look(proxy.control).held_by == "summed"
     talk(proxy.routes["model"], infer("a"))
     fleet.renew("summed")
-    state = fleet.state("summed")
+    state = fleet.read("summed", "model", 1.0)
     assert (state.state, state.treatment.requests, state.treatment.errors, state.faults[0].injected) == (
         "armed",
         1,
@@ -255,7 +255,7 @@ def test_a_fleet_sums_what_its_proxies_counted(proxy: Proxy, backend: Backend) -
     )
     fleet.disarm("summed")
     fleet.disarm("summed")
-    assert fleet.state("summed").state == "disarmed"
+    assert fleet.read("summed", "model", 1.0).state == "disarmed"
     with pytest.raises(Unreachable):
         fleet.renew("summed")
 

@@ -29,7 +29,15 @@ def nothing_left(work: Work) -> None:
     for address in system["targets"]["loan-model"]["proxies"]:
         assert requests.get(f"{address}/healthz", timeout=5).json().get("held_by") is None
     assert work.status().up
-    assert not [child for child in psutil.Process().children(recursive=True) if "locustfile" in _command(child)]
+    place = str(work.folder)  # the load's working folder is the run's
+    assert not [one.pid for one in psutil.process_iter() if "locustfile" in _command(one) and place in _folder(one)]
+
+
+def _folder(process: psutil.Process) -> str:
+    try:
+        return process.cwd()
+    except psutil.Error:
+        return ""
 
 
 def _command(process: psutil.Process) -> str:

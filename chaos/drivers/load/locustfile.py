@@ -115,8 +115,9 @@ class Load:
             and decision is not None
             and arrival.wants_feedback(PLAN.seed, PLAN.feedback.share)
         )
-        if wanted and PLAN.feedback is not None and PLAN.id_path is not None:
-            known = {"row": arrival.row, "label": label, "answer": {"id": at(answer, PLAN.id_path)}}
+        if wanted and PLAN.feedback is not None:
+            identity = {"id": at(answer, PLAN.id_path)} if PLAN.id_path is not None else {}
+            known = {"row": arrival.row, "label": label, "answer": identity}
             gevent.spawn_later(PLAN.feedback.after_s, self.tell, json.dumps(fill(PLAN.feedback.json, known)).encode())
 
     def tell(self, body: bytes) -> None:
