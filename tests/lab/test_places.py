@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
+import docker
 import pytest
 
 from chaos.drivers.process_table import ProcessEntry, ProcessTable
@@ -18,6 +21,7 @@ from chaos.lab import containers, places, processes, topology
 from chaos.system import parse_system
 from tests.drivers.loopback import Asked, Loopback, Said, serving
 
+IMAGE = os.environ.get("CHAOS_BASE_IMAGE", "chaos-base:local")
 MINE, ALIEN = "f00d" * 16, "beef" * 16
 
 
@@ -29,19 +33,19 @@ def quiet(_: str) -> None:
 
 BAD = ["../precious", "..", ".", "", "a/b", "-rf", ".hidden", "a b", "a\n", "ä", "a" * 65]
 VERBS: dict[str, Callable[[str, Path, bool], object]] = {
-    "up": lambda name, state, docker: places.up(name, state, quiet, docker=docker),
-    "down": lambda name, state, docker: places.down(name, state, quiet, docker=docker),
-    "status": lambda name, state, docker: places.status(name, state, docker=docker),
+    "up": lambda name, state, in_docker: places.up(name, state, quiet, docker=in_docker),
+    "down": lambda name, state, in_docker: places.down(name, state, quiet, docker=in_docker),
+    "status": lambda name, state, in_docker: places.status(name, state, docker=in_docker),
 }
 verbs = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
-docker = pytest.mark.parametrize("docker", [False, True], ids=["processes", "docker"])
+kinds = pytest.mark.parametrize("in_docker", [False, True], ids=["processes", "docker"])
 
 
 @verbs
-@docker
+@kinds
 @pytest.mark.parametrize("name", BAD)
 def test_what_is_no_name_is_refused_before_anything_is_touched(
-    name: str, verb: Callable[[str, Path, bool], object], docker: bool, tmp_path: Path
+    name: str, verb: Callable[[str, Path, bool], object], in_docker: bool, tmp_path: Path
 ) -> None:
     state = tmp_path / ".chaos"
     precious = state / "precious" / "file"
@@ -49,7 +53,7 @@ def test_what_is_no_name_is_refused_before_anything_is_touched(
         keep.parent.mkdir(parents=True)
         keep.touch()
     with pytest.raises(ChaosError, match="is no name for a lab; write letters, digits, dots, dashes") as caught:
-        verb(name, state, docker)
+        verb(name, state, in_docker)
     assert caught.value.exit_code == 2
     assert precious.exists()
 
@@ -122,7 +126,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 EVERYTHING = [f"containers/{MINE}", "networks/net-1"]
 
 
-def in_docker(state: Path) -> Path:
+def folder_of_docker(state: Path) -> Path:
     """The folder of a lab that was brought up in Docker."""
     folder = state / "labs" / "loans"
     folder.mkdir(parents=True)
@@ -130,7 +134,7 @@ def in_docker(state: Path) -> Path:
     return folder
 
 
-def of_processes(state: Path) -> Path:
+def folder_of_processes(state: Path) -> Path:
     """The folder of a lab that was brought up as local processes, none of which runs any more."""
     folder = state / "labs" / "loans"
     folder.mkdir(parents=True)
@@ -156,7 +160,7 @@ def test_the_command_line_hands_docker_on(engine: Engine, tmp_path: Path) -> Non
 
 
 def test_a_lab_in_docker_is_taken_down_without_saying_docker(engine: Engine, tmp_path: Path) -> None:
-    folder = in_docker(tmp_path)
+    folder = folder_of_docker(tmp_path)
     assert places.status("loans", tmp_path).services == {"sink": "running"}
     places.down("loans", tmp_path, quiet)
     assert engine.removed == EVERYTHING
@@ -164,14 +168,14 @@ def test_a_lab_in_docker_is_taken_down_without_saying_docker(engine: Engine, tmp
 
 
 def test_taking_containers_down_leaves_the_files_of_processes_alone(engine: Engine, tmp_path: Path) -> None:
-    folder = of_processes(tmp_path)
+    folder = folder_of_processes(tmp_path)
     places.down("loans", tmp_path, quiet, docker=True)
     assert engine.removed == EVERYTHING
     assert (folder / "processes.json").exists()
 
 
 def test_processes_do_not_take_the_name_of_a_lab_in_docker(engine: Engine, tmp_path: Path) -> None:
-    folder = in_docker(tmp_path)
+    folder = folder_of_docker(tmp_path)
     with pytest.raises(
         ChaosError, match=r"is up in Docker already; .*`chaos lab down --docker --name loans`"
     ) as caught:
@@ -182,7 +186,7 @@ def test_processes_do_not_take_the_name_of_a_lab_in_docker(engine: Engine, tmp_p
 
 
 def test_containers_do_not_take_the_name_of_a_lab_of_processes(engine: Engine, tmp_path: Path) -> None:
-    folder = of_processes(tmp_path)
+    folder = folder_of_processes(tmp_path)
     with pytest.raises(
         ChaosError, match=r"is up as local processes already; .*`chaos lab down --name loans`"
     ) as caught:
@@ -190,6 +194,27 @@ def test_containers_do_not_take_the_name_of_a_lab_of_processes(engine: Engine, t
     assert caught.value.exit_code == 3
     assert (folder / "processes.json").exists()
     assert engine.removed == []
+
+
+@pytest.mark.docker
+def test_a_real_engine_has_nothing_of_the_lab_left_and_everything_else(tmp_path: Path) -> None:
+    client = docker.from_env(timeout=20)
+    name, other = (f"test-{uuid.uuid4().hex[:8]}" for _ in range(2))
+    try:
+        for lab in (name, other):
+            network = client.networks.create(f"chaos-{lab}", labels={"chaos.lab": lab})
+            client.containers.run(
+                IMAGE, ["sleep", "60"], labels=topology.labels("sink", lab), network=network.name, detach=True
+            )
+        assert places.status(name, tmp_path, docker=True).services == {"sink": "running"}
+        places.down(name, tmp_path, quiet, docker=True)
+        assert client.networks.list(filters={"label": f"chaos.lab={name}"}) == []
+        assert places.status(name, tmp_path, docker=True).services == {}
+        assert places.status(other, tmp_path, docker=True).services == {"sink": "running"}
+    finally:
+        for lab in (name, other):
+            places.down(lab, tmp_path, quiet, docker=True)
+        client.close()
 
 
 # --- an engine in trouble -------------------------------------------------------------------------------------------------
