@@ -15,6 +15,7 @@ from typing import Any
 from chaos.app.files import Loaded, Variables
 from chaos.app.surveyor import Drivers, drivers_of, survey
 from chaos.drivers.folder import FileName, JournalWriter, RunFolder
+from chaos.drivers.http import without_secrets
 from chaos.engine import Run
 from chaos.errors import ChaosError, InvalidFile, Problem, Refused
 from chaos.events import RunStarted
@@ -63,7 +64,9 @@ def _with_hands(made: Plan, drivers: Drivers) -> Plan:
                 json.loads(effect.fault_json or "{}")["fault"], before
             )
         else:
-            addresses = " ".join(f"{address}/runs" for address in drivers.fleets[effect.target].addresses)
+            addresses = " ".join(
+                f"{without_secrets(address)}/runs" for address in drivers.fleets[effect.target].addresses
+            )
             by_hand[effect.id] = f"curl -X DELETE -H 'Authorization: Bearer TOKEN' {addresses}"
     return replace(made, by_hand=by_hand)
 
@@ -255,8 +258,6 @@ def _redacted(system: System) -> str:
     import re
 
     import yaml
-
-    from chaos.drivers.http import without_secrets
 
     hidden = "**********"
 
