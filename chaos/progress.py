@@ -21,7 +21,7 @@ from chaos.observation import (
     ProxyRead,
     RoutedRead,
 )
-from chaos.plan import REMOVAL_PROOF, Plan, PlannedAlert, PlannedGuard, PlannedProbe
+from chaos.plans import REMOVAL_PROOF, Plan, PlannedAlert, PlannedGuard, PlannedProbe
 
 
 def carries(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:

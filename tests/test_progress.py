@@ -20,7 +20,7 @@ from chaos.observation import (
     ProxyRead,
     RoutedRead,
 )
-from chaos.plan import PlannedGuard
+from chaos.plans import PlannedGuard
 from chaos.progress import Progress, broken_bound, carries, enough, values_of
 from tests.worlds import ACCURACY, ALERT, PLAN
 

@@ -191,7 +191,7 @@ def judge(folder: Path, as_json: JsonOption = False) -> None:
     """Computes an old run's verdict anew, from its journal alone."""
     from chaos.app.running import report
     from chaos.drivers.folder import RunFolder
-    from chaos.judge.trace import trace
+    from chaos.judging.trace import trace
     from chaos.report.terminal import summary
 
     run_folder = RunFolder(folder)

@@ -20,8 +20,8 @@ from chaos.engine import Run
 from chaos.errors import ChaosError, InvalidFile, Problem, Refused
 from chaos.events import RunStarted
 from chaos.journal import Line
-from chaos.plan import Plan
 from chaos.planning import plan
+from chaos.plans import Plan
 from chaos.system import System
 from chaos.verdict import Verdict
 from chaos.version import VERSION
@@ -122,7 +122,7 @@ def run(
         with runner.signals() if signals else contextlib.nullcontext():
             runner.play(started)
     finally:
-        verdict = report(folder, journal.lines, quick=runner.interrupts > 1) if journal.lines else None
+        verdict = report(folder, lines, quick=runner.interrupts > 1) if (lines := journal.lines()) else None
     assert verdict is not None
     return Ended(folder.path, verdict, made)
 
@@ -131,8 +131,8 @@ def report(folder: RunFolder, lines: Sequence[Line] | None = None, *, quick: boo
     """The journal (the folder's, unless its lines are given) is judged; the reports stand beside it, as far as they can be
     written: a full disk or a picture that cannot be drawn costs nobody the verdict.
     """
-    from chaos.judge import judge
-    from chaos.judge.trace import trace
+    from chaos.judging import judge
+    from chaos.judging.trace import trace
     from chaos.report import html, junit
 
     read = lines if lines is not None else folder.lines()

@@ -21,12 +21,14 @@ QUICK = (
     .read_text()
     .replace("warmup: 30s", "warmup: 4s")
     .replace("baseline: 20s", "baseline: 6s")
+    .replace("min: 88%", "min: 70%")
 )
 KILL = (
     (EXPERIMENTS / "replica-killed.yaml")
     .read_text()
     .replace("warmup: 15s", "warmup: 4s")
     .replace("baseline: 20s", "baseline: 6s")
+    .replace("min: 88%", "min: 70%")
 )
 
 
