@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from chaos.drivers.folder import RunFolder
 from chaos.journal import Line
@@ -72,6 +74,16 @@ class Work:
         """How the lab is."""
         return places.status(self.name, self.folder / ".chaos")
 
+    def quiet(self) -> None:
+        """Waits until no alert of the lab is pending or firing: an earlier test may have left one that resolves."""
+        until = time.monotonic() + 90
+        address = f"http://{self.status().outside['prometheus']}/api/v1/alerts"
+        while {one["labels"]["alertname"] for one in requests.get(address, timeout=5).json()["data"]["alerts"]} - {
+            "Watchdog"
+        }:
+            assert time.monotonic() < until, "the lab does not get quiet"
+            time.sleep(0.5)
+
     def system(self) -> str:
         """The lab's system file."""
         return (self.folder / ".chaos" / "labs" / self.name / "system.yaml").read_text()
@@ -108,6 +120,7 @@ class Ran:
 def run(work: Work, experiment: str, *more: str) -> Ran:
     """The experiment has been run by the command line."""
     path = EXPERIMENTS / f"{experiment}.yaml" if (EXPERIMENTS / f"{experiment}.yaml").exists() else Path(experiment)
+    work.quiet()
     before = set(work.runs())
     answered = work.chaos("run", str(path), "--system", work.name, *more)
     made = set(work.runs()) - before

@@ -34,6 +34,7 @@ KILL = (
 
 def interrupted(work: Work, text: str, *signals: tuple[str, signal.Signals]) -> tuple[int, Path, str]:
     """Each signal was sent when the live view first said its words, in this order; (exit code, run folder, all it said)."""
+    work.quiet()
     before = set(work.runs())
     process = work.start("run", work.experiment(text), "--system", work.name)
     said: Queue[str | None] = Queue()
@@ -102,6 +103,7 @@ def test_a_second_signal_skips_the_report_and_never_the_undo(process_lab: Work) 
 
 def test_a_live_view_that_nobody_reads_any_more_costs_the_run_nothing(process_lab: Work) -> None:
     """`chaos run … 2>&1 | head -1`: the pipe closes while the replica is dead."""
+    process_lab.quiet()
     before = set(process_lab.runs())
     process = process_lab.start("run", process_lab.experiment(KILL), "--system", process_lab.name, "--json")
     assert process.stderr is not None

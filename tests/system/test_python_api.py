@@ -22,6 +22,7 @@ KILL = (
 def test_an_experiment_is_loaded_planned_run_and_judged_from_python(
     process_lab: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    process_lab.quiet()
     monkeypatch.chdir(process_lab.folder)
     loaded = chaos.load(process_lab.experiment(KILL, "from-python.yaml"), system=process_lab.name)
     planned = chaos.plan(loaded, seed="same")
