@@ -64,7 +64,13 @@ def _variables(given: list[str] | None) -> dict[str, str]:
 def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    class Steady(Console):
+        """A reader that has gone silences this stream and nothing else; Rich's own answer closes stdout and exits 1."""
+
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+
+    return Steady(stderr=stderr, highlight=False, soft_wrap=False)
 
 
 def _say(text: str) -> None:
