@@ -1,5 +1,5 @@
 # `make quickstart` shows what this is; `make test` runs everything. Both set up what they need.
-.PHONY: help setup quickstart test check lint types unit format clean
+.PHONY: help setup quickstart test check lint types unit bench format clean
 .DEFAULT_GOAL := help
 # Compiled modules make every command start three times as fast.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,6 +28,9 @@ lint: setup
 
 types: setup
 	@.venv/bin/mypy
+
+bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs/benchmarks.md (half an hour, a quiet machine)
+	@.venv/bin/python -m benchmarks.proxy --publish $(ARGS)
 
 format: setup  ## ruff's formatter and its safe fixes
 	@.venv/bin/ruff format --quiet . && .venv/bin/ruff check --quiet --fix .

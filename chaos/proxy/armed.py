@@ -21,6 +21,7 @@ from chaos.faults.base import Fault
 from chaos.protocols import catalogue as protocols
 from chaos.protocols.base import Output, Protocol
 from chaos.slices import Slice
+from chaos.units import Share
 
 Group = Literal["treatment", "control", "outside"]
 LATENCY_LE_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -63,6 +64,13 @@ class OutputBody(BaseModel):
     label: str | None = None
     scores: str | None = None
     classes: list[bool | int | float | str] = []
+    score: str | None = None
+    positive: bool | int | float | str | None = None
+    threshold: Share | None = None
+
+    def output(self) -> Output:
+        """What protocols take."""
+        return Output(**{**self.model_dump(), "classes": tuple(self.classes), "threshold": self.threshold})
 
 
 class Arming(BaseModel):
@@ -201,6 +209,7 @@ class RunState:
     changes: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=KEPT_CHANGES))
     changed: int = 0
     last_armed: Armed | None = None
+    last_arming: Arming | None = None
     seconds: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=120))
 
     def over(self, now_s: float) -> bool:
@@ -278,7 +287,7 @@ class Registry:
         built = self._build(run, state, arming, now_s)
         state.deadline_s = arming.deadline_s if not state.deadline_s else min(state.deadline_s, arming.deadline_s)
         state.generation, state.state, state.ended_s = built.generation, "armed", None
-        state.lease_s, state.renewed_s, state.last_armed = arming.lease_s, now_s, built
+        state.lease_s, state.renewed_s, state.last_armed, state.last_arming = arming.lease_s, now_s, built, arming
         self.runs[run] = state
         self.holder, self.armed = state, built
         self._release({index for index in self.waiting.values() if index is None or not built.has(index)})
@@ -322,7 +331,7 @@ class Registry:
             slice=sliced,
             synthetic_key=key,
             protocol=protocol,
-            output=Output(arming.output.label, arming.output.scores, tuple(arming.output.classes)),
+            output=arming.output.output(),
             request_faults=tuple(one for one in built if one.fault.acts_on == "request"),
             answer_faults=tuple(one for one in built if one.fault.acts_on == "answer"),
         )

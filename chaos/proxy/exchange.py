@@ -6,21 +6,26 @@ requests that come after its arming, and a disarmed one touches no answer any mo
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from chaos.arms import ATTEMPT_HEADER, REQUEST_HEADER
 from chaos.faults.base import Action, Answer, Call, Reset, Wait
-from chaos.protocols import catalogue as protocols
-from chaos.protocols.base import Protocol, Undecodable
+from chaos.protocols import sniff
+from chaos.protocols.base import Protocol, Streaming, Undecodable
 from chaos.proxy import wire
 from chaos.proxy.armed import Armed, ArmedFault, Group, RunState, hashed
-from chaos.rows import Row
+from chaos.proxy.streams import StreamedAnswer, TextFaults
+from chaos.rows import Label, Row
 
 if TYPE_CHECKING:
     from chaos.proxy.plane import Route
+
+log = logging.getLogger("chaos.proxy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Exchange:
         self.answer_head: wire.Head | None = None
         self.answer_body: wire.Body | None = None
         self.editing = False
+        self.streaming = False
         self.ended = False
         self.kept: list[bytes] = []
         self.kept_size = 0
@@ -69,6 +75,10 @@ class Exchange:
         self._actions: Iterator[tuple[ArmedFault, Action]] = iter(())
         self._counted = False
         self._waiting_for: ArmedFault | None = None
+        self._stream: StreamedAnswer | None = None
+        self._texts: TextFaults | None = None
+        self._event_s: float | None = None
+        self._free_text = False
 
     # --- the request --------------------------------------------------------------------------------------------------
 
@@ -155,7 +165,7 @@ class Exchange:
                     fault.counts.injected += 1
                     fault.counts.happened(time.time(), time.monotonic())
                     route.counters.injected[fault.fault.fault] += 1
-                    return Hurt(answer=self._own(action), status=action.status)
+                    return Hurt(answer=self._own(action, route), status=action.status)
                 case Reset():
                     fault.counts.injected += 1
                     fault.counts.happened(time.time(), time.monotonic())
@@ -163,8 +173,8 @@ class Exchange:
                     return Hurt()
         return None
 
-    def _own(self, action: Answer) -> bytes:
-        protocol = self._protocol()
+    def _own(self, action: Answer, route: Route) -> bytes:
+        protocol = self._protocol(route)
         body, headers = action.body, dict(action.headers)
         if not body and protocol is not None:
             body, told = protocol.error(action.status, "the model is not available")
@@ -181,18 +191,25 @@ class Exchange:
 
     # --- the answer ---------------------------------------------------------------------------------------------------
 
-    def _protocol(self) -> Protocol | None:
+    def _protocol(self, route: Route, answer_body: bytes | None = None) -> Protocol | None:
+        """What the answer is read as: what the arming says, or with `auto` what the traffic looks like."""
         assert self.armed is not None
         if self.armed.protocol is not None:
             return self.armed.protocol
         path = self.head.target.split("?", 1)[0]
-        return next((one for one in protocols().values() if one.detect(path, self.head.headers)), None)
+        found = sniff(path, self.head.headers, answer_body, self.armed.output)
+        if found is not None:
+            _taken_for(route.name, found.name)
+        return found
 
     def answered(self, head: wire.Head, largest: int) -> None:
-        """The answer's head is there: whether its body must be kept for a fault."""
+        """The answer's head is there: whether its body must be kept for a fault. A streamed answer is never kept."""
         self.answer_head = head
+        kind = head.headers.get("content-type", "")
+        self.streaming = kind[:17].lower() == "text/event-stream" and head.length != 0
         edit = (
             self.group == "treatment"
+            and not self.streaming
             and self.armed is not None
             and bool(self.armed.answer_faults)
             and head.status == 200
@@ -200,7 +217,7 @@ class Exchange:
             and (head.length is None or 0 < head.length <= largest)
         )
         self.editing = edit
-        self.answer_body = wire.answer_body(head, collect=edit)
+        self.answer_body = wire.answer_body(head, collect=edit or self.streaming)
 
     def answer_done(self) -> bool:
         """Whether the answer is whole."""
@@ -231,8 +248,8 @@ class Exchange:
         payload = b"".join(self.kept)
         if isinstance(self.answer_body, wire.ChunkedBody):
             payload = b"".join(self.answer_body.payload or [])
-        protocol = self._protocol()
         try:
+            protocol = self._protocol(route, payload)
             if protocol is None or self.answer_head.headers.get("content-encoding", "identity") != "identity":
                 raise Undecodable("no protocol reads this answer")
             rows = protocol.rows(payload, self.answer_head.headers, self.armed.output)
@@ -245,8 +262,9 @@ class Exchange:
         ):  # the protocol's Undecodable, and whatever a protocol or a fault of others raises: traffic goes on
             self._undecodable()
             return whole
+        self._free_text = getattr(protocol, "free_text", False)
         self._note(rows, after, payload, body, route)
-        return wire.with_body(_with_headers(self.answer_head, dict(changed)), body)
+        return wire.with_body(wire.with_headers(self.answer_head, changed), body)
 
     def _edit(self, rows: Sequence[Row], route: Route) -> Sequence[Row]:
         """The rows after every armed answer fault; the very same sequence when none changed a row."""
@@ -278,20 +296,82 @@ class Exchange:
         for old, new in zip(before, after, strict=True):
             if old is new:
                 continue
-            change: dict[str, object] = {
-                "wall_s": time.time(),
-                "subject_hash": hashed(self.subject or ""),
-                "request_id": self.head.headers.get(REQUEST_HEADER, "")[:100],
-                "route": route.name,
-                "row": old.index,
-                "label_before": old.label,
-                "label_after": new.label,
-                "body_sha256_before": hashes[0],
-                "body_sha256_after": hashes[1],
-            }
+            labels = [_told(row.label, row.classes, free_text=self._free_text) for row in (old, new)]
+            change = self._change(route, old.index, labels, hashes)
             if route.record_bodies:
                 change["body_before"], change["body_after"] = payload.decode("latin-1"), body.decode("latin-1")
             self._state.note_change(change)
+
+    def _change(self, route: Route, row: int, labels: Sequence[object], bodies: tuple[str, str]) -> dict[str, object]:
+        """The ground truth about one row, before and after; bodies and free text only by what they hash to."""
+        return {
+            "wall_s": time.time(),
+            "subject_hash": hashed(self.subject or ""),
+            "request_id": self.head.headers.get(REQUEST_HEADER, "")[:100],
+            "route": route.name,
+            "row": row,
+            "label_before": labels[0],
+            "label_after": labels[1],
+            "body_sha256_before": bodies[0],
+            "body_sha256_after": bodies[1],
+        }
+
+    # --- streamed answers ---------------------------------------------------------------------------------------------
+
+    def stream(self, piece: bytes, route: Route) -> bytes:
+        """What the client gets now of a streamed answer: every event at once, edited where a fault hurts its text."""
+        if self._stream is None:
+            assert self.answer_body is not None
+            self._stream = StreamedAnswer(self.answer_body, self._text_editor(route), self._text_undecodable)
+        out, events = self._stream.feed(piece)
+        if events:
+            now_s, last_s = time.monotonic(), self._event_s
+            first_s = now_s - self.begun_s if last_s is None else None
+            route.counters.streamed(
+                route.name, self.group or "none", events, first_s=first_s, gap_s=now_s - (last_s or now_s)
+            )
+            self._event_s = now_s
+        return out
+
+    def stream_ended(self, route: Route, how: str) -> bytes:
+        """The streamed answer is `whole`, `broken` by the upstream, or `left` by the client; what was held of it."""
+        if not self.streaming:
+            return b""
+        self.streaming = False
+        route.counters.stream_ended(route.name, self.group or "none", how)
+        rest = self._stream.end() if self._stream is not None else b""
+        if self._texts is not None and self._stream is not None and self._state is not None:
+            bodies = self._stream.before.hexdigest()[:16], self._stream.after.hexdigest()[:16]
+            for row, before, after in self._texts.changes():
+                self._state.note_change(self._change(route, row, [f"sha256:{before}", f"sha256:{after}"], bodies))
+        return rest
+
+    def _text_editor(self, route: Route) -> Callable[[str], str] | None:
+        """What edits the data of this answer's events; None when no fault can. Faults that know rows only are counted."""
+        head, armed = self.answer_head, self.armed
+        treated = self.group == "treatment" and self.head.method == "POST"
+        if head is None or armed is None or not treated or head.status != 200:
+            return None
+        for fault in armed.answer_faults:
+            fault.counts.undecodable += not fault.fault.edits_text
+        faults = [(one, self._call(one)) for one in armed.answer_faults if one.fault.edits_text]
+        if not faults:
+            return None
+        self._texts = TextFaults(faults, lambda fault: self._obeys(fault, route), route.counters)
+        try:
+            protocol = self._protocol(route)
+            plain = head.headers.get("content-encoding", "identity") == "identity"
+            # An answer that said its length beforehand cannot change it any more.
+            if plain and head.length is None and isinstance(protocol, Streaming):
+                return protocol.open_stream(armed.output, self._texts.edit).feed
+        except Exception:  # the code of others: traffic goes on
+            log.debug("a protocol could not open a stream", exc_info=True)
+        self._text_undecodable()
+        return None
+
+    def _text_undecodable(self) -> None:
+        for fault in self.armed.answer_faults if self.armed is not None else ():
+            fault.counts.undecodable += fault.fault.edits_text
 
     def count_answer(self, route: Route, status: int) -> None:
         """The answer is on its way to the client (status 0: the connection was reset)."""
@@ -306,17 +386,14 @@ class Exchange:
                 self._state.count_second(time.time(), self.group, failed=failed)
 
 
-def _with_headers(head: wire.Head, changed: dict[str, str]) -> wire.Head:
-    """The head with these header values changed in place; other headers keep their bytes."""
-    if not changed:
-        return head
-    lines = head.raw[:-4].split(b"\r\n")
-    for place, line in enumerate(lines[1:], 1):
-        name, _, _ = line.partition(b":")
-        value = changed.get(name.decode("latin-1").lower())
-        if value is not None:
-            lines[place] = name + b": " + value.encode("latin-1")
-    raw = b"\r\n".join(lines) + b"\r\n\r\n"
-    return wire.Head(
-        raw, head.method, head.target, head.status, head.headers, head.length, head.chunked, head.keep_alive
-    )
+def _told(label: Label | None, classes: Sequence[Label], *, free_text: bool) -> object:
+    """The label as the ground truth may keep it: what people and models wrote to each other only by what it hashes to."""
+    if not free_text or not isinstance(label, str) or label in classes:
+        return label
+    return f"sha256:{hashed(label.encode('utf-8', 'surrogatepass'))}"
+
+
+@cache
+def _taken_for(route: str, protocol: str) -> None:
+    """The log says it once per route and protocol, so that a wrong guess can be found out."""
+    log.info("route %s: with `protocol: auto` this traffic is taken for %s", route, protocol)
