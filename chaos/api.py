@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from chaos.app.files import Loaded
     from chaos.app.running import Ended
-    from chaos.plan import Plan
+    from chaos.plans import Plan
     from chaos.verdict import Verdict
 
 
@@ -49,6 +49,6 @@ def run(loaded: Loaded, *, seed: str | None = None, runs: str | Path = "runs", p
 def judge(folder: str | Path) -> Verdict:
     """The verdict of an old run, from its journal alone."""
     from chaos.drivers.folder import RunFolder
-    from chaos.judge import judge as judged
+    from chaos.judging import judge as judged
 
     return judged(RunFolder(Path(folder)).lines())

@@ -17,7 +17,7 @@ from statistics import median
 from typing import Literal
 
 from chaos.observation import AlertsRead, Delivered, RoutedRead
-from chaos.plan import PlannedAlert
+from chaos.plans import PlannedAlert
 from chaos.progress import carries
 from chaos.statistics import quantile_band, window_deviation
 

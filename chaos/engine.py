@@ -43,7 +43,7 @@ from chaos.events import (
     UndoFailed,
     Undone,
 )
-from chaos.plan import Plan, PlannedEffect
+from chaos.plans import Plan, PlannedEffect
 from chaos.progress import Progress
 
 

@@ -12,7 +12,7 @@ from chaos.bounds import Bound
 from chaos.experiment import AlertMatch, ExpectedAlert, Experiment, GuardProbe, SteadyInline, SteadyProbe
 from chaos.faults.base import Fault
 from chaos.foresight import foresee, has_value
-from chaos.plan import (
+from chaos.plans import (
     Plan,
     PlannedAlert,
     PlannedEffect,

@@ -21,7 +21,7 @@ from chaos.observation import (
     ProxyRead,
     RoutedRead,
 )
-from chaos.plan import REMOVAL_PROOF, Plan, PlannedAlert, PlannedGuard, PlannedProbe
+from chaos.plans import REMOVAL_PROOF, Plan, PlannedAlert, PlannedGuard, PlannedProbe
 
 
 def carries(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
@@ -120,11 +120,22 @@ class Progress:
                 if matches and alert.state == "firing" and alert.active_at_wall_s >= self.first_effect_wall_s - 1.0:
                     self.firing.setdefault(planned.alert, alert.active_at_wall_s)
 
-    def delivered(self, alert: str, receiver: str, status: str) -> bool:
-        """Whether the receiver got this alert in this status since the first effect."""
+    def told(self, alert: str, receiver: str) -> dict[str, str]:
+        """Fingerprint → the last status that the receiver was told since the first effect, of each instance of the alert."""
+        first = self.first_effect_wall_s
+        return {
+            one.fingerprint: one.status
+            for one in sorted(self.deliveries, key=lambda one: one.received_at_wall_s)
+            if first is not None
+            and one.received_at_wall_s >= first
+            and (one.labels.get("alertname", ""), one.receiver) == (alert, receiver)
+        }
+
+    def delivered(self, alert: str, receiver: str) -> bool:
+        """Whether the receiver was told that this alert fires, since the first effect."""
         first = self.first_effect_wall_s
         return first is not None and any(
-            (one.labels.get("alertname", ""), one.receiver, one.status) == (alert, receiver, status)
+            (one.labels.get("alertname", ""), one.receiver, one.status) == (alert, receiver, "firing")
             and one.received_at_wall_s >= first
             for one in self.deliveries
         )
@@ -156,7 +167,7 @@ class Progress:
     def _told(self, alert: PlannedAlert) -> bool:
         if alert.alert not in self.firing:
             return False
-        return alert.delivered_to is None or self.delivered(alert.alert, alert.delivered_to, "firing")
+        return alert.delivered_to is None or self.delivered(alert.alert, alert.delivered_to)
 
     def harmed(self, title: str) -> bool:
         """Whether this probe has left its bound since the first effect, on enough events."""
@@ -196,9 +207,8 @@ class Progress:
         waiting += [f"{name} to resolve" for name in self.firing if name in self.active]
         for alert in self.plan.alerts:
             receiver = alert.delivered_to or ""
-            if self.delivered(alert.alert, receiver, "firing") and not self.delivered(
-                alert.alert, receiver, "resolved"
-            ):
+            # An alert that flaps is told again: what counts is what the receiver knows last.
+            if "firing" in self.told(alert.alert, receiver).values():
                 waiting.append(f"{alert.delivered_to} to hear that {alert.alert} is resolved")
         for probe in self.plan.steady():
             reading = self.sliding.get(probe.title)

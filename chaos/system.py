@@ -106,13 +106,13 @@ class ProcessSelector(Strict):
     """Local processes: a table on disk (relative to the system file), and the labels that all must match."""
 
     table: str = Field(examples=["processes.json"])
-    labels: dict[str, str] = Field(examples=["{app: loan-model}"])
+    labels: dict[str, str] = Field(min_length=1, examples=["{app: loan-model}"])
 
 
 class DockerSelector(Strict):
     """Containers of a Docker engine, by labels that all must match."""
 
-    labels: dict[str, str] = Field(examples=["{app: loan-model}"])
+    labels: dict[str, str] = Field(min_length=1, examples=["{app: loan-model}"])
     host: str | None = None
 
 

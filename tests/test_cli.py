@@ -85,3 +85,14 @@ def test_status_of_no_lab_exits_3_and_down_of_no_lab_is_fine(tmp_path: Path) -> 
     assert chaos("lab", "status", folder=tmp_path).returncode == 3
     assert chaos("lab", "down", folder=tmp_path).returncode == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_python_api_stays_callable_whatever_else_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import chaos, importlib, pkgutil\n"
+        "for found in pkgutil.walk_packages(chaos.__path__, 'chaos.'):\n"
+        "    if 'locustfile' not in found.name and not found.name.endswith('__main__'): importlib.import_module(found.name)\n"
+        "print([callable(getattr(chaos, name)) for name in ('load', 'plan', 'run', 'judge')])"
+    )
+    found = chaos(folder=tmp_path, code=code)
+    assert found.stdout == "[True, True, True, True]\n", found.stderr

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaos.detection import Detection
-from chaos.judge import judge
+from chaos.judging import judge
 from chaos.verdict import EXIT_CODE, MEANING, ArmRow, EffectDone, Finding, Phase, ProbeRow, Verdict
-from tests.judge.journals import SILENT, Story
+from tests.judging.journals import SILENT, Story
 
 CONFIRMED = judge(Story().lines())
 

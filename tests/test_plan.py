@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaos.bounds import Bound
-from chaos.plan import Plan
+from chaos.plans import Plan
 from chaos.survey import ProxyFound
 from chaos.telemetry import Route, RuleAlert, RuleInfo
 from tests.values import KILL, ROUTE, RULE, SURVEY, containers, planned, survey, system

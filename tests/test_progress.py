@@ -20,7 +20,7 @@ from chaos.observation import (
     ProxyRead,
     RoutedRead,
 )
-from chaos.plan import PlannedGuard
+from chaos.plans import PlannedGuard
 from chaos.progress import Progress, broken_bound, carries, enough, values_of
 from tests.worlds import ACCURACY, ALERT, PLAN
 
@@ -301,3 +301,25 @@ def test_the_proxies_own_guard_breaks_when_half_of_the_control_arm_fails():
     assert after(proxies(calm), proxies(ArmTraffic(120, 120, 9))).breached(0.0, {}) is None
     assert after(proxies(calm), proxies(ArmTraffic(119, 119, 19))).breached(0.0, {}) is None  # too few to tell
     assert after(proxies(ArmTraffic(100, 100, 90)), *[proxies(ArmTraffic(200, 200, 90))] * 6).breached(0.0, {}) is None
+
+
+def test_an_alert_that_flaps_is_settled_only_when_the_receiver_was_told_last_that_it_is_resolved():
+    seen = Progress(PLAN)
+    seen.effect_seen(WALL)
+
+    def hears(*told: tuple[float, str]) -> bool:
+        seen.learn(
+            DeliveriesRead(
+                tuple(
+                    Delivered("oncall", WALL + at, status, "one", {"alertname": ALERT.alert}, WALL)
+                    for at, status in told
+                )
+            ),
+            0.0,
+        )
+        return any("to hear that" in what for what in seen.unsettled())
+
+    assert hears((5, "firing"))
+    assert not hears((9, "resolved"))
+    assert hears((12, "firing"))
+    assert not hears((15, "resolved"))

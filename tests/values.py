@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from chaos.experiment import Experiment, parse
-from chaos.plan import Plan
 from chaos.planning import plan
+from chaos.plans import Plan
 from chaos.probe import Probe, parse_probes
 from chaos.survey import ContainerFound, ProxyFound, Survey
 from chaos.system import System, parse_system

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chaos.plan import Plan, PlannedAlert, PlannedEffect, PlannedLoad, PlannedProbe
+from chaos.plans import Plan, PlannedAlert, PlannedEffect, PlannedLoad, PlannedProbe
 from chaos.survey import ContainerFound
 
 ACCURACY = PlannedProbe(

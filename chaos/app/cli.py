@@ -5,8 +5,11 @@ Imports stay inside the commands, so that `chaos check` answers before a heavy l
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -61,7 +64,13 @@ def _variables(given: list[str] | None) -> dict[str, str]:
 def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    class Steady(Console):
+        """A reader that has gone silences this stream and nothing else; Rich's own answer closes stdout and exits 1."""
+
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+
+    return Steady(stderr=stderr, highlight=False, soft_wrap=False)
 
 
 def _say(text: str) -> None:
@@ -171,12 +180,13 @@ def _run_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes
     view = Panel(console) if console.is_terminal else Lines(console)
     with view:
         ended = running.run(prepared, runs, view, signals=True, production=yes)
-    if as_json:
-        print(ended.verdict.to_json())
-    else:
-        from chaos.report.terminal import summary
+    with contextlib.suppress(BrokenPipeError):  # nobody reads any more; the verdict stands in the folder
+        if as_json:
+            print(ended.verdict.to_json())
+        else:
+            from chaos.report.terminal import summary
 
-        _console().print(summary(ended.verdict, ended.plan, str(ended.folder)))
+            _console().print(summary(ended.verdict, ended.plan, str(ended.folder)))
     return ended.verdict.verdict
 
 
@@ -191,7 +201,7 @@ def judge(folder: Path, as_json: JsonOption = False) -> None:
     """Computes an old run's verdict anew, from its journal alone."""
     from chaos.app.running import report
     from chaos.drivers.folder import RunFolder
-    from chaos.judge.trace import trace
+    from chaos.judging.trace import trace
     from chaos.report.terminal import summary
 
     run_folder = RunFolder(folder)
@@ -314,6 +324,16 @@ def lab_status(docker: DockerOption = False, name: NameOption = None, as_json: J
 # --- the door ---------------------------------------------------------------------------------------------------------
 
 
+def _let_go_of_closed_pipes() -> None:
+    """A reader that has gone (`chaos run … | head`) must not change the exit code: Python would make it 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _interrupted(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
@@ -326,6 +346,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     # Whatever is half done (a lab that comes up, an image that is built) is cleaned up on SIGTERM as on Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupted)
+    atexit.register(_let_go_of_closed_pipes)
     try:
         app()
     except InvalidFile as error:

@@ -25,7 +25,7 @@ from chaos.observation import (
     RoutedRead,
     SeriesRead,
 )
-from chaos.plan import Plan, PlannedProbe
+from chaos.plans import Plan, PlannedProbe
 
 
 def duration_text(seconds: float) -> str:

@@ -36,7 +36,7 @@ from chaos.events import (
     Undone,
 )
 from chaos.observation import LoadRead, ProxyRead
-from chaos.plan import Plan, PlannedEffect
+from chaos.plans import Plan, PlannedEffect
 
 
 @dataclass

@@ -15,12 +15,13 @@ from typing import Any
 from chaos.app.files import Loaded, Variables
 from chaos.app.surveyor import Drivers, drivers_of, survey
 from chaos.drivers.folder import FileName, JournalWriter, RunFolder
+from chaos.drivers.http import without_secrets
 from chaos.engine import Run
 from chaos.errors import ChaosError, InvalidFile, Problem, Refused
 from chaos.events import RunStarted
 from chaos.journal import Line
-from chaos.plan import Plan
 from chaos.planning import plan
+from chaos.plans import Plan
 from chaos.system import System
 from chaos.verdict import Verdict
 from chaos.version import VERSION
@@ -63,7 +64,9 @@ def _with_hands(made: Plan, drivers: Drivers) -> Plan:
                 json.loads(effect.fault_json or "{}")["fault"], before
             )
         else:
-            addresses = " ".join(f"{address}/runs" for address in drivers.fleets[effect.target].addresses)
+            addresses = " ".join(
+                f"{without_secrets(address)}/runs" for address in drivers.fleets[effect.target].addresses
+            )
             by_hand[effect.id] = f"curl -X DELETE -H 'Authorization: Bearer TOKEN' {addresses}"
     return replace(made, by_hand=by_hand)
 
@@ -119,7 +122,7 @@ def run(
         with runner.signals() if signals else contextlib.nullcontext():
             runner.play(started)
     finally:
-        verdict = report(folder, journal.lines, quick=runner.interrupts > 1) if journal.lines else None
+        verdict = report(folder, lines, quick=runner.interrupts > 1) if (lines := journal.lines()) else None
     assert verdict is not None
     return Ended(folder.path, verdict, made)
 
@@ -128,8 +131,8 @@ def report(folder: RunFolder, lines: Sequence[Line] | None = None, *, quick: boo
     """The journal (the folder's, unless its lines are given) is judged; the reports stand beside it, as far as they can be
     written: a full disk or a picture that cannot be drawn costs nobody the verdict.
     """
-    from chaos.judge import judge
-    from chaos.judge.trace import trace
+    from chaos.judging import judge
+    from chaos.judging.trace import trace
     from chaos.report import html, junit
 
     read = lines if lines is not None else folder.lines()
@@ -255,8 +258,6 @@ def _redacted(system: System) -> str:
     import re
 
     import yaml
-
-    from chaos.drivers.http import without_secrets
 
     hidden = "**********"
 

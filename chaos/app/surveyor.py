@@ -13,6 +13,7 @@ from pathlib import Path
 from chaos.drivers.alertmanager import AlertmanagerDriver
 from chaos.drivers.base import ContainerDriver
 from chaos.drivers.catalogue import container_driver
+from chaos.drivers.http import without_secrets
 from chaos.drivers.prometheus import PrometheusDriver
 from chaos.drivers.proxy import ProxyFleet
 from chaos.drivers.webhook import SinkClient
@@ -157,9 +158,9 @@ def _proxies(fleet: ProxyFleet) -> tuple[ProxyFound, ...]:
     for address in fleet.addresses:
         try:
             one = fleet.look(address)
-            found.append(ProxyFound(address, one.version, one.held_by))
+            found.append(ProxyFound(without_secrets(address), one.version, one.held_by))
         except ChaosError as error:
-            found.append(ProxyFound(address, error=str(error)))
+            found.append(ProxyFound(without_secrets(address), error=str(error)))
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from chaos.errors import ChaosError
 from chaos.events import Record
-from chaos.journal import Line, digest, read, to_text
+from chaos.journal import Line, digest, from_text, read, to_text
 
 FileName = Literal[
     "experiment.yaml",
@@ -77,8 +77,7 @@ class JournalWriter:
         self._previous = ""
         self._sequence = 0
         self._synced_at_s = 0.0
-        self.lines: list[Line] = []
-        """Everything that was to be written, so that a run can be judged though its disk is full."""
+        self._texts: list[str] = []
         self._lock = threading.Lock()
 
     def write(self, record: Record, at_s: float, wall_s: float, *, sync: bool = False) -> None:
@@ -86,12 +85,17 @@ class JournalWriter:
         with self._lock:
             line = Line(self._sequence + 1, at_s, wall_s, self._previous, record)
             text = to_text(line)
-            self.lines.append(line)
+            self._texts.append(text)
             self._waiting += text.encode() + b"\n"
             self._sequence, self._previous = line.sequence, digest(text)
             if sync or at_s - self._synced_at_s >= 1.0:
                 self._sync()
                 self._synced_at_s = at_s
+
+    def lines(self) -> list[Line]:
+        """Everything that was to be written, read back as it stands in the file: a run can be judged though its disk is full."""
+        with self._lock:
+            return [from_text(text) for text in self._texts]
 
     def _sync(self) -> None:
         while self._waiting:

@@ -22,9 +22,9 @@ from chaos.bounds import format_value
 from chaos.detection import FAILURE, Detection, Gate, Stage
 from chaos.events import State
 from chaos.journal import Line
-from chaos.judge.resilience import bound_text
-from chaos.judge.trace import Trace, trace
-from chaos.plan import Plan, PlannedAlert
+from chaos.judging.resilience import bound_text
+from chaos.judging.trace import Trace, trace
+from chaos.plans import Plan, PlannedAlert
 from chaos.report.lanes import PHASE, picture_of
 from chaos.report.picture import draw
 from chaos.units import format_duration, format_rate, format_share

@@ -9,9 +9,9 @@ from typing import Literal
 from chaos.detection import Detection, Gate
 from chaos.events import ApplyFailed, EffectLost, GuardBreached, StopRequested
 from chaos.journal import Line
-from chaos.judge.trace import Trace
+from chaos.judging.trace import Trace
 from chaos.observation import SeriesRead
-from chaos.plan import PlannedAlert, PlannedProbe
+from chaos.plans import PlannedAlert, PlannedProbe
 from chaos.progress import carries
 from chaos.report.picture import Bar, CurveLane, Limit, Mark, Picture, Span, StateLane
 from chaos.report.scales import Samples, known

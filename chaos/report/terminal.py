@@ -16,7 +16,7 @@ from rich.text import Text
 
 from chaos.bounds import format_value
 from chaos.detection import FAILURE, Detection, Gate
-from chaos.plan import Plan, PlannedAlert
+from chaos.plans import Plan, PlannedAlert
 from chaos.units import format_duration, format_share
 from chaos.verdict import Finding, ProbeRow, Verdict, VerdictName
 

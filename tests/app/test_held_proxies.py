@@ -10,7 +10,7 @@ import pytest
 
 from chaos.app.performer import HeldProxies
 from chaos.drivers.proxy import Arming
-from chaos.plan import PlannedEffect
+from chaos.plans import PlannedEffect
 
 HOLD = PlannedEffect("hold", "model", "hold", "holds")
 FIRST = PlannedEffect("first", "model", "proxy", "hurts", fault_index=0, fault_json="{}")

@@ -31,7 +31,7 @@ from chaos.events import (
     Undone,
 )  # fmt: skip
 from chaos.journal import read
-from chaos.judge import judge
+from chaos.judging import judge
 from chaos.observation import ProbeReading, ProbesRead
 from tests.worlds import KILL, PLAN
 

@@ -50,7 +50,7 @@ def test_settings_of_the_wrong_kind_are_told_by_name_and_never_repeated() -> Non
     said = refused({"use": "docker", "labels": "SECRET"})
     assert "`labels`" in said
     assert "SECRET" not in said
-    assert "`hots`: is no key of it" in refused({"use": "docker", "labels": {}, "hots": "SECRET"})
+    assert "`hots`: is no key of it" in refused({"use": "docker", "labels": {"app": "model"}, "hots": "SECRET"})
 
 
 def test_a_driver_of_ours_may_be_asked_for_by_name() -> None:
@@ -61,7 +61,7 @@ def test_a_driver_of_ours_may_be_asked_for_by_name() -> None:
 
 @pytest.mark.usefixtures("added")
 def test_a_broken_package_refuses_only_the_system_that_uses_it() -> None:
-    for driver in ({"use": "docker", "labels": {}}, {"use": "picky", "where": "moon"}):
+    for driver in ({"use": "docker", "labels": {"app": "model"}}, {"use": "picky", "where": "moon"}):
         assert container_driver(Target(driver=driver), OPT_IN, Path()) is not None
     assert "the driver 'broken' from there_is_no_such_module:make cannot be imported" in refused({"use": "broken"})
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from chaos.events import Collected, Record, RunStarted, State, StateEntered
 from chaos.journal import Line, read
-from chaos.judge import judge
-from chaos.judge.trace import trace
+from chaos.judging import judge
+from chaos.judging.trace import trace
 from chaos.observation import SeriesRead
-from chaos.plan import Plan
+from chaos.plans import Plan
 from chaos.report.html import render
 
 VOID = {"meta", "link", "br"}

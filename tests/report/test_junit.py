@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaos.judge import judge
+from chaos.judging import judge
 from chaos.report.junit import junit
 from chaos.verdict import EXIT_CODE, Finding, Verdict
-from tests.judge.journals import SILENT, Story
+from tests.judging.journals import SILENT, Story
 
 CONFIRMED, UNDETECTED = judge(Story().lines()), judge(SILENT.lines())
 

@@ -12,8 +12,8 @@ import pytest
 
 from chaos.events import GuardBreached, State
 from chaos.journal import Line
-from chaos.judge import judge
-from chaos.judge.trace import trace
+from chaos.judging import judge
+from chaos.judging.trace import trace
 from chaos.report.html import coded, render
 from tests.report.report_pages import Page, inserted, page, planned, real_run, rendered
 

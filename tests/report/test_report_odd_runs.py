@@ -25,8 +25,8 @@ from chaos.events import (
     Undone,
 )
 from chaos.journal import Line
-from chaos.judge import judge
-from chaos.judge.trace import trace
+from chaos.judging import judge
+from chaos.judging.trace import trace
 from chaos.observation import AlertSeen, AlertsRead, Delivered, DeliveriesRead, RoutedRead, SeriesRead
 from chaos.report.html import render
 from chaos.verdict import Verdict

@@ -14,11 +14,11 @@ from rich.console import Console, RenderableType
 
 from chaos.detection import FAILURE, Gate
 from chaos.foresight import Foresight
-from chaos.judge import judge
-from chaos.plan import Plan, PlannedGuard
+from chaos.judging import judge
+from chaos.plans import Plan, PlannedGuard
 from chaos.report.terminal import plan_view, summary
 from chaos.verdict import EXIT_CODE, Verdict
-from tests.judge.journals import JUDGED, SILENT, Story
+from tests.judging.journals import JUDGED, SILENT, Story
 from tests.worlds import ALERT, HOLD, KILL, WRONG
 
 FOLDER = "runs/20261125-203616-wrong-predictions-page-the-on-call-c5a66182"

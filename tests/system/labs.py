@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from chaos.drivers.folder import RunFolder
 from chaos.journal import Line
@@ -21,6 +23,8 @@ from chaos.lab.processes import LabStatus
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 RUN_S = 300.0
+QUIET_S = 4.0
+"""A scrape, an evaluation and a notification, with room: what has not become an alert by then will not."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,18 @@ class Work:
         """How the lab is."""
         return places.status(self.name, self.folder / ".chaos")
 
+    def quiet(self) -> None:
+        """Waits until no alert of the lab has been pending or firing for a while: an earlier test may have left one to come."""
+        until = time.monotonic() + 90
+        loud_s = time.monotonic()
+        address = f"http://{self.status().outside['prometheus']}/api/v1/alerts"
+        while time.monotonic() - loud_s < QUIET_S:
+            alerts = requests.get(address, timeout=5).json()["data"]["alerts"]
+            if {one["labels"]["alertname"] for one in alerts} - {"Watchdog"}:
+                loud_s = time.monotonic()
+            assert time.monotonic() < until, "the lab does not get quiet"
+            time.sleep(0.5)
+
     def system(self) -> str:
         """The lab's system file."""
         return (self.folder / ".chaos" / "labs" / self.name / "system.yaml").read_text()
@@ -108,6 +124,7 @@ class Ran:
 def run(work: Work, experiment: str, *more: str) -> Ran:
     """The experiment has been run by the command line."""
     path = EXPERIMENTS / f"{experiment}.yaml" if (EXPERIMENTS / f"{experiment}.yaml").exists() else Path(experiment)
+    work.quiet()
     before = set(work.runs())
     answered = work.chaos("run", str(path), "--system", work.name, *more)
     made = set(work.runs()) - before

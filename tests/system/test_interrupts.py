@@ -21,17 +21,20 @@ QUICK = (
     .read_text()
     .replace("warmup: 30s", "warmup: 4s")
     .replace("baseline: 20s", "baseline: 6s")
+    .replace("min: 88%", "min: 70%")
 )
 KILL = (
     (EXPERIMENTS / "replica-killed.yaml")
     .read_text()
     .replace("warmup: 15s", "warmup: 4s")
     .replace("baseline: 20s", "baseline: 6s")
+    .replace("min: 88%", "min: 70%")
 )
 
 
 def interrupted(work: Work, text: str, *signals: tuple[str, signal.Signals]) -> tuple[int, Path, str]:
     """Each signal was sent when the live view first said its words, in this order; (exit code, run folder, all it said)."""
+    work.quiet()
     before = set(work.runs())
     process = work.start("run", work.experiment(text), "--system", work.name)
     said: Queue[str | None] = Queue()
@@ -100,6 +103,7 @@ def test_a_second_signal_skips_the_report_and_never_the_undo(process_lab: Work) 
 
 def test_a_live_view_that_nobody_reads_any_more_costs_the_run_nothing(process_lab: Work) -> None:
     """`chaos run … 2>&1 | head -1`: the pipe closes while the replica is dead."""
+    process_lab.quiet()
     before = set(process_lab.runs())
     process = process_lab.start("run", process_lab.experiment(KILL), "--system", process_lab.name, "--json")
     assert process.stderr is not None

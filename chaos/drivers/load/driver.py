@@ -42,7 +42,7 @@ class LoadDriver:
         environment = {**os.environ, "CHAOS_LOAD_PLAN": str(plan), "CHAOS_LOAD_SAMPLES": str(samples)}
         argv = [
             sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("locustfile.py")), "--headless", "--users", "1",
-            "--spawn-rate", "1", "--json", "--loglevel", "WARNING", "--stop-timeout", "1", "--host", self.plan.url,
+            "--spawn-rate", "1", "--json", "--loglevel", "WARNING", "--stop-timeout", "1", "--host", "http://in-the-plan",
         ]  # fmt: skip
         with (self.folder / "stats.json").open("wb") as out, (self.folder / "locust.log").open("wb") as log:
             self._process = subprocess.Popen(

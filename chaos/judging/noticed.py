@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from chaos.detection import AlertHistory, Detection, Gate, Outcome, Times, detect
 from chaos.events import State
-from chaos.judge.trace import Trace
+from chaos.judging.trace import Trace
 from chaos.observation import AlertSeen
 from chaos.progress import carries
 from chaos.verdict import Finding, VerdictName

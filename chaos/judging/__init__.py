@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from chaos.events import State
 from chaos.journal import Line
-from chaos.judge import noticed, resilience, safety, validity
-from chaos.judge.trace import Trace, trace
+from chaos.judging import noticed, resilience, safety, validity
+from chaos.judging.trace import Trace, trace
 from chaos.units import format_share
 from chaos.verdict import EXIT_CODE, MEANING, EffectDone, Finding, Phase, Verdict, VerdictName
 

@@ -36,7 +36,7 @@ from chaos.observation import (
     RoutedRead,
     SeriesRead,
 )
-from chaos.plan import Plan
+from chaos.plans import Plan
 
 
 @dataclass(frozen=True, slots=True)

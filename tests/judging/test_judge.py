@@ -29,10 +29,10 @@ from chaos.events import (
     Undone,
 )
 from chaos.journal import BrokenJournal
-from chaos.judge import judge, worst
+from chaos.judging import judge, worst
 from chaos.observation import AlertSeen, AlertsRead, DeliveriesRead, LoadRead, ProxyRead
 from chaos.verdict import EXIT_CODE, Finding, Verdict
-from tests.judge.journals import JUDGED, SILENT, WALL, Entry, Story, among, lines_of, until, without
+from tests.judging.journals import JUDGED, SILENT, WALL, Entry, Story, among, lines_of, until, without
 from tests.worlds import ALERT, HOLD, KILL, WRONG
 
 UNEXPECTED = AlertSeen("DiskFull", {"alertname": "DiskFull", "service": "loan"}, "firing", WALL + 18.0)
@@ -332,3 +332,19 @@ def test_a_journal_that_ends_early_is_judged_and_never_passes(cause: str, dies_a
         pytest.fail(f"{cause} at {dies_at_s}: {error}")
     collected = any(isinstance(record, Collected) for _, record in kept)
     assert verdict.exit_code != 0 or (collected and CAUSES[cause][1] == 0)
+
+
+@pytest.mark.parametrize(
+    ("seen", "counted", "judged"),
+    [
+        (0.985, 400.0, "inconclusive"),
+        (0.95, 400.0, "deviated"),
+        (0.95, 30.0, "inconclusive"),
+        (0.996, 400.0, "confirmed"),
+    ],
+)
+def test_a_share_that_left_its_bound_by_what_chance_does_is_left_open(seen: float, counted: float, judged: str) -> None:
+    plan = replace(JUDGED, probes=tuple(replace(probe, needs=10) for probe in JUDGED.probes))
+    verdict = judge(Story(plan=plan, availability=(1.0, seen, 1.0), counted=counted).lines())
+    [finding] = [one for one in verdict.findings if "availability hold" in one.question]
+    assert finding.verdict == judged, finding

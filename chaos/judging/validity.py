@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from chaos.events import State
 from chaos.exposure import Sample
-from chaos.judge.trace import Trace
-from chaos.plan import PlannedEffect
+from chaos.judging.trace import Trace
+from chaos.plans import PlannedEffect
 from chaos.statistics import ArmCounts, RiskRatio, sample_ratio_mismatch
 from chaos.verdict import Finding
 

@@ -8,16 +8,20 @@ from typing import Literal
 
 from chaos.bounds import format_value
 from chaos.events import State
-from chaos.judge.trace import Trace
-from chaos.judge.validity import arm_counts, compare
+from chaos.judging.trace import Trace
+from chaos.judging.validity import arm_counts, compare
 from chaos.observation import ProbeReading
-from chaos.plan import PlannedProbe
+from chaos.plans import PlannedProbe
 from chaos.progress import broken_bound, enough, values_of
 from chaos.statistics import clopper_pearson
 from chaos.verdict import ArmRow, Finding, ProbeRow, VerdictName
 
 _COUNTED = {"accuracy": "wrong", "error_ratio": "errors", "availability": "errors"}
 """Signal → which of the load's counts per arm it is made of."""
+
+
+CHANCE = 0.99
+"""How sure it must be that a share left its bound before the system is said not to have held."""
 
 
 def bound_text(probe: PlannedProbe) -> str:
@@ -93,10 +97,25 @@ def _judged(trace: Trace, probe: PlannedProbe, reading: ProbeReading | None, bas
     match role:
         case "harm":
             return "confirmed" if broken else "inconclusive"
+        case "hold" if broken:
+            return "inconclusive" if _perhaps_chance(probe, reading, baseline) else "deviated"
         case "hold":
-            return "deviated" if broken else "confirmed"
+            return "confirmed"
         case _:
             return "confirmed"
+
+
+def _perhaps_chance(probe: PlannedProbe, reading: ProbeReading, baseline: float | None) -> bool:
+    """Whether so few events are behind a share that its true value may well be within its bound (99 % interval).
+
+    A short fault leaves few events: 87 % right of 80 is what a model with 93 % gives one time in fifty.
+    """
+    share = probe.unit == "ratio" and probe.signal != "fairness_gap"  # a difference of two shares is no share
+    if not share or reading.count is None or len(reading.values) != 1 or not 0 <= reading.values[0] <= 1:
+        return False
+    events = max(1, round(reading.count))
+    interval = clopper_pearson(round(reading.values[0] * events), events, CHANCE)
+    return not all(broken_bound(probe, end, baseline) for end in interval)
 
 
 def findings(trace: Trace) -> Iterator[Finding]:

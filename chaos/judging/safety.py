@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from chaos.engine import Trigger
 from chaos.events import State
-from chaos.judge.trace import Trace
-from chaos.plan import REMOVAL_PROOF
+from chaos.judging.trace import Trace
+from chaos.plans import REMOVAL_PROOF
 from chaos.verdict import Finding
 
 

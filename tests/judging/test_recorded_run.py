@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chaos.events import Apply, Collected, StateEntered, Undone
 from chaos.journal import BrokenJournal, read
-from chaos.judge import judge
+from chaos.judging import judge
 
 RECORDED = Path(__file__).with_name("confirmed.jsonl").read_bytes()
 LINES = read(RECORDED.decode())

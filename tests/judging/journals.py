@@ -38,7 +38,7 @@ from chaos.observation import (
     RoutedRead,
     SeriesRead,
 )
-from chaos.plan import Plan, PlannedProbe
+from chaos.plans import Plan, PlannedProbe
 from tests.worlds import PLAN
 
 WALL = 1_700_000_000.0
