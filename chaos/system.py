@@ -122,7 +122,8 @@ class Target(Strict):
     proxies: list[ProxyAddress] = Field(default_factory=list)
     token: SecretStr = SecretStr("")
     control_ca: str | None = Field(
-        None, description="certificate authorities for `https://` proxies, a file relative to this one; else the usual ones"
+        None,
+        description="certificate authorities for `https://` proxies, a file relative to this one; else the usual ones",
     )
     protocol: Annotated[str, AfterValidator(_known_protocol)] = "auto"
     output: Output = Output()

@@ -83,7 +83,11 @@ def test_what_is_no_address_is_refused_with_what_to_write(address):
     ("known", "line", "said"),
     [
         ("proxies: ['http://127.0.0.1:8474']", "proxies: ['dns+https://proxies:8474']", "write http:// or https://"),
-        ("prometheus: 'http://127.0.0.1:9090'", "prometheus: 'dns+http://prometheus:9090'", "write http:// or https://"),
+        (
+            "prometheus: 'http://127.0.0.1:9090'",
+            "prometheus: 'dns+http://prometheus:9090'",
+            "write http:// or https://",
+        ),
         ("proxies: ['http://127.0.0.1:8474']", "proxies: ['dns+http://proxies']", "write dns[+]http://NAME:PORT"),
         ("proxies: ['http://127.0.0.1:8474']", "proxies: ['http+unix://run/it.sock']", "with three slashes"),
     ],
