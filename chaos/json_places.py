@@ -23,6 +23,25 @@ _FLAT = re.compile(r'(?:[^\[\]{}"]++|"(?:[^"\\]|\\.)*+")*+', re.DOTALL)
 """Everything up to the next bracket that is not inside a string."""
 
 
+_LEAF = re.compile(r'"(?:[^"\\]|\\.)*+"|[^ \t\r\n,\[\]]+', re.DOTALL)
+"""A scalar in a list that holds nothing but scalars and other such lists."""
+
+
+def with_leaves(text: str, fresh: Mapping[int, str]) -> str:
+    """The text of a list of scalars, however it is nested, with these of its scalars replaced: number from 0 → new text."""
+    pieces: list[str] = []
+    place = 0
+    left = len(fresh)
+    for number, match in enumerate(_LEAF.finditer(text)):
+        if number in fresh:
+            pieces += [text[place : match.start()], fresh[number]]
+            place = match.end()
+            left -= 1
+            if not left:
+                break
+    return "".join([*pieces, text[place:]])
+
+
 class _Wanted:
     """A tree of addresses: whether this value is asked for, and what is asked for below it."""
 

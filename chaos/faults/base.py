@@ -73,6 +73,8 @@ class Call:
 
     def selected(self, row: int = 0) -> bool:
         """Whether the fault hurts this row."""
+        if self.share >= 1:
+            return True  # as the hash would say: it is below one
         return row_selected(self.seed, self.fault_index, self.subject, row, self.share)
 
     def chance(self, row: int, what: str) -> float:

@@ -16,9 +16,10 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from chaos import json_spans
-from chaos.json_spans import Span
+from chaos import json_places, json_spans
+from chaos.json_places import Address
 from chaos.protocols import oip_binary
 from chaos.protocols.base import Output, Undecodable
 from chaos.rows import Label, Row
@@ -74,7 +75,32 @@ def rows_of(tensors: Sequence[Tensor], output: Output) -> list[Row]:
     count = len(label.values) if label is not None else per_row
     if scores is not None and (not scores.width or per_row != count):
         scores = None
-    return [_row(place, label, scores, output.classes) for place in range(count)]
+    labels = label.values if label is not None else [None] * count
+    if not all(found is None or isinstance(found, (str, int, float)) for found in labels):
+        raise Undecodable("a label that is neither text nor number")
+    numbers = _numbers(scores) if scores is not None else [None] * count
+    return [
+        Row(place, found, given, output.classes or _classes(found, given))  # type: ignore[arg-type]
+        for place, (found, given) in enumerate(zip(labels, numbers, strict=True))
+    ]
+
+
+def _numbers(scores: Tensor) -> list[tuple[float, ...] | None]:
+    """The scores of each row as decimals; None for a row with a value that is no number."""
+    values, width = scores.values, scores.width
+    if all(type(value) is float for value in values):
+        return [tuple(values[start : start + width]) for start in range(0, len(values), width)]  # type: ignore[arg-type]
+    found: list[tuple[float, ...] | None] = []
+    for start in range(0, len(values), width):
+        cells = values[start : start + width]
+        fine = all(isinstance(cell, (int, float)) and not isinstance(cell, bool) for cell in cells)
+        found.append(tuple(float(cell) for cell in cells) if fine else None)  # type: ignore[arg-type]
+    return found
+
+
+def _classes(found: object, given: tuple[float, ...] | None) -> tuple[Label, ...]:
+    """Class numbers, where the label is one and there is a score for each."""
+    return tuple(range(len(given))) if given is not None and isinstance(found, int) else ()
 
 
 def changes_of(
@@ -95,20 +121,6 @@ def changes_of(
     return found
 
 
-def _row(place: int, label: Tensor | None, scores: Tensor | None, classes: tuple[Label, ...]) -> Row:
-    found = label.row(place)[0] if label is not None else None
-    numbers: tuple[float, ...] | None = None
-    if scores is not None:
-        cells = scores.row(place)
-        if all(isinstance(cell, (int, float)) and not isinstance(cell, bool) for cell in cells):
-            numbers = tuple(float(cell) for cell in cells)  # type: ignore[arg-type]
-    if not classes and numbers is not None and isinstance(found, int):
-        classes = tuple(range(len(numbers)))
-    if found is not None and not isinstance(found, (str, int, float, bool)):
-        raise Undecodable("a label that is neither text nor number")
-    return Row(place, found, numbers, classes)
-
-
 def _like(old: Label | None, new: Label | None) -> Label | None:
     """The new label in the old one's JSON type: a tensor of booleans or decimals stays one."""
     if isinstance(old, bool) and not isinstance(new, (bool, str)) and new in (0, 1):
@@ -124,95 +136,88 @@ def _like(old: Label | None, new: Label | None) -> Label | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """Where an output's data is: the spans of its JSON values, or its raw bytes and the span of their size."""
-
-    cells: Sequence[Span] = ()
-    raw: bytes | None = None
-    size: Span | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Answer:
-    """A decoded answer: the JSON text, what can be read, every output's data by its place, and bytes behind all of it."""
+    """A decoded answer: the JSON text and its value, what can be read, every output's raw data by its place, bytes behind all."""
 
     text: str
+    outputs: list[object]
     binary: bool
     tensors: list[Tensor]
-    parts: dict[int, _Part]
+    raw: dict[int, bytes]
     rest: bytes
 
 
-def _split(body: bytes, headers: Mapping[str, str]) -> tuple[bytes, bytes, bool]:
-    """The JSON, the raw data, and whether the answer says that it has any."""
-    told = headers.get(HEADER_LENGTH)
-    if told is None:
-        return body, b"", False
-    if not told.isascii() or not told.isdigit() or int(told) > len(body):
-        raise Undecodable("an Inference-Header-Content-Length that does not fit")
-    return body[: int(told)], body[int(told) :], True
+@lru_cache(maxsize=1)
+def _read(body: bytes, told: str | None) -> _Answer:
+    """The answer, decoded; `told` is its Inference-Header-Content-Length. Raises Undecodable.
 
-
-def _read(body: bytes, headers: Mapping[str, str]) -> _Answer:
-    """The answer, decoded. Raises Undecodable."""
-    header, raw, binary = _split(body, headers)
+    Rows and encoding ask one after the other for the same answer, which is therefore remembered: it is never changed.
+    """
+    header, raw = body, b""
+    if told is not None:
+        if not told.isascii() or not told.isdigit() or int(told) > len(body):
+            raise Undecodable("an Inference-Header-Content-Length that does not fit")
+        header, raw = body[: int(told)], body[int(told) :]
     try:
         text = header.decode("utf-8")
-        whole = json_spans.parse(text)
+        whole = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Undecodable(f"this is no JSON: {error}") from error
-    outputs = whole.get("outputs") if isinstance(whole.value, dict) else None
-    if outputs is None or not isinstance(outputs.value, list):
+    outputs = whole.get("outputs") if isinstance(whole, dict) else None
+    if not isinstance(outputs, list):
         raise Undecodable("no `outputs`")
     tensors: list[Tensor] = []
-    parts: dict[int, _Part] = {}
+    pieces: dict[int, bytes] = {}
     used = 0
-    for place, span in enumerate(outputs.items):
-        if not isinstance(span.value, dict):
+    for place, one in enumerate(outputs):
+        if not isinstance(one, dict):
             continue
-        size = _size(span) if binary else None
-        piece = None
+        size = _size(one) if told is not None else None
         if size is not None:
-            assert isinstance(size.value, int)
-            piece = raw[used : used + size.value]
-            if len(piece) != size.value:
+            pieces[place] = raw[used : used + size]
+            if len(pieces[place]) != size:
                 raise Undecodable("less raw data than the sizes say")
-            used += size.value
-        tensor, part = _tensor(place, span, piece, size)
-        parts[place] = part
+            used += size
+        tensor = _tensor(place, one, pieces.get(place))
         tensors += [tensor] if tensor is not None else []
-    return _Answer(text, binary, tensors, parts, raw[used:])
+    return _Answer(text, outputs, told is not None, tensors, pieces, raw[used:])
 
 
-def _size(output: Span) -> Span | None:
-    """The span of an output's `binary_data_size`; None when its data is in the JSON."""
+def _size(output: Mapping[str, object]) -> int | None:
+    """An output's `binary_data_size`; None when its data is in the JSON."""
     parameters = output.get("parameters")
-    if parameters is None or not isinstance(parameters.value, dict):
+    size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
+    if size is None and not (isinstance(parameters, dict) and "binary_data_size" in parameters):
         return None
-    size = parameters.get("binary_data_size")
-    if size is not None and (not isinstance(size.value, int) or isinstance(size.value, bool) or size.value < 0):
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise Undecodable("a binary_data_size that is no size")
     return size
 
 
-def _tensor(place: int, span: Span, raw: bytes | None, size: Span | None) -> tuple[Tensor | None, _Part]:
-    name, shape, datatype, data = (span.get(key) for key in ("name", "shape", "datatype", "data"))
-    called, kind = str(name.value) if name else "", str(datatype.value) if datatype else ""
-    part = _Part(raw=raw, size=size)
-    if raw is None and data is None:
-        return None, part  # its data is elsewhere, in shared memory for example
-    count, width = size_of(shape.value if shape is not None else None)
+def _tensor(place: int, output: Mapping[str, object], raw: bytes | None) -> Tensor | None:
+    name, datatype, data = output.get("name"), output.get("datatype"), output.get("data")
+    called, kind = str(name) if "name" in output else "", str(datatype) if "datatype" in output else ""
+    if raw is None and "data" not in output:
+        return None  # its data is elsewhere, in shared memory for example
+    count, width = size_of(output.get("shape"))
     if raw is not None:
         if not oip_binary.readable(kind):
-            return None, part
-        return Tensor(place, called, kind, width, oip_binary.values(kind, raw, count)), part
-    assert data is not None
-    if not isinstance(data.value, list):
+            return None
+        return Tensor(place, called, kind, width, oip_binary.values(kind, raw, count))
+    if not isinstance(data, list):
         raise Undecodable("data that is no list")
-    cells = data.leaves()
-    if count != len(cells):
+    values = data if not any(isinstance(item, list) for item in data) else list(_leaves(data))
+    if count != len(values):
         raise Undecodable("data that does not fit its shape")
-    return Tensor(place, called, kind, width, [cell.value for cell in cells]), _Part(cells)
+    return Tensor(place, called, kind, width, values)
+
+
+def _leaves(data: list[object]) -> Iterator[object]:
+    for item in data:
+        if isinstance(item, list):
+            yield from _leaves(item)
+        else:
+            yield item
 
 
 class OpenInference:
@@ -227,25 +232,29 @@ class OpenInference:
 
     def rows(self, body: bytes, headers: Mapping[str, str], output: Output) -> Sequence[Row]:
         """The rows of an answer. Raises Undecodable."""
-        return rows_of(_read(body, headers).tensors, output)
+        return rows_of(_read(body, headers.get(HEADER_LENGTH)).tensors, output)
 
     def encode(
         self, body: bytes, headers: Mapping[str, str], output: Output, before: Sequence[Row], after: Sequence[Row]
     ) -> tuple[bytes, Mapping[str, str]]:
         """The body with the bytes of changed labels and scores replaced; sizes that change with them are corrected."""
-        answer = _read(body, headers)
-        edits: list[tuple[Span, str]] = []
-        raw = {place: part.raw for place, part in answer.parts.items() if part.raw is not None}
+        answer = _read(body, headers.get(HEADER_LENGTH))
+        edits: dict[Address, str] = {}
+        lists: dict[Address, dict[int, str]] = {}
+        raw = dict(answer.raw)
         for place, changes in changes_of(answer.tensors, output, before, after).items():
-            part = answer.parts[place]
-            if part.raw is None:
-                edits += [(part.cells[element], _dumped(value)) for element, value in changes.items()]
+            if place not in answer.raw:
+                lists["outputs", place, "data"] = {element: _dumped(value) for element, value in changes.items()}
                 continue
             datatype = next(tensor.datatype for tensor in answer.tensors if tensor.place == place)
-            raw[place] = oip_binary.replaced(datatype, part.raw, changes)
-            if part.size is not None and len(raw[place]) != len(part.raw):
-                edits.append((part.size, str(len(raw[place]))))
-        header = json_spans.replace(answer.text, edits).encode("utf-8")
+            raw[place] = oip_binary.replaced(datatype, answer.raw[place], changes)
+            if len(raw[place]) != len(answer.raw[place]):
+                edits["outputs", place, "parameters", "binary_data_size"] = str(len(raw[place]))
+        text = answer.text
+        spans = json_places.find(text, [*edits, *lists])
+        for address, fresh in lists.items():
+            edits[address] = json_places.with_leaves(text[spans[address].start : spans[address].end], fresh)
+        header = json_spans.replace(text, [(spans[address], fresh) for address, fresh in edits.items()]).encode()
         if not answer.binary:
             return header, {}
         whole = b"".join([header, *_in_order(raw), answer.rest])
@@ -263,6 +272,8 @@ def _in_order(raw: Mapping[int, bytes]) -> Iterator[bytes]:
 
 
 def _dumped(value: object) -> str:
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
+        return repr(value)  # what json.dumps writes, without its set-up
     return json.dumps(value, ensure_ascii=False)
 
 
