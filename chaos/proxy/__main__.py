@@ -10,7 +10,9 @@ from pathlib import Path
 from chaos.protocols import catalogue as protocols
 from chaos.proxy.process import Options, parse_control, parse_route, run
 from chaos.proxy.serving import DataOptions
+from chaos.proxy.shadow import parse_consumer
 from chaos.proxy.upstream import tls_context
+from chaos.units import parse_share
 
 MOST_WORKERS = 32
 """Fewer than there are places to count connections: workers that are on their way out keep theirs for a moment."""
@@ -36,6 +38,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--protocol", default="auto", help="used when an arming says `auto`")
     made.add_argument("--upstream-ca", type=Path, metavar="FILE", help="trust these authorities, not the system's")
     made.add_argument("--workers", type=int, default=1, metavar="N", help="processes that serve data (%(default)s)")
+    made.add_argument("--observe", default="0%", metavar="SHARE", help="look at so many answers, for /metrics (0%%)")
+    made.add_argument("--shadow-to", metavar="URL", help="in shadow mode, hurt copies of answers are posted there")
     made.add_argument("--record-bodies", action="store_true", help="keep bodies of changed answers; for the lab alone")
     return made
 
@@ -73,7 +77,9 @@ def _options(given: argparse.Namespace) -> Options:
         raise ValueError(f"--workers is {given.workers}; write a number from 1 to {MOST_WORKERS}")
     if given.upstream_ca is not None:
         tls_context(given.upstream_ca)  # said now, not at the first request
-    data = DataOptions(given.record_bodies, given.protocol, given.upstream_ca)
+    consumer = parse_consumer(given.shadow_to) if given.shadow_to is not None else None
+    observe = parse_share(given.observe)
+    data = DataOptions(given.record_bodies, given.protocol, given.upstream_ca, observe, consumer)
     return Options(routes, control, token, given.ports_file, given.workers, _control_tls(given), data)
 
 

@@ -79,6 +79,7 @@ class Arming(BaseModel):
     model_config = ConfigDict(extra="forbid")
     seed: str
     arms: ArmsBody
+    mode: Literal["live", "shadow"] = "live"
     subjects: Literal["synthetic", "users"] = "synthetic"
     synthetic_key: str = ""
     protocol: str = "auto"
@@ -166,6 +167,8 @@ class Armed:
     output: Output
     request_faults: tuple[ArmedFault, ...]
     answer_faults: tuple[ArmedFault, ...]
+    shadow: bool = False
+    """Whether clients get untouched answers, and faults happen to copies alone."""
 
     def has(self, index: int) -> bool:
         """Whether the fault with this place in the experiment is on."""
@@ -201,6 +204,8 @@ class RunState:
     lease_s: float = 0.0
     renewed_s: float = 0.0
     ended_s: float | None = None
+    untouched: int = 0
+    """Treatment requests since it was disarmed, as this process has seen them; never handed on."""
     arms: dict[Group, ArmCounts] = field(
         default_factory=lambda: {"treatment": ArmCounts(), "control": ArmCounts(), "outside": ArmCounts()}
     )
@@ -237,6 +242,7 @@ class RunState:
             "run": self.run,
             "generation": self.generation,
             "state": self.state,
+            "mode": self.last_arming.mode if self.last_arming is not None else "live",
             "lease_remaining_s": max(0.0, self.lease_s - (now_s - self.renewed_s)) if armed else 0.0,
             "deadline_remaining_s": max(0.0, self.deadline_s - (now_s - self.begun_s)) if armed else 0.0,
             "arms": {name: counts.as_json() for name, counts in self.arms.items()},
@@ -261,6 +267,7 @@ class Registry:
         self.holder: RunState | None = None
         self.runs: dict[str, RunState] = {}
         self.expiries = 0
+        self._last: RunState | None = None
         self.waiting: dict[Callable[[], None], int | None] = {}
         """What lets go whoever waits in a delay, and the index of the fault: called once that one is off."""
 
@@ -319,6 +326,7 @@ class Registry:
             problems.append(str(error))
         if key is not None and len(key) < 16:
             problems.append("`subjects: synthetic` needs a synthetic_key of at least 16 bytes, in hexadecimal")
+        problems += _shadow_problems(state, arming, built)
         if problems:
             raise Refusal(422, problems)
         for one in built:
@@ -334,6 +342,7 @@ class Registry:
             output=arming.output.output(),
             request_faults=tuple(one for one in built if one.fault.acts_on == "request"),
             answer_faults=tuple(one for one in built if one.fault.acts_on == "answer"),
+            shadow=arming.mode == "shadow",
         )
 
     def renew(self, run: str) -> RunState | None:
@@ -353,6 +362,7 @@ class Registry:
         self.holder = None
         holder.state = "expired" if expired else "disarmed"
         holder.ended_s = self._monotonic()
+        holder.untouched, self._last = 0, holder
         self._release(set(self.waiting.values()))
 
     def _release(self, indexes: set[int | None]) -> None:
@@ -377,9 +387,15 @@ class Registry:
         return self.armed
 
     def lately(self) -> RunState | None:
-        """The run that was disarmed last, while its removal is still being proven."""
-        ended = [state for state in self.runs.values() if state.ended_s is not None]
-        return max(ended, key=lambda state: state.ended_s or 0.0) if ended and self.holder is None else None
+        """The run that was disarmed last, while its removal is still being proven; then, idle costs nothing again."""
+        last = self._last
+        if last is None or self.holder is not None:
+            return None
+        over = last.ended_s is None or self._monotonic() - last.ended_s > REMEMBERED_S
+        if over or last.untouched >= MOST_UNTOUCHED:
+            self._last = None
+            return None
+        return last
 
     def _forget(self, now_s: float) -> None:
         for name, state in list(self.runs.items()):
@@ -401,6 +417,18 @@ def _fault(body: FaultBody, problems: list[str]) -> Fault | None:
     except ValidationError as error:
         problems.extend(f"{name}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         return None
+
+
+def _shadow_problems(state: RunState, arming: Arming, built: list[ArmedFault]) -> list[str]:
+    """Why this cannot be armed in its mode: a copy has nobody who waits, and a run is live or shadow as a whole."""
+    problems = [
+        f"{one.fault.fault} hurts requests, and `mode: shadow` touches copies of answers alone; arm it live"
+        for one in built
+        if arming.mode == "shadow" and one.fault.acts_on == "request"
+    ]
+    if state.last_arming is not None and state.last_arming.mode != arming.mode:
+        problems.append(f"this run was armed {state.last_arming.mode} here; start a new run for `mode: {arming.mode}`")
+    return problems
 
 
 def parse_arming(body: object) -> Arming:

@@ -17,6 +17,9 @@ from aiohttp import web
 
 from chaos.proxy.armed import Refusal, Registry, parse_arming
 from chaos.proxy.counters import Counters
+from chaos.proxy.observe import observed_text
+from chaos.proxy.serving import DataOptions
+from chaos.proxy.shadow import shadow_text
 from chaos.proxy.workers import Workers
 from chaos.version import VERSION
 
@@ -26,8 +29,11 @@ _OPEN = ("/healthz", "/version", "/metrics")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(registry: Registry, counters: Counters, token: str, workers: Workers | None = None) -> web.Application:
-    """The control API's HTTP interface; without `workers`, this process serves the data itself."""
+def application(
+    registry: Registry, counters: Counters, token: str, workers: Workers | None = None, data: DataOptions | None = None
+) -> web.Application:
+    """The control API's HTTP interface; without `workers`, this process serves the data itself, as `data` says."""
+    serving = data or DataOptions()
     wanted = f"Bearer {token}".encode()
 
     @web.middleware
@@ -124,6 +130,7 @@ def application(registry: Registry, counters: Counters, token: str, workers: Wor
         await gathered()
         text = counters.text(armed=registry.holder is not None, expiries=registry.expiries)
         text += workers.metrics() if workers is not None else ""
+        text += observed_text(serving.observe, counters) + shadow_text(serving.shadow_to, counters)
         return web.Response(text=text, content_type="text/plain", charset="utf-8")
 
     made = web.Application(middlewares=[guard], client_max_size=1_000_000)

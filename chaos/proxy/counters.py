@@ -33,6 +33,12 @@ class Counters:
         self.first_event_s: dict[tuple[str, str], float] = defaultdict(float)
         self.gap: dict[tuple[str, str], list[int]] = {}
         self.gap_s: dict[tuple[str, str], float] = defaultdict(float)
+        self.observed_answers: dict[tuple[str, str], int] = defaultdict(int)
+        self.observed_classes: dict[tuple[str, str], int] = defaultdict(int)
+        self.observed_scores: dict[str, list[int]] = {}
+        self.observed_score_sum: dict[str, float] = defaultdict(float)
+        self.observed_strange: dict[str, int] = defaultdict(int)
+        self.shadow_answers: dict[str, int] = defaultdict(int)
 
     def answered(self, route: str, arm: str, status: int) -> None:
         """An answer with this status went to a client."""

@@ -27,6 +27,8 @@ from chaos.proxy.counters import Counters
 from chaos.proxy.exchange import Exchange, Hurt
 from chaos.proxy.grpc.frames import HTTP2_START
 from chaos.proxy.grpc.plane import Bridge, hand_over
+from chaos.proxy.observe import Observer
+from chaos.proxy.shadow import Consumer
 from chaos.proxy.upstream import CONNECT_S, HANDSHAKE_S, UpstreamAddress, addressed, why_unreachable
 
 BUFFERED = 256 * 1024
@@ -63,6 +65,8 @@ class Route:
         self.tls = tls
         """How to verify an upstream over TLS; None: it is spoken to in clear text."""
         self.upstream = UpstreamAddress(host, port, tls=tls is not None)
+        self.observer: Observer | None = None
+        self.consumer: Consumer | None = None
         self.idle: deque[Upstream] = deque()
         self.clients: set[Client | Bridge] = set()
 
@@ -478,7 +482,7 @@ class Client(asyncio.Protocol):
             if leftover:
                 self._to_upstream(leftover)
             return rest
-        exchange.answered(head, LARGEST_EDITED)
+        exchange.answered(head, LARGEST_EDITED, self.route.observer)
         if exchange.editing:
             exchange.kept = []
         else:
@@ -509,6 +513,8 @@ class Client(asyncio.Protocol):
             self._write(exchange.stream(piece, self.route))
         else:
             self._write(piece)
+            if exchange.copying:
+                exchange.copy(piece)
         if exchange.answer_done():
             self._finish(exchange, rest)
             return b""
@@ -523,6 +529,9 @@ class Client(asyncio.Protocol):
         elif exchange.streaming:
             self._write(exchange.stream_ended(self.route, "whole"))
         exchange.count_answer(self.route, head.status)
+        if exchange.looking:
+            # Not now: what was written goes out when the event loop comes around, and the client waits for it.
+            asyncio.get_running_loop().call_soon(exchange.look, self.route)
         upstream, self.upstream = self.upstream, None
         self.exchange = None
         self.release("upstream")

@@ -150,7 +150,7 @@ async def serve(options: Options) -> None:
         else:
             for route in options.routes:
                 await data.start(route, listeners[route.text])
-        async with _control(options, application(registry, counters, options.token, workers)) as control:
+        async with _control(options, application(registry, counters, options.token, workers, options.data)) as control:
             write_ports(options.ports_file, {"control": control, "routes": ports})
             await _until(ended, registry, workers)
             registry.disarm(None)

@@ -13,7 +13,9 @@ from pathlib import Path
 from chaos.drivers.serving import split_address
 from chaos.proxy.armed import Registry
 from chaos.proxy.counters import Counters
+from chaos.proxy.observe import Observer
 from chaos.proxy.plane import Route, factory
+from chaos.proxy.shadow import Consumer
 from chaos.proxy.sharing import Share, SharedListener
 from chaos.proxy.upstream import UpstreamAddress, parse_upstream, tls_context
 
@@ -91,6 +93,10 @@ class DataOptions:
     record_bodies: bool = False
     protocol: str = "auto"
     upstream_ca: Path | None = None
+    observe: float = 0.0
+    """Share of predictions that are looked at in passing."""
+    shadow_to: str | None = None
+    """Where hurt copies of answers are posted to in shadow mode."""
 
 
 class DataSide:
@@ -103,6 +109,12 @@ class DataSide:
         self._tls: ssl.SSLContext | None = None
         self._servers: list[asyncio.Server | SharedListener] = []
         self._routes: list[Route] = []
+        self._observer = Observer(options.observe, counters, options.protocol) if options.observe else None
+        self._consumer = Consumer(options.shadow_to, counters, self._holds) if options.shadow_to is not None else None
+
+    def _holds(self, run: str) -> bool:
+        armed = self._registry.current()
+        return armed is not None and armed.run == run
 
     def connections(self) -> int:
         """How many clients are connected."""
@@ -124,6 +136,7 @@ class DataSide:
             record_bodies=self._options.record_bodies,
             tls=self._tls if route.upstream.tls else None,
         )
+        made.observer, made.consumer = self._observer, self._consumer
         self._routes.append(made)
         loop = asyncio.get_running_loop()
         for listener in listeners:
@@ -148,3 +161,5 @@ class DataSide:
             for client in list(route.clients):
                 if client.transport is not None:
                     client.transport.abort()
+        if self._consumer is not None:
+            await self._consumer.close()

@@ -152,7 +152,12 @@ class StreamedAnswer:
     and a chunked answer gets new chunks around the same or edited events, and its own trailers.
     """
 
-    def __init__(self, body: wire.Body, edit: Callable[[str], str] | None, given_up: Callable[[], None]) -> None:
+    def __init__(
+        self, body: wire.Body, edit: Callable[[str], str] | None, given_up: Callable[[], None], *, copy: bool = False
+    ) -> None:
+        self.copy: list[bytes] | None = [] if copy else None
+        """The edited payload so far, when it is asked for; None once it is longer than LARGEST_EVENT."""
+        self._copied = 0
         self._body = body
         self._edit = edit
         self._given_up = given_up
@@ -182,8 +187,17 @@ class StreamedAnswer:
             return b""
         self._edit = None
         rest = self._reader.rest
-        self.after.update(rest)
+        self._say(rest)
         return b"%x\r\n%s\r\n" % (len(rest), rest) if rest and self._chunked() else rest
+
+    def _say(self, out: bytes) -> None:
+        """This is part of the edited payload."""
+        self.after.update(out)
+        if self.copy is not None:
+            self.copy.append(out)
+            self._copied += len(out)
+            if self._copied > LARGEST_EVENT:
+                self.copy = None
 
     def _chunked(self) -> bool:
         return isinstance(self._body, wire.ChunkedBody)
@@ -220,7 +234,7 @@ class StreamedAnswer:
         if isinstance(body, wire.ChunkedBody) and body.done:
             out += self._reader.rest if self._edit is not None else b""
             self._edit = None
-        self.after.update(out)
+        self._say(out)
         if not isinstance(body, wire.ChunkedBody):
             return out
         framed = b"%x\r\n%s\r\n" % (len(out), out) if out else b""
@@ -242,10 +256,12 @@ class TextFaults:
         faults: Sequence[tuple[ArmedFault, Call]],
         obeys: Callable[[ArmedFault], bool],
         counters: Counters,
+        arm: str = "treatment",
     ) -> None:
         self._faults = faults
         self._obeys = obeys
         self._counters = counters
+        self._arm = arm
         self._selected: set[tuple[int, int]] = set()
         self._changed: set[tuple[int, int]] = set()
         self._digests: dict[int, tuple[Digest, Digest]] = {}
@@ -276,10 +292,10 @@ class TextFaults:
         if what is self._selected:
             fault.counts.selected_requests += first
             fault.counts.selected_rows += 1
-            self._counters.selected[name, "treatment"] += 1
+            self._counters.selected[name, self._arm] += 1
         else:
             fault.counts.changed_rows += 1
-            self._counters.changed[name, "treatment"] += 1
+            self._counters.changed[name, self._arm] += 1
 
     def changes(self) -> list[tuple[int, str, str]]:
         """Every row that was changed, and names for its whole text before and after."""

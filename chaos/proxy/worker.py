@@ -223,7 +223,8 @@ class Worker:
         """The table is obeyed from here on; only then does anybody come in."""
         begin = message["begin"]
         ca = begin["upstream_ca"]
-        options = DataOptions(begin["record_bodies"], begin["protocol"], Path(ca) if ca is not None else None)
+        ca = Path(ca) if ca is not None else None
+        options = DataOptions(begin["record_bodies"], begin["protocol"], ca, begin["observe"], begin["shadow_to"])
         self.registry = Follower(time.monotonic, options.protocol)
         self.data = DataSide(self.registry, self.counters, options)
         self._share = Share(Shares(begin["shares"]), begin["place"])

@@ -152,6 +152,8 @@ class Workers:
                 "record_bodies": self._options.record_bodies,
                 "protocol": self._options.protocol,
                 "upstream_ca": str(ca) if ca is not None else None,
+                "observe": self._options.observe,
+                "shadow_to": self._options.shadow_to,
             }
             table = table_of(self._registry)
             told = {"begin": begin, "table": table.as_json() if table is not None else None}

@@ -16,6 +16,7 @@ from chaos.faults.base import Call, Fault
 from chaos.protocols import catalogue, sniff
 from chaos.protocols.base import Output, Protocol, Undecodable
 from chaos.rows import Row
+from tests.fuzzing import examples
 from tests.protocols.protocol_contract import SAMPLES, Sample
 
 samples = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: f"{sample.protocol}: {sample.name}")
@@ -113,7 +114,7 @@ def test_part_of_an_answer_is_undecodable(sample: Sample) -> None:
 
 
 @samples
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.data())
 def test_a_damaged_answer_is_read_or_undecodable_and_never_anything_else(sample: Sample, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(sample.body)))
@@ -127,7 +128,7 @@ def test_a_damaged_answer_is_read_or_undecodable_and_never_anything_else(sample:
 
 
 @spoken
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),

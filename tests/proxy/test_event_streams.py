@@ -20,6 +20,7 @@ from chaos.proxy import wire
 from chaos.proxy.armed import ArmedFault, parse_arming
 from chaos.proxy.streams import LARGEST_EVENT
 from chaos.rows import Piece, Row
+from tests.fuzzing import examples
 from tests.proxy.loopback import arming
 from tests.proxy.test_event_bytes import CUTS, TEXT, read
 from tests.proxy.test_plane_memory import Bench
@@ -138,7 +139,7 @@ def test_a_captured_stream_passes_event_by_event_and_byte_for_byte(name: str, st
     run(scenario)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(TEXT, CUTS, CUTS, st.booleans(), st.booleans())
 def test_however_a_stream_is_chunked_and_cut_its_payload_and_trailers_arrive(
     text: bytes, chunks: list[int], reads: list[int], endless: bool, armed: bool

@@ -9,6 +9,7 @@ Source: gRPC over HTTP/2 (PROTOCOL-HTTP2); google.rpc.Code for what a status is 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chaos.faults.base import Answer
@@ -27,6 +28,8 @@ _PREFIX = 5
 _HTTP = {0: 200, 1: 499, 2: 500, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501, 13: 500,
          14: 503, 15: 500, 16: 401}  # fmt: skip
 """What a gRPC status is in HTTP: counters speak HTTP."""
+LARGEST_COPY = 8 * 1024 * 1024
+"""Bytes of an answer whose copy can be hurt, in shadow mode."""
 _INFERENCE = "/inference.GRPCInferenceService/"
 
 
@@ -93,17 +96,19 @@ class Call(Exchange):
         """The answer's headers are there: `editing` says whether the rest must be kept for a fault."""
         told = texts(headers)
         status = told.get(":status", "")
-        self.answer_head = wire.Head(
+        head = self.answer_head = wire.Head(
             b"", "", "", int(status) if status.isdigit() else 0, told, None, False, True
         )  # fmt: skip
         hurt = self.group == "treatment" and self.armed is not None and bool(self.armed.answer_faults)
-        if not hurt or status != "200" or not self._predicts():
-            return
-        self.editing = self._protocol(route) is not None
-        if not self.editing:
+        hurt = hurt and status == "200" and self._predicts()
+        if hurt and self._protocol(route) is None:
             self._undecodable()
-            return
-        self.kept_headers = list(headers)
+            hurt = False
+        self.editing = hurt and not self._shadows()
+        if self.editing:
+            self.kept_headers = list(headers)
+        if hurt or route.observer is not None:
+            self._look_later(route.observer, head, shadow=hurt and not self.editing, largest=LARGEST_COPY)
 
     def edited_answer(self, route: Route, status: str) -> tuple[Headers, bytes]:
         """Headers and data as the client gets them, edited or as they came; `status` is the call's own, from its trailers."""
@@ -112,33 +117,48 @@ class Call(Exchange):
         self.kept, self.kept_headers, self.editing = [], None, False
         if status != "0" and not data:
             return headers, data  # an error: nothing to be hurt
-        made = self._edited_message(data, route)
-        if made is None or len(made) == len(data):
-            return headers, data if made is None else made
+        changed = self._hurt(data, route)
+        made = self._after = data if changed is None else changed[0]
+        if len(made) == len(data):
+            return headers, made
         size = b"%d" % len(made)
         return [(name, size if name == b"content-length" else value) for name, value in headers], made
 
-    def _edited_message(self, data: bytes, route: Route) -> bytes | None:
-        """The one message with its rows edited; None when it stays as it is."""
+    def _message(self, payload: bytes) -> bytes | None:
+        """The one message of the answer, out of its frame; None when it is compressed, or not one."""
+        whole = len(payload) >= _PREFIX and len(payload) == _PREFIX + int.from_bytes(payload[1:_PREFIX], "big")
+        return payload[_PREFIX:] if whole and not payload[0] else None
+
+    def _hurt(self, payload: bytes, route: Route) -> tuple[bytes, Mapping[str, str]] | None:
+        """The one message with its rows edited, in its frame; None when it stays as it is."""
         if self.armed is None or self.answer_head is None:
             return None
         try:
-            protocol = self._protocol(route)
-            if protocol is None or len(data) < _PREFIX or len(data) != _PREFIX + int.from_bytes(data[1:_PREFIX], "big"):
-                raise Undecodable("not one message")
-            if data[0]:
-                raise Undecodable("a compressed message")
-            payload, headers, output = data[_PREFIX:], self.answer_head.headers, self.armed.output
-            rows = protocol.rows(payload, headers, output)
+            protocol, message = self._protocol(route), self._message(payload)
+            if protocol is None or message is None:
+                raise Undecodable("not one message, or a compressed one")
+            headers, output = self.answer_head.headers, self.armed.output
+            rows = protocol.rows(message, headers, output)
             after = self._edit(rows, route)
             if after is rows:
                 return None
-            body, _ = protocol.encode(payload, headers, output, rows, after)
+            body, _ = protocol.encode(message, headers, output, rows, after)
         except Exception:  # Undecodable, and whatever a protocol or a fault of others raises: traffic goes on
             self._undecodable()
             return None
-        self._note(rows, after, payload, body, route)
-        return b"\0" + len(body).to_bytes(4, "big") + body
+        self._note(rows, after, message, body, route)
+        return b"\0" + len(body).to_bytes(4, "big") + body, {}
+
+    def done(self, route: Route, grpc_status: str | None) -> None:
+        """The call is answered, and on its way to the client: what is only looked at is looked at now."""
+        if self.answer_head is None:
+            self.answer_head = wire.Head(b"", "", "", 200, {}, None, False, True)
+            self._look_later(route.observer, self.answer_head, shadow=False, largest=0)
+        if self.is_grpc and grpc_status != "0":
+            self.answer_head = replace(self.answer_head, status=self.http_status(grpc_status))
+            self._casts = False
+        if self.looking:
+            self.look(route)
 
     def http_status(self, grpc_status: str | None) -> int:
         """The status that counters know; that of HTTP where the answer has none of gRPC."""

@@ -309,6 +309,8 @@ class Bridge:
         assert upstream is not None
         assert stream is not None
         if not call.editing:
+            if call.copying:
+                call.copy(data)
             item = Item(data=data, end=ended, sent=lambda: upstream.acknowledge(stream, size))
             if ended:
                 self._done(call, ())
@@ -366,6 +368,8 @@ class Bridge:
             grpc_status = said.get(b"grpc-status")
             told = grpc_status.decode("latin-1") if grpc_status is not None else None
             call.count_answer(self.route, call.http_status(told))
+            if call.looking or self.route.observer is not None:
+                asyncio.get_running_loop().call_soon(call.done, self.route, told)
         if call.request_ended:
             self._forget(call)
 
