@@ -1,5 +1,5 @@
 # `make quickstart` shows what this is; `make test` runs everything. Both set up what they need.
-.PHONY: help setup quickstart test check lint types unit format clean
+.PHONY: help setup quickstart test check lint types unit interop bench format clean
 .DEFAULT_GOAL := help
 # Compiled modules make every command start three times as fast.
 unexport PYTHONDONTWRITEBYTECODE
@@ -14,7 +14,7 @@ quickstart: setup  ## the main job on local processes: fault, alert, undo, verdi
 	@scripts/quickstart
 
 test: setup lint types  ## everything: linter, types, all tests; starts a container engine if none runs
-	@scripts/with-engine .venv/bin/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@scripts/with-engine .venv/bin/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 unit: setup  ## the tests that need neither lab nor container engine (about a minute)
 	@.venv/bin/pytest -m "not system and not docker"
@@ -28,6 +28,17 @@ lint: setup
 
 types: setup
 	@.venv/bin/mypy
+
+fuzz: setup  ## the fuzzers of wire, streams, leases and protocols, a hundred times longer than in the tests (about half an hour)
+	@CHAOS_FUZZ=$${CHAOS_FUZZ:-100} .venv/bin/pytest -q --timeout=0 --hypothesis-show-statistics \
+	  tests/proxy/test_wire.py tests/proxy/test_plane_memory.py tests/proxy/test_event_streams.py tests/proxy/test_registry.py \
+	  tests/protocols/test_protocol_contract.py
+
+interop: setup  ## the proxy between real servers and real clients, into docs/interop.md (installs them first: some minutes)
+	@.venv/bin/pytest tests/interop -m interop $(ARGS)
+
+bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs/benchmarks.md (half an hour, a quiet machine)
+	@.venv/bin/python -m benchmarks.proxy --publish $(ARGS)
 
 format: setup  ## ruff's formatter and its safe fixes
 	@.venv/bin/ruff format --quiet . && .venv/bin/ruff check --quiet --fix .

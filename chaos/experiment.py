@@ -129,8 +129,9 @@ def _slice(value: str) -> str:
 
 
 class BlastRadius(Strict):
-    """The most that may be hurt."""
+    """The most that may be hurt. In `mode: shadow` nobody is: faults happen to copies of answers."""
 
+    mode: Literal["live", "shadow"] = "live"
     subjects: Literal["synthetic", "users"] = "synthetic"
     traffic: Share = 0.01
     by: Annotated[str, AfterValidator(_by)] | None = None
@@ -151,8 +152,12 @@ class ExpectedAlert(Strict):
 
 
 class Expect(Strict):
-    """What must break, what must survive, and who must be told."""
+    """What must break, what must survive, and who must be told.
 
+    `telemetry: shadow` says that `harms` and `alerts` read the telemetry of the shadow's consumer, and not the service's own.
+    """
+
+    telemetry: Literal["live", "shadow"] = "live"
     harms: list[str] = Field(default_factory=list)
     holds: list[str] | None = None
     alerts: list[ExpectedAlert] = Field(default_factory=list)
@@ -255,12 +260,42 @@ def _own_problems(experiment: Experiment, document: Document) -> list[Problem]:
             if name not in titles:
                 message = f"`{name}` is not in steady_state; {did_you_mean(name, titles)}"
                 found.append(document.problem(("expect", key, index), message))
+    found += _shadow_problems(experiment, document)
     if experiment.load is None and experiment.blast_radius.subjects == "synthetic" and _needs_subjects(experiment):
         message = (
             "without `load:` nobody is there to be hurt (`subjects: synthetic` are the run's own load); write "
             "`load: {rate: 40/s, data: FILE}`, or `subjects: users` to hurt real people's requests"
         )
         found.append(document.problem(("blast_radius",), message))
+    return found
+
+
+def _shadow_problems(experiment: Experiment, document: Document) -> list[Problem]:
+    """What cannot happen to copies of answers, and what cannot be seen of it."""
+    found: list[Problem] = []
+    expect = experiment.expect
+    if experiment.blast_radius.mode == "live":
+        if expect.telemetry == "shadow":
+            message = "nothing is shadowed, so there is no such telemetry; write `mode: shadow` under blast_radius, or leave this out"
+            found.append(document.problem(("expect", "telemetry"), message))
+        return found
+    for index, fault in enumerate(experiment.faults):
+        if fault.acts_on != "answer":
+            message = (
+                f"`{fault.fault}` cannot be shadowed: it hurts {fault.acts_on}s, and a shadow is a copy of an answer; "
+                "write `mode: live` under blast_radius, or leave this fault out"
+            )
+            found.append(document.problem(("faults", index, "fault"), message))
+    if expect.telemetry == "live":
+        found += [
+            document.problem(
+                ("expect", key),
+                "in `mode: shadow` clients get untouched answers, so the service's own telemetry sees nothing; leave this out, "
+                "or write `telemetry: shadow` under expect when all of it reads the shadow's consumer",
+            )
+            for key, asked in (("harms", expect.harms), ("alerts", expect.alerts))
+            if asked
+        ]
     return found
 
 

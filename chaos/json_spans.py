@@ -23,7 +23,9 @@ class Span:
     keys: tuple[str, ...] = ()
 
     def get(self, key: str) -> Span | None:
-        """The value of a mapping's key (the last one, as JSON parsers have it)."""
+        """The value of a mapping's key (the last one, as JSON parsers have it); None where there is no mapping or no such key."""
+        if not self.keys:
+            return None
         for name, item in zip(reversed(self.keys), reversed(self.items), strict=True):
             if name == key:
                 return item

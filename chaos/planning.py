@@ -61,8 +61,9 @@ def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Surv
         silent=tuple(experiment.expect.quiet) if isinstance(experiment.expect.quiet, list) else (),
         control=experiment.expect.control == "unharmed",
         arms_held=experiment.expect.arms == "held",
+        mode=experiment.blast_radius.mode,
         warnings=_warnings(experiment, alerts),
-        notes=_notes(alerts, survey),
+        notes=_notes(experiment, alerts, survey),
     )
     refusals = (*survey.errors, *refused, *missing, *_refusals(experiment, system, survey, drawn))
     return _with(drawn, refusals)
@@ -318,6 +319,8 @@ def _planned_alert(
     load: PlannedLoad | None,
 ) -> PlannedAlert:
     compared = left_side(rule.expr)
+    # What the shadow's consumer reads is the treatment arm alone: nothing is known of how its rules are diluted.
+    shadowed = experiment.blast_radius.mode == "shadow"
     routes = _route(survey.route, rule)
     named = [route for route in routes if alert.delivered_to in (None, route.receiver)] or routes
     wait = min((route.group_wait_s for route in named), default=0.0)
@@ -341,7 +344,9 @@ def _planned_alert(
         group_interval_s=interval,
         lower_bound_s=lower,
         routed_to=tuple(dict.fromkeys(route.receiver for route in routes)),
-        foresight=foresee(rule, compared, experiment, system, probes, survey.rule_values.get(rule.name), lower),
+        foresight=None
+        if shadowed
+        else foresee(rule, compared, experiment, system, probes, survey.rule_values.get(rule.name), lower),
         window_s=longest_window_s(compared.left) if compared else 0.0,
     )
 
@@ -359,7 +364,8 @@ def _refusals(experiment: Experiment, system: System, survey: Survey, drawn: Pla
 
 
 def _law_9(experiment: Experiment, system: System) -> list[str]:
-    real = experiment.blast_radius.subjects == "users" and system.environment != "lab"
+    radius = experiment.blast_radius
+    real = radius.subjects == "users" and radius.mode == "live" and system.environment != "lab"
     semantic = [fault.fault for fault in experiment.faults if fault.semantic]
     if real and semantic and system.real_users is None:
         return [
@@ -452,8 +458,15 @@ def _warnings(experiment: Experiment, alerts: tuple[PlannedAlert, ...]) -> tuple
     return tuple(told)
 
 
-def _notes(alerts: tuple[PlannedAlert, ...], survey: Survey) -> tuple[str, ...]:
-    return tuple(
+SHADOW_NOTE = (
+    "shadow: nobody is hurt. Clients get untouched answers; what would have changed is kept by the proxies, "
+    "and posted to their --shadow-to"
+)
+
+
+def _notes(experiment: Experiment, alerts: tuple[PlannedAlert, ...], survey: Survey) -> tuple[str, ...]:
+    shadow = (SHADOW_NOTE,) if experiment.blast_radius.mode == "shadow" else ()
+    return shadow + tuple(
         f"{alert.alert} has no value now, so what dilution lets it see is not predicted"
         for alert in alerts
         if alert.threshold is not None and not has_value(survey.rule_values.get(alert.alert))

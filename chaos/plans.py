@@ -152,6 +152,8 @@ class Plan:
     silent: tuple[str, ...]
     control: bool
     arms_held: bool
+    mode: str = "live"
+    """live | shadow: whether answers are hurt, or copies of them"""
     by_hand: Mapping[str, str] = field(default_factory=dict)
     lease_s: float = LEASE_S
     undo_deadline_s: float = UNDO_DEADLINE_S
@@ -167,6 +169,10 @@ class Plan:
     def faults(self) -> tuple[PlannedEffect, ...]:
         """The effects that hurt, without the holds."""
         return tuple(effect for effect in self.effects if effect.kind != "hold")
+
+    def shadows(self) -> bool:
+        """Whether clients get untouched answers, and faults happen to copies alone."""
+        return self.mode == "shadow"
 
     def divides(self) -> bool:
         """Whether the run divides its subjects into arms: a fault of containers hurts everybody alike."""

@@ -24,3 +24,15 @@ class Row:
     label: Label | None = None
     scores: tuple[float, ...] | None = None
     classes: tuple[Label, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of one row's text, as a streamed answer brings it.
+
+    `row` is the row's index, `text` the piece, and `start` how many characters of the row the model had said before it.
+    """
+
+    row: int
+    text: str
+    start: int

@@ -14,7 +14,9 @@ from pydantic import AfterValidator, Field, JsonValue, SecretStr, model_validato
 from chaos.document import Document, read_document
 from chaos.errors import InvalidFile
 from chaos.protocols import catalogue as protocols
+from chaos.protocols.json_path import parse_path
 from chaos.strict import Strict, validate
+from chaos.units import Share
 
 
 def _http(value: str) -> str:
@@ -24,14 +26,29 @@ def _http(value: str) -> str:
     except ValueError:  # a bracket that is left open, a port that is no number
         scheme, there = "", False
     if scheme in ("dns+http", "dns+https"):
-        raise ValueError(f"nothing looks {scheme}:// up yet; write http:// or https://")
+        raise ValueError(f"nothing looks {scheme}:// up here; write http:// or https://")
     if scheme not in ("http", "https") or not there:
         shown = "this" if "@" in value else repr(value)  # what stands before an @ may be a password
         raise ValueError(f"{shown} is no address; write something like http://127.0.0.1:9090")
     return value.rstrip("/") if parts.path in ("", "/") else value
 
 
+def _proxy(value: str) -> str:
+    """A proxy may also be behind a unix socket, or be all those behind a name."""
+    if value.startswith("http+unix://"):
+        if not value.removeprefix("http+unix://").startswith("/"):
+            raise ValueError(f"{value!r} is no socket; write http+unix:///PATH, with three slashes")
+        return value
+    if value.startswith("dns+http://"):
+        _http(value.removeprefix("dns+"))
+        if urlsplit(value).path in ("", "/") and urlsplit(value).port and "@" not in value:
+            return value.rstrip("/")
+        raise ValueError("this names no proxies; write dns+http://NAME:PORT")
+    return _http(value)
+
+
 Address = Annotated[str, AfterValidator(_http)]
+ProxyAddress = Annotated[str, AfterValidator(_proxy)]
 Label = str | int | float | bool
 JsonTemplate = dict[str, JsonValue]
 
@@ -50,12 +67,39 @@ def _opt_in(value: str) -> str:
     return value
 
 
+def _findable(value: str) -> str:
+    if value.startswith("$"):
+        parse_path(value)
+    return value
+
+
+Place = Annotated[str, AfterValidator(_findable)]
+
+
 class Output(Strict):
     """Where the decision is in an answer, if the protocol cannot say."""
 
-    label: str | None = None
-    scores: str | None = None
+    label: Place | None = None
+    scores: Place | None = None
     classes: list[Label] = Field(default_factory=list)
+    score: Place | None = None
+    positive: Label | None = None
+    threshold: Share | None = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Output:
+        said = [one for one in (self.label, self.scores, self.score) if one is not None]
+        if len({one.startswith("$") for one in said}) > 1:
+            raise ValueError(
+                "some of `label`, `scores` and `score` are $.paths and some are names; write all as $.paths"
+            )
+        if self.score is not None and self.scores is not None:
+            raise ValueError("`score` is one number a row, `scores` one per class; write one of them")
+        if self.positive is not None and self.classes and (self.positive not in self.classes or len(self.classes) != 2):
+            raise ValueError("`positive` is one of two; write `classes: [OTHER, POSITIVE]` in the order of the scores")
+        if self.threshold is not None and not 0 < self.threshold < 1:
+            raise ValueError("a `threshold` of 0% or 100% decides nothing; write something like 50%")
+        return self
 
 
 class ProcessSelector(Strict):
@@ -75,8 +119,12 @@ class DockerSelector(Strict):
 class Target(Strict):
     """One model service: the proxies in front of it, and what it runs in."""
 
-    proxies: list[Address] = Field(default_factory=list)
+    proxies: list[ProxyAddress] = Field(default_factory=list)
     token: SecretStr = SecretStr("")
+    control_ca: str | None = Field(
+        None,
+        description="certificate authorities for `https://` proxies, a file relative to this one; else the usual ones",
+    )
     protocol: Annotated[str, AfterValidator(_known_protocol)] = "auto"
     output: Output = Output()
     placement: Literal["behind gateway", "before gateway"] = "behind gateway"
@@ -89,6 +137,11 @@ class Target(Strict):
         if sum(said is not None for said in (self.docker, self.process, self.driver)) > 1:
             raise ValueError(
                 "a target runs either in `docker:` or in `process:` or in another `driver:`; write one of them"
+            )
+        said = (self.output.label, self.output.scores, self.output.score)
+        if self.protocol == "json" and not any(one is not None and one.startswith("$") for one in said):
+            raise ValueError(
+                "`protocol: json` knows no place of the decision; write something like `output: {label: '$.rows[*].label'}`"
             )
         if self.driver is not None and not isinstance(self.driver.get("use"), str):
             raise ValueError("`driver:` does not say which; write `driver: {use: NAME, …}`")

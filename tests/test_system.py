@@ -79,10 +79,28 @@ def test_what_is_no_address_is_refused_with_what_to_write(address):
         system(("prometheus: 'http://127.0.0.1:9090'", f"prometheus: '{address}'"))
 
 
-@pytest.mark.parametrize("scheme", ["dns+http", "dns+https"])
-def test_an_address_that_no_driver_can_look_up_is_refused(scheme):
-    with pytest.raises(InvalidFile, match="write http:// or https://"):
-        system(("proxies: ['http://127.0.0.1:8474']", f"proxies: ['{scheme}://proxies:8474']"))
+@pytest.mark.parametrize(
+    ("known", "line", "said"),
+    [
+        ("proxies: ['http://127.0.0.1:8474']", "proxies: ['dns+https://proxies:8474']", "write http:// or https://"),
+        (
+            "prometheus: 'http://127.0.0.1:9090'",
+            "prometheus: 'dns+http://prometheus:9090'",
+            "write http:// or https://",
+        ),
+        ("proxies: ['http://127.0.0.1:8474']", "proxies: ['dns+http://proxies']", "write dns[+]http://NAME:PORT"),
+        ("proxies: ['http://127.0.0.1:8474']", "proxies: ['http+unix://run/it.sock']", "with three slashes"),
+    ],
+)
+def test_an_address_that_no_driver_can_look_up_is_refused(known, line, said):
+    with pytest.raises(InvalidFile, match=said):
+        system((known, line))
+
+
+@pytest.mark.parametrize("address", ["dns+http://proxies.ml:8474", "http+unix:///run/chaos.sock", "https://proxy:8474"])
+def test_proxies_may_be_behind_a_name_a_socket_or_tls(address):
+    made = system(("proxies: ['http://127.0.0.1:8474']", f"proxies: ['{address}']"))
+    assert next(iter(made.targets.values())).proxies == [address]
 
 
 @pytest.mark.parametrize("address", ["ftp://me:PASSWORD@host", "http://me:PASS/WORD@host", "me:PASSWORD@host"])

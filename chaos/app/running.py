@@ -166,6 +166,7 @@ def _held(prepared: Prepared, run_id: str, key: str) -> dict[str, Any]:
         def arming(faults: Any, held_s: float, target: Any = target) -> Arming:
             return Arming(
                 {
+                    **({"mode": made.mode} if made.shadows() else {}),  # what an older proxy does not know, it refuses
                     "seed": made.seed,
                     "arms": {"traffic": made.traffic, "by": made.subject_by, "where": made.where},
                     "subjects": made.subjects,

@@ -49,7 +49,8 @@ def drivers_of(system: System, beside: Path) -> Drivers:
     made.sinks = {name: SinkClient(receiver.sink) for name, receiver in system.receivers.items()}
     for name, target in system.targets.items():
         if target.proxies:
-            made.fleets[name] = ProxyFleet(target.proxies, target.token.get_secret_value())
+            ca = str(beside / target.control_ca) if target.control_ca is not None else None
+            made.fleets[name] = ProxyFleet(target.proxies, target.token.get_secret_value(), ca=ca)
         driver = container_driver(target, system.opt_in_label(), beside)
         if driver is not None:
             made.kinds[name], made.containers[name] = driver

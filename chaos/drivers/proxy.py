@@ -1,17 +1,41 @@
-"""The control client of fault proxies: one target's proxies are one fleet, all armed or none."""
+"""The control client of fault proxies: one target's proxies are one fleet, all armed or none.
+
+Who belongs to the fleet is looked up when a run arms it for the first time. Replicas born later stay idle and are reported;
+one that has died and has left the name is reported, and fails neither a renewal nor the undo.
+"""
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from chaos.drivers.fleet import DNS, NoAddress, Resolve, addresses_of, replicas, speaks_unix
 from chaos.drivers.http import TIMEOUT_S, ask, session, without_secrets
 from chaos.errors import ChaosError, Unreachable
 from chaos.observation import ArmTraffic, FaultTraffic, ProxyRead
 
 WHAT = "the fault proxy"
+_LOG = logging.getLogger(__name__)
+
+
+class Silent(Unreachable):
+    """Nothing answers at this proxy's address: it is gone, or cannot be reached."""
+
+
+@dataclass
+class _Members:
+    """The proxies that one run has armed, and those that have left or joined the name since."""
+
+    armed: tuple[str, ...]
+    gone: set[str] = field(default_factory=set)
+    born: set[str] = field(default_factory=set)
+
+    def living(self) -> tuple[str, ...]:
+        return tuple(address for address in self.armed if address not in self.gone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +56,77 @@ class ProxyInfo:
 class ProxyFleet:
     """All proxies of one target."""
 
-    def __init__(self, addresses: Sequence[str], token: str, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        token: str,
+        timeout_s: float = TIMEOUT_S,
+        *,
+        ca: str | None = None,
+        resolve: Resolve = addresses_of,
+    ) -> None:
         self.addresses = tuple(addresses)
         self.timeout_s = timeout_s
-        self._session = session({"Authorization": f"Bearer {token}"})
+        self._resolve = resolve
+        self._runs: dict[str, _Members] = {}
+        self._lock = threading.Lock()
+        self._session = speaks_unix(session({"Authorization": f"Bearer {token}"}), self.addresses)
+        self._session.verify = ca if ca is not None else True
+
+    # --- who belongs to it --------------------------------------------------------------------------------------------
+
+    def _all(self) -> tuple[str, ...]:
+        found = [one for address in self.addresses for one in replicas(address, self._resolve)]
+        return tuple(dict.fromkeys(found))
+
+    def _members(self, run: str) -> _Members:
+        """Who was armed when the run came first; whoever is there now when it never did."""
+        with self._lock:
+            known = self._runs.get(run)
+        return known or _Members(self._all())
+
+    def _look_again(self, run: str, members: _Members) -> None:
+        """Replicas born since the arming are reported, once each."""
+        if not any(address.startswith(DNS) for address in self.addresses):
+            return
+        try:
+            now = set(self._all())
+        except Unreachable:
+            return  # the name will be asked again; who was armed is known
+        for address in sorted(now - set(members.armed) - members.born):
+            members.born.add(address)
+            _LOG.warning("the fault proxy at %s was born after the run %s began; it stays idle", address, run)
+
+    def _lost(self, run: str, members: _Members, address: str) -> bool:
+        """Whether a proxy that does not answer has left its name for good: it is dead, and reported."""
+        if not any(one.startswith(DNS) for one in self.addresses):
+            return False
+        try:
+            if address in self._all():
+                return False
+        except NoAddress:
+            pass
+        except Unreachable:
+            return False  # the resolver is ill, and tells nothing
+        members.gone.add(address)
+        _LOG.warning("the fault proxy at %s has gone in the middle of the run %s", without_secrets(address), run)
+        return True
+
+    def left(self, run: str) -> tuple[str, ...]:
+        """The proxies that died under this run, as far as has been noticed."""
+        return tuple(sorted(self._members(run).gone))
+
+    def joined(self, run: str) -> tuple[str, ...]:
+        """The proxies that were born under this run and stay idle, as far as has been noticed."""
+        return tuple(sorted(self._members(run).born))
+
+    # --- what it does -------------------------------------------------------------------------------------------------
 
     def _ask(self, address: str, method: str, path: str, **more: Any) -> Any:
-        answer = ask(self._session, method, address + path, what=WHAT, timeout_s=self.timeout_s, **more)
+        try:
+            answer = ask(self._session, method, address + path, what=WHAT, timeout_s=self.timeout_s, **more)
+        except Unreachable as error:
+            raise Silent(str(error)) from error
         if answer.status_code == 204:
             return None
         try:
@@ -56,7 +144,14 @@ class ProxyFleet:
         return body
 
     def look(self, address: str) -> ProxyInfo:
-        """One proxy of the fleet; asks with the token, so that a wrong one shows before anything is hurt."""
+        """One address of the fleet; asks with the token, so that a wrong one shows before anything is hurt.
+
+        Where the address is a name, every replica behind it is asked: the first that is held, or else the first.
+        """
+        found = [self._look(one) for one in replicas(address, self._resolve)]
+        return next((one for one in found if one.held_by is not None), found[0])
+
+    def _look(self, address: str) -> ProxyInfo:
         body = self._ask(address, "GET", "/version")
         probe = ask(self._session, "GET", f"{address}/runs/none", what=WHAT, timeout_s=self.timeout_s)
         if probe.status_code == 401:
@@ -67,31 +162,51 @@ class ProxyFleet:
 
     def arm(self, run: str, arming: Arming) -> None:
         """Every proxy is armed with exactly this; when one refuses, none is. Raises what it said."""
+        members = self._members(run)
+        with self._lock:
+            self._runs.setdefault(run, members)
         try:
-            for address in self.addresses:
-                self._ask(address, "PUT", f"/runs/{quote(run, safe='')}", json=arming.body)
+            self._each(run, members, "PUT", "", json=arming.body)
         except ChaosError:
-            self._disarm_quietly(run)
+            self._disarm_quietly(run, members)
             raise
 
-    def _disarm_quietly(self, run: str) -> None:
-        for address in self.addresses:
+    def _each(self, run: str, members: _Members, method: str, path: str, **more: Any) -> list[Any]:
+        """What every living member of the fleet answers. Raises what the first says that does not."""
+        bodies: list[Any] = []
+        for address in members.living():
+            try:
+                bodies.append(self._ask(address, method, f"/runs/{quote(run, safe='')}{path}", **more))
+            except Silent:
+                if not self._lost(run, members, address):
+                    raise
+        if not members.living():
+            raise Unreachable(f"every fault proxy of {', '.join(map(without_secrets, self.addresses))} is gone")
+        return bodies
+
+    def _disarm_quietly(self, run: str, members: _Members) -> None:
+        for address in members.living():
             try:
                 self._ask(address, "DELETE", f"/runs/{quote(run, safe='')}")
             except ChaosError:
                 continue  # its lease ends it; the refusal that led here is what the caller hears
 
     def renew(self, run: str) -> None:
-        """Every proxy's lease lives on."""
-        for address in self.addresses:
-            self._ask(address, "POST", f"/runs/{quote(run, safe='')}/lease")
+        """Every proxy's lease lives on; replicas born meanwhile are noticed."""
+        members = self._members(run)
+        self._each(run, members, "POST", "/lease")
+        self._look_again(run, members)
 
     def disarm(self, run: str) -> None:
         """No proxy touches a new request for this run. Every one is asked, even when one fails; then raises what it said."""
         failed: list[ChaosError] = []
-        for address in self.addresses:
+        members = self._members(run)
+        for address in members.living():
             try:
                 self._ask(address, "DELETE", f"/runs/{quote(run, safe='')}")
+            except Silent as error:
+                if not self._lost(run, members, address):
+                    failed.append(error)
             except ChaosError as error:
                 failed.append(error)
         if failed:
@@ -99,7 +214,7 @@ class ProxyFleet:
 
     def read(self, run: str, target: str, at_wall_s: float) -> ProxyRead:
         """The run as its target's proxies see it, summed over the fleet: first effect the earliest, last the latest."""
-        bodies = [self._ask(address, "GET", f"/runs/{quote(run, safe='')}") for address in self.addresses]
+        bodies = self._each(run, self._members(run), "GET", "")
         states = {body["state"] for body in bodies}
         worst = next((name for name in ("expired", "disarmed", "armed") if name in states), "unknown")
         return ProxyRead(

@@ -8,8 +8,10 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aiohttp import web
+if TYPE_CHECKING:
+    from aiohttp import web
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -29,6 +31,8 @@ def write_ports(path: Path | None, ports: Mapping[str, object]) -> None:
 
 
 async def _serve(application: web.Application, listen: str, name: str, ports_file: Path | None) -> None:
+    from aiohttp import web  # not above: a worker of the proxy needs addresses alone
+
     host, port = split_address(listen)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()

@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from chaos.arms import row_selected, unit_interval
-from chaos.rows import Row
+from chaos.rows import Piece, Row
 from chaos.units import Duration, Share, parse_duration
 
 
@@ -73,6 +73,8 @@ class Call:
 
     def selected(self, row: int = 0) -> bool:
         """Whether the fault hurts this row."""
+        if self.share >= 1:
+            return True  # as the hash would say: it is below one
         return row_selected(self.seed, self.fault_index, self.subject, row, self.share)
 
     def chance(self, row: int, what: str) -> float:
@@ -149,6 +151,8 @@ class Fault(BaseModel):
     semantic: ClassVar[bool] = False
     """Whether it makes answers wrong (law 9 applies)."""
     changes_bytes: ClassVar[bool] = False
+    edits_text: ClassVar[bool] = False
+    """Whether it can hurt an answer that is streamed, piece by piece (`edit_text`)."""
     family: ClassVar[str]
     must: ClassVar[str]
     """The kind of alert that should catch it."""
@@ -177,6 +181,10 @@ class Fault(BaseModel):
     def edit(self, rows: Sequence[Row], call: Call) -> Sequence[Row]:  # noqa: ARG002
         """The rows that the client gets; the very same objects wherever nothing is hurt."""
         return rows
+
+    def edit_text(self, piece: Piece, call: Call) -> str:  # noqa: ARG002
+        """What the client gets instead of a piece of streamed text; asked for selected rows, and only with `edits_text`."""
+        return piece.text
 
     def treated(self, signal: Signal, control: float) -> float | None:  # noqa: ARG002
         """What `signal` reads in the treatment arm when it reads `control` elsewhere; None when nobody can say."""

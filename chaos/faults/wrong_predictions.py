@@ -7,7 +7,6 @@ service stays up and fast; status codes and latency say nothing. Only labels tha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -53,20 +52,21 @@ class WrongPredictions(Fault):
         if row.label not in row.classes or len(row.classes) < 2:
             return row
         found = row.classes.index(row.label)
-        others = [place for place in range(len(row.classes)) if place != found]
         scores = row.scores if row.scores is not None and len(row.scores) == len(row.classes) else None
         match self.to:
             case "next":
                 given = (found + 1) % len(row.classes)
             case "random":
+                others = [place for place in range(len(row.classes)) if place != found]
                 given = others[int(call.chance(row.index, "wrong_predictions") * len(others))]
             case "worst":
+                others = [place for place in range(len(row.classes)) if place != found]
                 given = min(others, key=scores.__getitem__) if scores is not None else others[-1]
         if scores is not None:
             moved = list(scores)
             moved[found], moved[given] = moved[given], moved[found]
             scores = tuple(moved)
-        return replace(row, label=row.classes[given], scores=scores if scores is not None else row.scores)
+        return Row(row.index, row.classes[given], scores if scores is not None else row.scores, row.classes)
 
     def treated(self, signal: Signal, control: float) -> float | None:
         """Accuracy among hurt rows is the share of mistakes that happen to be put right: 1 - control for two classes."""

@@ -62,6 +62,7 @@ def _sentence(seen: Trace, name: VerdictName, findings: Sequence[Finding]) -> st
     effects = "; ".join(effect.explain for effect in seen.plan.faults())
     if any(effect.kind == "proxy" for effect in seen.plan.faults()):
         effects += f", for {format_share(seen.plan.traffic)} of traffic"
+        effects += " (shadow: nobody was hurt)" if seen.plan.shadows() else ""
     noticed_ = [finding.answer.removeprefix("yes: ") for finding in findings if finding.question.endswith("tell?")]
     names = [alert.alert for alert in seen.plan.alerts]
     told = ", ".join(f"{alert} {answer}" for alert, answer in zip(names, noticed_, strict=False))

@@ -4,21 +4,48 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 
-from chaos.protocols.base import Protocol
+from chaos.protocols.base import Output, Protocol, Undecodable
 
 
 @cache
 def catalogue() -> dict[str, Protocol]:
-    """Every protocol by its name. A module of this package offers its one under the name `PROTOCOL`."""
+    """Every protocol by its name. A module of this package offers its one under the name `PROTOCOL`; helpers offer none."""
     found: dict[str, Protocol] = {}
     for module in pkgutil.iter_modules(__path__):
-        if module.name != "base":
-            protocol: Protocol = importlib.import_module(f"{__name__}.{module.name}").PROTOCOL
+        protocol: Protocol | None = getattr(importlib.import_module(f"{__name__}.{module.name}"), "PROTOCOL", None)
+        if protocol is not None:
             found[protocol.name] = protocol
     for entry in entry_points(group="chaos.protocols"):
         protocol = entry.load()
         found[protocol.name] = protocol
     return dict(sorted(found.items()))
+
+
+def sniff(
+    path: str, request_headers: Mapping[str, str], answer_body: bytes | None = None, output: Output | None = None
+) -> Protocol | None:
+    """The protocol that this traffic speaks, as far as anybody can tell; None when nobody can.
+
+    `path` is without its query, header names are lower-case. Path and headers decide. Where several protocols claim them, the
+    answer does: the first (by name) that can read it, or the first at all when there is no answer yet. Where none does, the system
+    file may: with `$.paths` in `output` it is plain JSON.
+    """
+    known, said = catalogue(), output or Output()
+    claiming = [one for one in known.values() if one.detect(path, request_headers)]
+    if not claiming and said.paths():
+        return known["json"]
+    if len(claiming) > 1 and answer_body is not None:
+        return next((one for one in claiming if _reads(one, answer_body, said)), claiming[0])
+    return claiming[0] if claiming else None
+
+
+def _reads(protocol: Protocol, body: bytes, output: Output) -> bool:
+    try:
+        protocol.rows(body, {}, output)
+    except Undecodable:
+        return False
+    return True

@@ -6,23 +6,33 @@ did not change. Number formatting, key order and white space of the rest stay as
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol as Interface
+from typing import runtime_checkable
 
-from chaos.rows import Label, Row
+from chaos.rows import Label, Piece, Row
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
     """What the system file says about a target's answers where the protocol cannot: names, classes, threshold.
 
-    `label` and `scores` name the output (V2) or the path that holds them; `classes` in the order of the scores.
+    `label`, `scores` and `score` name the output (V2), the key of a row's object, or the `$.path[*]` into the answer that holds
+    them. `classes` are in the order of the scores. `score` is one number a row, the probability of the class `positive`; the
+    decision is `positive` from `threshold` on (a share; 0.5 when None).
     """
 
     label: str | None = None
     scores: str | None = None
     classes: tuple[Label, ...] = ()
+    score: str | None = None
+    positive: Label | None = None
+    threshold: float | None = None
+
+    def paths(self) -> bool:
+        """Whether it says where to look in any JSON, as `$.paths`."""
+        return any(one is not None and one.startswith("$") for one in (self.label, self.scores, self.score))
 
 
 class Undecodable(ValueError):
@@ -50,4 +60,21 @@ class Protocol(Interface):
 
     def error(self, status: int, message: str) -> tuple[bytes, Mapping[str, str]]:
         """Body and headers of an error in the protocol's own shape."""
+        ...
+
+
+class TextStream(Interface):
+    """One streamed answer. It remembers what was said, because servers repeat themselves at the end."""
+
+    def feed(self, data: str) -> str:
+        """The data of one event, its text edited; the very same string when nothing was. It keeps its number of lines."""
+        ...
+
+
+@runtime_checkable
+class Streaming(Interface):
+    """What a protocol offers besides, when its answers come as server-sent events."""
+
+    def open_stream(self, output: Output, edit: Callable[[Piece], str]) -> TextStream:
+        """A new answer begins; `edit` is asked about every piece of text in it, once and in order."""
         ...

@@ -21,6 +21,7 @@ from chaos.faults.base import Fault
 from chaos.protocols import catalogue as protocols
 from chaos.protocols.base import Output, Protocol
 from chaos.slices import Slice
+from chaos.units import Share
 
 Group = Literal["treatment", "control", "outside"]
 LATENCY_LE_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -63,6 +64,13 @@ class OutputBody(BaseModel):
     label: str | None = None
     scores: str | None = None
     classes: list[bool | int | float | str] = []
+    score: str | None = None
+    positive: bool | int | float | str | None = None
+    threshold: Share | None = None
+
+    def output(self) -> Output:
+        """What protocols take."""
+        return Output(**{**self.model_dump(), "classes": tuple(self.classes), "threshold": self.threshold})
 
 
 class Arming(BaseModel):
@@ -71,6 +79,7 @@ class Arming(BaseModel):
     model_config = ConfigDict(extra="forbid")
     seed: str
     arms: ArmsBody
+    mode: Literal["live", "shadow"] = "live"
     subjects: Literal["synthetic", "users"] = "synthetic"
     synthetic_key: str = ""
     protocol: str = "auto"
@@ -158,6 +167,8 @@ class Armed:
     output: Output
     request_faults: tuple[ArmedFault, ...]
     answer_faults: tuple[ArmedFault, ...]
+    shadow: bool = False
+    """Whether clients get untouched answers, and faults happen to copies alone."""
 
     def has(self, index: int) -> bool:
         """Whether the fault with this place in the experiment is on."""
@@ -193,6 +204,8 @@ class RunState:
     lease_s: float = 0.0
     renewed_s: float = 0.0
     ended_s: float | None = None
+    untouched: int = 0
+    """Treatment requests since it was disarmed, as this process has seen them; never handed on."""
     arms: dict[Group, ArmCounts] = field(
         default_factory=lambda: {"treatment": ArmCounts(), "control": ArmCounts(), "outside": ArmCounts()}
     )
@@ -201,6 +214,7 @@ class RunState:
     changes: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=KEPT_CHANGES))
     changed: int = 0
     last_armed: Armed | None = None
+    last_arming: Arming | None = None
     seconds: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=120))
 
     def over(self, now_s: float) -> bool:
@@ -228,6 +242,7 @@ class RunState:
             "run": self.run,
             "generation": self.generation,
             "state": self.state,
+            "mode": self.last_arming.mode if self.last_arming is not None else "live",
             "lease_remaining_s": max(0.0, self.lease_s - (now_s - self.renewed_s)) if armed else 0.0,
             "deadline_remaining_s": max(0.0, self.deadline_s - (now_s - self.begun_s)) if armed else 0.0,
             "arms": {name: counts.as_json() for name, counts in self.arms.items()},
@@ -252,6 +267,7 @@ class Registry:
         self.holder: RunState | None = None
         self.runs: dict[str, RunState] = {}
         self.expiries = 0
+        self._last: RunState | None = None
         self.waiting: dict[Callable[[], None], int | None] = {}
         """What lets go whoever waits in a delay, and the index of the fault: called once that one is off."""
 
@@ -278,7 +294,7 @@ class Registry:
         built = self._build(run, state, arming, now_s)
         state.deadline_s = arming.deadline_s if not state.deadline_s else min(state.deadline_s, arming.deadline_s)
         state.generation, state.state, state.ended_s = built.generation, "armed", None
-        state.lease_s, state.renewed_s, state.last_armed = arming.lease_s, now_s, built
+        state.lease_s, state.renewed_s, state.last_armed, state.last_arming = arming.lease_s, now_s, built, arming
         self.runs[run] = state
         self.holder, self.armed = state, built
         self._release({index for index in self.waiting.values() if index is None or not built.has(index)})
@@ -310,6 +326,7 @@ class Registry:
             problems.append(str(error))
         if key is not None and len(key) < 16:
             problems.append("`subjects: synthetic` needs a synthetic_key of at least 16 bytes, in hexadecimal")
+        problems += _shadow_problems(state, arming, built)
         if problems:
             raise Refusal(422, problems)
         for one in built:
@@ -322,9 +339,10 @@ class Registry:
             slice=sliced,
             synthetic_key=key,
             protocol=protocol,
-            output=Output(arming.output.label, arming.output.scores, tuple(arming.output.classes)),
+            output=arming.output.output(),
             request_faults=tuple(one for one in built if one.fault.acts_on == "request"),
             answer_faults=tuple(one for one in built if one.fault.acts_on == "answer"),
+            shadow=arming.mode == "shadow",
         )
 
     def renew(self, run: str) -> RunState | None:
@@ -344,6 +362,7 @@ class Registry:
         self.holder = None
         holder.state = "expired" if expired else "disarmed"
         holder.ended_s = self._monotonic()
+        holder.untouched, self._last = 0, holder
         self._release(set(self.waiting.values()))
 
     def _release(self, indexes: set[int | None]) -> None:
@@ -368,9 +387,15 @@ class Registry:
         return self.armed
 
     def lately(self) -> RunState | None:
-        """The run that was disarmed last, while its removal is still being proven."""
-        ended = [state for state in self.runs.values() if state.ended_s is not None]
-        return max(ended, key=lambda state: state.ended_s or 0.0) if ended and self.holder is None else None
+        """The run that was disarmed last, while its removal is still being proven; then, idle costs nothing again."""
+        last = self._last
+        if last is None or self.holder is not None:
+            return None
+        over = last.ended_s is None or self._monotonic() - last.ended_s > REMEMBERED_S
+        if over or last.untouched >= MOST_UNTOUCHED:
+            self._last = None
+            return None
+        return last
 
     def _forget(self, now_s: float) -> None:
         for name, state in list(self.runs.items()):
@@ -392,6 +417,18 @@ def _fault(body: FaultBody, problems: list[str]) -> Fault | None:
     except ValidationError as error:
         problems.extend(f"{name}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         return None
+
+
+def _shadow_problems(state: RunState, arming: Arming, built: list[ArmedFault]) -> list[str]:
+    """Why this cannot be armed in its mode: a copy has nobody who waits, and a run is live or shadow as a whole."""
+    problems = [
+        f"{one.fault.fault} hurts requests, and `mode: shadow` touches copies of answers alone; arm it live"
+        for one in built
+        if arming.mode == "shadow" and one.fault.acts_on == "request"
+    ]
+    if state.last_arming is not None and state.last_arming.mode != arming.mode:
+        problems.append(f"this run was armed {state.last_arming.mode} here; start a new run for `mode: {arming.mode}`")
+    return problems
 
 
 def parse_arming(body: object) -> Arming:

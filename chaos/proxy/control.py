@@ -1,5 +1,7 @@
 """The control API: arm, renew, disarm, and see what was done. On its own port, never in the data path.
 
+With several workers, an answer is given once every one of them has heard, and counts are those of all.
+
 PUT /runs/{id} · POST /runs/{id}/lease · DELETE /runs/{id} · GET /runs/{id} · GET /runs/{id}/changes · DELETE /runs
 GET /healthz · GET /version · GET /metrics     (these three need no token)
 """
@@ -15,6 +17,10 @@ from aiohttp import web
 
 from chaos.proxy.armed import Refusal, Registry, parse_arming
 from chaos.proxy.counters import Counters
+from chaos.proxy.observe import observed_text
+from chaos.proxy.serving import DataOptions
+from chaos.proxy.shadow import shadow_text
+from chaos.proxy.workers import Workers
 from chaos.version import VERSION
 
 _RUN = re.compile(r"[A-Za-z0-9._-]{1,200}")
@@ -23,8 +29,11 @@ _OPEN = ("/healthz", "/version", "/metrics")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(registry: Registry, counters: Counters, token: str) -> web.Application:
-    """The control API's HTTP interface."""
+def application(
+    registry: Registry, counters: Counters, token: str, workers: Workers | None = None, data: DataOptions | None = None
+) -> web.Application:
+    """The control API's HTTP interface; without `workers`, this process serves the data itself, as `data` says."""
+    serving = data or DataOptions()
     wanted = f"Bearer {token}".encode()
 
     @web.middleware
@@ -42,6 +51,13 @@ def application(registry: Registry, counters: Counters, token: str) -> web.Appli
             return web.json_response(
                 {"error": str(refusal), "problems": refusal.problems, "held_by": held}, status=refusal.status
             )
+
+    async def obeyed() -> list[str]:
+        return await workers.obey() if workers is not None else []
+
+    async def gathered() -> None:
+        if workers is not None:
+            await workers.gather()
 
     def run_of(request: web.Request) -> str:
         run = request.match_info["run"]
@@ -61,28 +77,39 @@ def application(registry: Registry, counters: Counters, token: str) -> web.Appli
             body = await request.json()
         except ValueError:
             raise Refusal(422, ["the body is no JSON"]) from None
-        registry.arm(run, parse_arming(body))
+        made = registry.arm(run, parse_arming(body)).generation
+        problems = await obeyed()
+        if problems:
+            if registry.holder is not None and (registry.holder.run, registry.holder.generation) == (run, made):
+                registry.disarm(run)
+                await obeyed()
+            raise Refusal(503, [*problems, "so nothing is armed; workers that do not answer are replaced: try again"])
         return state_of(run)
 
     async def renew(request: web.Request) -> web.Response:
         run = run_of(request)
         if registry.renew(run) is None:
             return web.json_response({"error": f"the run {run} does not hold this proxy any more"}, status=404)
+        await obeyed()
         return state_of(run)
 
     async def disarm(request: web.Request) -> web.Response:
         registry.disarm(run_of(request))
+        await obeyed()
         return web.Response(status=204)
 
     async def disarm_all(_: web.Request) -> web.Response:
         registry.disarm(None)
+        await obeyed()
         return web.Response(status=204)
 
     async def see(request: web.Request) -> web.Response:
         registry.expire()
+        await gathered()
         return state_of(run_of(request))
 
     async def changes(request: web.Request) -> web.Response:
+        await gathered()
         state = registry.runs.get(run_of(request))
         after = request.query.get("after", "0")
         if state is None or not after.isdecimal():
@@ -100,7 +127,10 @@ def application(registry: Registry, counters: Counters, token: str) -> web.Appli
 
     async def metrics(_: web.Request) -> web.Response:
         registry.expire()
+        await gathered()
         text = counters.text(armed=registry.holder is not None, expiries=registry.expiries)
+        text += workers.metrics() if workers is not None else ""
+        text += observed_text(serving.observe, counters) + shadow_text(serving.shadow_to, counters)
         return web.Response(text=text, content_type="text/plain", charset="utf-8")
 
     made = web.Application(middlewares=[guard], client_max_size=1_000_000)

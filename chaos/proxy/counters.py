@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 
 UPSTREAM_LE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+STREAM_LE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Language models: single tokens follow each other in milliseconds, the first may take a minute."""
 
 
 def _exact(value: float) -> str:
@@ -25,6 +27,18 @@ class Counters:
         self.unreachable: dict[str, int] = defaultdict(int)
         self.upstream: dict[str, list[int]] = {}
         self.upstream_s: dict[str, float] = defaultdict(float)
+        self.streams: dict[tuple[str, str, str], int] = defaultdict(int)
+        self.stream_events: dict[tuple[str, str], int] = defaultdict(int)
+        self.first_event: dict[tuple[str, str], list[int]] = {}
+        self.first_event_s: dict[tuple[str, str], float] = defaultdict(float)
+        self.gap: dict[tuple[str, str], list[int]] = {}
+        self.gap_s: dict[tuple[str, str], float] = defaultdict(float)
+        self.observed_answers: dict[tuple[str, str], int] = defaultdict(int)
+        self.observed_classes: dict[tuple[str, str], int] = defaultdict(int)
+        self.observed_scores: dict[str, list[int]] = {}
+        self.observed_score_sum: dict[str, float] = defaultdict(float)
+        self.observed_strange: dict[str, int] = defaultdict(int)
+        self.shadow_answers: dict[str, int] = defaultdict(int)
 
     def answered(self, route: str, arm: str, status: int) -> None:
         """An answer with this status went to a client."""
@@ -38,6 +52,21 @@ class Counters:
         place = next((place for place, bound in enumerate(UPSTREAM_LE_S) if seconds <= bound), len(UPSTREAM_LE_S))
         buckets[place] += 1
         self.upstream_s[route] += seconds
+
+    def streamed(self, route: str, arm: str, events: int, *, first_s: float | None, gap_s: float) -> None:
+        """So many events of a streamed answer arrived in one read: the first of the answer, or so long after the last one."""
+        key = route, arm
+        self.stream_events[key] += events
+        if first_s is not None:
+            _observe(self.first_event, self.first_event_s, key, first_s)
+        else:
+            _observe(self.gap, self.gap_s, key, gap_s)
+        if events > 1:
+            _observe(self.gap, self.gap_s, key, 0.0, times=events - 1)
+
+    def stream_ended(self, route: str, arm: str, how: str) -> None:
+        """A streamed answer is over: `whole`, `broken` by the upstream, or `left` by the client."""
+        self.streams[route, arm, how] += 1
 
     def text(self, *, armed: bool, expiries: int) -> str:
         """Prometheus' text format."""
@@ -75,6 +104,14 @@ class Counters:
             "Runs that ended because nobody renewed them.",
             [("", expiries)],
         )
+        ended = [(f'{{route="{r}",arm="{a}",end="{how}"}}', float(n)) for (r, a, how), n in self.streams.items()]
+        family("chaos_proxy_streams_total", "counter", "Streamed answers that ended.", ended)
+        events = [(f'{{route="{r}",arm="{a}"}}', float(n)) for (r, a), n in self.stream_events.items()]
+        family("chaos_proxy_stream_events_total", "counter", "Events with data in streamed answers.", events)
+        first = "Time from a request's head to the first event of its streamed answer, delays of faults included."
+        _stream_histogram(lines, "chaos_proxy_stream_first_event_seconds", first, self.first_event, self.first_event_s)
+        gaps = "Time between events of a streamed answer; events of one read follow each other at once."
+        _stream_histogram(lines, "chaos_proxy_stream_gap_seconds", gaps, self.gap, self.gap_s)
         self._histogram(lines)
         return "\n".join(lines) + "\n"
 
@@ -88,3 +125,27 @@ class Counters:
                 lines.append(f'{name}_bucket{{route="{route}",le="{bound}"}} {total}')
             lines.append(f'{name}_sum{{route="{route}"}} {_exact(self.upstream_s[route])}')
             lines.append(f'{name}_count{{route="{route}"}} {total}')
+
+
+_Buckets = dict[tuple[str, str], list[int]]
+_Sums = dict[tuple[str, str], float]
+
+
+def _observe(buckets: _Buckets, sums: _Sums, key: tuple[str, str], seconds: float, times: int = 1) -> None:
+    held = buckets.get(key)
+    if held is None:
+        held = buckets[key] = [0] * (len(STREAM_LE_S) + 1)
+    place = next((place for place, bound in enumerate(STREAM_LE_S) if seconds <= bound), len(STREAM_LE_S))
+    held[place] += times
+    sums[key] += seconds * times
+
+
+def _stream_histogram(lines: list[str], name: str, told: str, buckets: _Buckets, sums: _Sums) -> None:
+    lines.extend([f"# HELP {name} {told}", f"# TYPE {name} histogram"])
+    for (route, arm), counts in buckets.items():
+        total, labels = 0, f'route="{route}",arm="{arm}"'
+        for bound, count in zip([*(f"{bound:g}" for bound in STREAM_LE_S), "+Inf"], counts, strict=True):
+            total += count
+            lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {total}')
+        lines.append(f"{name}_sum{{{labels}}} {_exact(sums[route, arm])}")
+        lines.append(f"{name}_count{{{labels}}} {total}")

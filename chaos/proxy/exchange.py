@@ -6,21 +6,27 @@ requests that come after its arming, and a disarmed one touches no answer any mo
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chaos.arms import ATTEMPT_HEADER, REQUEST_HEADER
-from chaos.faults.base import Action, Answer, Call, Reset, Wait
-from chaos.protocols import catalogue as protocols
-from chaos.protocols.base import Protocol, Undecodable
+from chaos.faults.base import Action, Answer, Reset, Wait
+from chaos.protocols.base import Streaming
 from chaos.proxy import wire
-from chaos.proxy.armed import Armed, ArmedFault, Group, RunState, hashed
-from chaos.rows import Row
+from chaos.proxy.armed import MOST_UNTOUCHED, Armed, ArmedFault
+from chaos.proxy.hurting import Hurting
+from chaos.proxy.observe import LARGEST_OBSERVED, copied
+from chaos.proxy.shadow import ShadowAnswer
+from chaos.proxy.streams import StreamedAnswer, TextFaults
 
 if TYPE_CHECKING:
+    from chaos.proxy.observe import Observer
     from chaos.proxy.plane import Route
+
+log = logging.getLogger("chaos.proxy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +38,24 @@ class Hurt:
     status: int = 0
 
 
-class Exchange:
+class Exchange(Hurting):
     """The state of one request and its answer."""
 
+    copying = False
+    """Whether the answer passes untouched while a copy is kept, up to `_most_copied` bytes."""
+    looking = False
+    """Whether something is to be done with the answer once it is on its way."""
+    _observing = False
+    _casts = False
+    _most_copied = 0
+    _copied = 0
+    _copies: list[bytes]
+    _after: bytes | None = None
+
     def __init__(self, head: wire.Head, armed: Armed | None, begun_s: float) -> None:
-        self.head = head
-        self.armed = armed
+        super().__init__(head, armed)
         self.begun_s = begun_s
         self.asked_s = begun_s
-        self.group: Group | None = None
-        self.subject: str | None = None
         self.collecting = armed is not None and armed.needs_body()
         self.request_body: wire.Body = wire.request_body(head, collect=self.collecting)
         self.collected: list[bytes] = []
@@ -57,18 +71,19 @@ class Exchange:
         self.instead: bytes | None = None
         self.continued = False
         self.answer_buffer = b""
-        self.answer_head: wire.Head | None = None
         self.answer_body: wire.Body | None = None
         self.editing = False
+        self.streaming = False
         self.ended = False
         self.kept: list[bytes] = []
         self.kept_size = 0
-        self._body = b""
-        self._state: RunState | None = None
         self._first = False
         self._actions: Iterator[tuple[ArmedFault, Action]] = iter(())
         self._counted = False
         self._waiting_for: ArmedFault | None = None
+        self._stream: StreamedAnswer | None = None
+        self._texts: TextFaults | None = None
+        self._event_s: float | None = None
 
     # --- the request --------------------------------------------------------------------------------------------------
 
@@ -87,11 +102,6 @@ class Exchange:
     def waits_for(self) -> int | None:
         """The index of the fault in whose delay this request waits."""
         return self._waiting_for.index if self._waiting_for is not None else None
-
-    def _obeys(self, fault: ArmedFault, route: Route) -> bool:
-        """Whether the fault may still touch this request: its run holds the proxy and has not taken it off."""
-        now = route.registry.current()
-        return now is not None and self.armed is not None and now.run == self.armed.run and now.has(fault.index)
 
     def request_payload(self) -> bytes:
         """The collected body, out of its chunks."""
@@ -124,12 +134,8 @@ class Exchange:
             return
         group, _ = state.last_armed.group_of(self.head.headers, b"")
         counts = state.arms[group]
-        counts.untouched_since_disarm = min(counts.untouched_since_disarm + 1, 1000)
-
-    def _call(self, fault: ArmedFault) -> Call:
-        assert self.armed is not None
-        share = fault.fault.share * fault.fault.shape.intensity(time.monotonic() - fault.since_s)
-        return Call(self.armed.arms.seed, fault.index, self.subject or "", share, self.head.headers, self._body)
+        counts.untouched_since_disarm = min(counts.untouched_since_disarm + 1, MOST_UNTOUCHED)
+        state.untouched += group == "treatment"
 
     def _line_up(self, route: Route) -> Iterator[tuple[ArmedFault, Action]]:
         assert self.armed is not None
@@ -155,7 +161,7 @@ class Exchange:
                     fault.counts.injected += 1
                     fault.counts.happened(time.time(), time.monotonic())
                     route.counters.injected[fault.fault.fault] += 1
-                    return Hurt(answer=self._own(action), status=action.status)
+                    return Hurt(answer=self._own(action, route), status=action.status)
                 case Reset():
                     fault.counts.injected += 1
                     fault.counts.happened(time.time(), time.monotonic())
@@ -163,8 +169,8 @@ class Exchange:
                     return Hurt()
         return None
 
-    def _own(self, action: Answer) -> bytes:
-        protocol = self._protocol()
+    def _own(self, action: Answer, route: Route) -> bytes:
+        protocol = self._protocol(route)
         body, headers = action.body, dict(action.headers)
         if not body and protocol is not None:
             body, told = protocol.error(action.status, "the model is not available")
@@ -181,26 +187,79 @@ class Exchange:
 
     # --- the answer ---------------------------------------------------------------------------------------------------
 
-    def _protocol(self) -> Protocol | None:
-        assert self.armed is not None
-        if self.armed.protocol is not None:
-            return self.armed.protocol
-        path = self.head.target.split("?", 1)[0]
-        return next((one for one in protocols().values() if one.detect(path, self.head.headers)), None)
-
-    def answered(self, head: wire.Head, largest: int) -> None:
-        """The answer's head is there: whether its body must be kept for a fault."""
+    def answered(self, head: wire.Head, largest: int, observer: Observer | None = None) -> None:
+        """The answer's head is there: whether its body must be kept, for a fault or as a copy. A streamed one never is."""
         self.answer_head = head
+        kind = head.headers.get("content-type", "")
+        self.streaming = kind[:17].lower() == "text/event-stream" and head.length != 0
         edit = (
             self.group == "treatment"
+            and not self.streaming
             and self.armed is not None
             and bool(self.armed.answer_faults)
             and head.status == 200
             and self.head.method == "POST"
             and (head.length is None or 0 < head.length <= largest)
         )
-        self.editing = edit
-        self.answer_body = wire.answer_body(head, collect=edit)
+        self.editing = edit and not self._shadows()
+        if edit or observer is not None:
+            self._look_later(observer, head, shadow=edit and not self.editing, largest=largest)
+        self.answer_body = wire.answer_body(head, collect=edit or self.streaming or self.copying)
+
+    # --- copies: what is only looked at, by the observer or for a shadow ----------------------------------------------
+
+    def _look_later(self, observer: Observer | None, head: wire.Head, *, shadow: bool, largest: int) -> None:
+        """Decides whether the answer is looked at once it is on its way, and whether that takes a copy of it."""
+        self._casts, self._observing = shadow, observer is not None and observer.wants(self.head)
+        self.looking = shadow or self._observing
+        self.copying = shadow or (self._observing and not self.editing and copied(head))
+        self._most_copied = largest if shadow else LARGEST_OBSERVED
+        self._copies = []
+
+    def copy(self, piece: bytes) -> None:
+        """A piece of an answer that passes; beyond the limit, no copy is kept and the answer counts as unread."""
+        self._copied += len(piece)
+        if self._copied > self._most_copied:
+            self.copying, self._copies = False, []
+            if self.answer_body is not None:
+                self.answer_body.forget()
+        elif not isinstance(self.answer_body, wire.ChunkedBody):
+            self._copies.append(piece)
+
+    def look(self, route: Route) -> None:
+        """The answer is on its way: its copy is hurt where a shadow falls, and what the client got is observed."""
+        payload = self._payload(self._copies) if self.copying else None
+        self._copies = []
+        if self._casts and payload is None:
+            self._undecodable()
+        elif self._casts and payload is not None:
+            made = self._hurt(payload, route)
+            self._to_consumer(route, payload if made is None else made[0], changed=made is not None)
+        if self._observing and route.observer is not None and self.answer_head is not None:
+            seen = self._after if self._after is not None else payload
+            route.observer.see(route.name, self.head, self.answer_head, None if seen is None else self._message(seen))
+
+    def _message(self, payload: bytes) -> bytes | None:
+        """What the protocol reads of the payload; None when it cannot be read."""
+        return payload
+
+    def _to_consumer(self, route: Route, body: bytes, *, changed: bool) -> None:
+        if route.consumer is not None and self.armed is not None and self.answer_head is not None:
+            request, kind = self.head, self.answer_head.headers.get("content-type", "application/octet-stream")
+            told = {
+                "content-type": kind, "x-chaos-shadow": self.armed.run, "x-chaos-route": route.name,
+                "x-chaos-path": request.target.split("?", 1)[0], "x-chaos-changed": "1" if changed else "0",
+                REQUEST_HEADER: request.headers.get(REQUEST_HEADER, "")[:100],
+            }  # fmt: skip
+            if "content-encoding" in self.answer_head.headers:
+                told["content-encoding"] = self.answer_head.headers["content-encoding"]
+            route.consumer.send(ShadowAnswer(self.armed.run, told, body))
+
+    def _payload(self, pieces: Sequence[bytes]) -> bytes:
+        """The answer's body as the model meant it, out of its chunks where it has some."""
+        if isinstance(self.answer_body, wire.ChunkedBody):
+            return b"".join(self.answer_body.payload or [])
+        return b"".join(pieces)
 
     def answer_done(self) -> bool:
         """Whether the answer is whole."""
@@ -218,80 +277,78 @@ class Exchange:
             self.answer_body.forget()
         self._undecodable()
 
-    def _undecodable(self) -> None:
-        for fault in self.armed.answer_faults if self.armed is not None else ():
-            fault.counts.undecodable += 1
-
     def edited(self, route: Route) -> bytes:
         """The whole answer as the client gets it: edited, or as it came when nothing is to be changed in it."""
         assert self.answer_head is not None
-        whole = self.answer_head.raw + b"".join(self.kept)
-        if self.armed is None:
-            return whole
-        payload = b"".join(self.kept)
-        if isinstance(self.answer_body, wire.ChunkedBody):
-            payload = b"".join(self.answer_body.payload or [])
-        protocol = self._protocol()
+        payload = self._payload(self.kept)
+        made = self._hurt(payload, route)
+        self._after = payload if made is None else made[0]
+        if made is None:
+            return self.answer_head.raw + b"".join(self.kept)
+        body, changed = made
+        return wire.with_body(wire.with_headers(self.answer_head, changed), body)
+
+    # --- streamed answers ---------------------------------------------------------------------------------------------
+
+    def stream(self, piece: bytes, route: Route) -> bytes:
+        """What the client gets now of a streamed answer: every event at once, edited where a fault hurts its text."""
+        if self._stream is None:
+            assert self.answer_body is not None
+            editor, copy = self._text_editor(route), self._shadows() and route.consumer is not None
+            self._stream = StreamedAnswer(
+                self.answer_body, editor, self._text_undecodable, copy=copy and editor is not None
+            )
+        out, events = self._stream.feed(piece)
+        if events:
+            now_s, last_s = time.monotonic(), self._event_s
+            first_s = now_s - self.begun_s if last_s is None else None
+            route.counters.streamed(
+                route.name, self.group or "none", events, first_s=first_s, gap_s=now_s - (last_s or now_s)
+            )
+            self._event_s = now_s
+        return piece if self._shadows() else out
+
+    def stream_ended(self, route: Route, how: str) -> bytes:
+        """The streamed answer is `whole`, `broken` by the upstream, or `left` by the client; what was held of it."""
+        if not self.streaming:
+            return b""
+        self.streaming = False
+        route.counters.stream_ended(route.name, self.group or "none", how)
+        rest = self._stream.end() if self._stream is not None else b""
+        if self._texts is not None and self._stream is not None and self._state is not None:
+            bodies = self._stream.before.hexdigest()[:16], self._stream.after.hexdigest()[:16]
+            for row, before, after in self._texts.changes():
+                self._state.note_change(self._change(route, row, [f"sha256:{before}", f"sha256:{after}"], bodies))
+            if self._shadows() and how == "whole" and self._stream.copy is not None:
+                self._to_consumer(route, b"".join(self._stream.copy), changed=bool(self._texts.changes()))
+        return b"" if self._shadows() else rest
+
+    def _text_editor(self, route: Route) -> Callable[[str], str] | None:
+        """What edits the data of this answer's events; None when no fault can. Faults that know rows only are counted."""
+        head, armed = self.answer_head, self.armed
+        treated = self.group == "treatment" and self.head.method == "POST"
+        if head is None or armed is None or not treated or head.status != 200:
+            return None
+        for fault in armed.answer_faults:
+            fault.counts.undecodable += not fault.fault.edits_text
+        faults = [(one, self._call(one)) for one in armed.answer_faults if one.fault.edits_text]
+        if not faults:
+            return None
+        self._texts = TextFaults(faults, lambda fault: self._obeys(fault, route), route.counters, self._counted_as())
         try:
-            if protocol is None or self.answer_head.headers.get("content-encoding", "identity") != "identity":
-                raise Undecodable("no protocol reads this answer")
-            rows = protocol.rows(payload, self.answer_head.headers, self.armed.output)
-            after = self._edit(rows, route)
-            if after is rows:
-                return whole
-            body, changed = protocol.encode(payload, self.answer_head.headers, self.armed.output, rows, after)
-        except (
-            Exception
-        ):  # the protocol's Undecodable, and whatever a protocol or a fault of others raises: traffic goes on
-            self._undecodable()
-            return whole
-        self._note(rows, after, payload, body, route)
-        return wire.with_body(_with_headers(self.answer_head, dict(changed)), body)
+            protocol = self._protocol(route)
+            plain = head.headers.get("content-encoding", "identity") == "identity"
+            # An answer that said its length beforehand cannot change it any more.
+            if plain and head.length is None and isinstance(protocol, Streaming):
+                return protocol.open_stream(armed.output, self._texts.edit).feed
+        except Exception:  # the code of others: traffic goes on
+            log.debug("a protocol could not open a stream", exc_info=True)
+        self._text_undecodable()
+        return None
 
-    def _edit(self, rows: Sequence[Row], route: Route) -> Sequence[Row]:
-        """The rows after every armed answer fault; the very same sequence when none changed a row."""
-        assert self.armed is not None
-        edited = rows
-        for fault in self.armed.answer_faults:
-            if not self._obeys(fault, route):
-                continue
-            call = self._call(fault)
-            selected = sum(call.selected(row.index) for row in edited)
-            if not selected:
-                continue
-            fault.counts.selected_requests += 1
-            fault.counts.selected_rows += selected
-            route.counters.selected[fault.fault.fault, "treatment"] += selected
-            after = fault.fault.edit(edited, call)
-            changed = sum(new is not old for new, old in zip(after, edited, strict=True))
-            if changed:
-                fault.counts.changed_rows += changed
-                fault.counts.happened(time.time(), time.monotonic())
-                route.counters.changed[fault.fault.fault, "treatment"] += changed
-                edited = after
-        return edited
-
-    def _note(self, before: Sequence[Row], after: Sequence[Row], payload: bytes, body: bytes, route: Route) -> None:
-        assert self._state is not None
-        assert self.armed is not None
-        hashes = hashed(payload), hashed(body)
-        for old, new in zip(before, after, strict=True):
-            if old is new:
-                continue
-            change: dict[str, object] = {
-                "wall_s": time.time(),
-                "subject_hash": hashed(self.subject or ""),
-                "request_id": self.head.headers.get(REQUEST_HEADER, "")[:100],
-                "route": route.name,
-                "row": old.index,
-                "label_before": old.label,
-                "label_after": new.label,
-                "body_sha256_before": hashes[0],
-                "body_sha256_after": hashes[1],
-            }
-            if route.record_bodies:
-                change["body_before"], change["body_after"] = payload.decode("latin-1"), body.decode("latin-1")
-            self._state.note_change(change)
+    def _text_undecodable(self) -> None:
+        for fault in self.armed.answer_faults if self.armed is not None else ():
+            fault.counts.undecodable += fault.fault.edits_text
 
     def count_answer(self, route: Route, status: int) -> None:
         """The answer is on its way to the client (status 0: the connection was reset)."""
@@ -304,19 +361,3 @@ class Exchange:
             self._state.arms[self.group].answered(time.monotonic() - self.begun_s, failed=failed, first=self._first)
             if self._first:
                 self._state.count_second(time.time(), self.group, failed=failed)
-
-
-def _with_headers(head: wire.Head, changed: dict[str, str]) -> wire.Head:
-    """The head with these header values changed in place; other headers keep their bytes."""
-    if not changed:
-        return head
-    lines = head.raw[:-4].split(b"\r\n")
-    for place, line in enumerate(lines[1:], 1):
-        name, _, _ = line.partition(b":")
-        value = changed.get(name.decode("latin-1").lower())
-        if value is not None:
-            lines[place] = name + b": " + value.encode("latin-1")
-    raw = b"\r\n".join(lines) + b"\r\n\r\n"
-    return wire.Head(
-        raw, head.method, head.target, head.status, head.headers, head.length, head.chunked, head.keep_alive
-    )

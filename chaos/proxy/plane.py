@@ -13,6 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import ssl
+import struct
 import time
 from collections import deque
 from collections.abc import Callable
@@ -22,8 +25,12 @@ from chaos.proxy import wire
 from chaos.proxy.armed import Registry
 from chaos.proxy.counters import Counters
 from chaos.proxy.exchange import Exchange, Hurt
+from chaos.proxy.grpc.frames import HTTP2_START
+from chaos.proxy.grpc.plane import Bridge, hand_over
+from chaos.proxy.observe import Observer
+from chaos.proxy.shadow import Consumer
+from chaos.proxy.upstream import CONNECT_S, HANDSHAKE_S, UpstreamAddress, addressed, why_unreachable
 
-CONNECT_S = 1.0
 BUFFERED = 256 * 1024
 """Bytes of pipelined requests that wait before the client is told to slow down."""
 REPLAYABLE = 64 * 1024
@@ -39,7 +46,15 @@ class Route:
     """One listener and the one upstream behind it, with its idle connections."""
 
     def __init__(
-        self, name: str, host: str, port: int, registry: Registry, counters: Counters, *, record_bodies: bool = False
+        self,
+        name: str,
+        host: str,
+        port: int,
+        registry: Registry,
+        counters: Counters,
+        *,
+        record_bodies: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.name = name
         self.host = host
@@ -47,8 +62,13 @@ class Route:
         self.registry = registry
         self.counters = counters
         self.record_bodies = record_bodies
+        self.tls = tls
+        """How to verify an upstream over TLS; None: it is spoken to in clear text."""
+        self.upstream = UpstreamAddress(host, port, tls=tls is not None)
+        self.observer: Observer | None = None
+        self.consumer: Consumer | None = None
         self.idle: deque[Upstream] = deque()
-        self.clients: set[Client] = set()
+        self.clients: set[Client | Bridge] = set()
 
     def pooled(self) -> Upstream | None:
         """An idle connection that is still open, the latest used first."""
@@ -77,6 +97,8 @@ class Upstream(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.open = False
         self.reused = False
+        self.broken = False
+        """Whether the connection did not end, but was cut."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected."""
@@ -94,9 +116,10 @@ class Upstream(asyncio.Protocol):
         """The upstream has said everything."""
         return False
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self.open = False
+        self.broken = exc is not None
         if self.client is not None:
             client, self.client = self.client, None
             client.upstream_lost(self)
@@ -132,6 +155,7 @@ class Client(asyncio.Protocol):
         self.upstream: Upstream | None = None
         self.tunnel = False
         self.finished = False
+        self._begun = False
         self._half_closed = False
         self._clogged = False
         self._linger_timer: asyncio.TimerHandle | None = None
@@ -154,6 +178,7 @@ class Client(asyncio.Protocol):
             self._linger_timer.cancel()
         if self.exchange is not None:
             self._end_wait(self.exchange)
+            self.exchange.stream_ended(self.route, "left")
         if self.upstream is not None:
             upstream, self.upstream = self.upstream, None
             upstream.client = None
@@ -175,7 +200,8 @@ class Client(asyncio.Protocol):
         if self.finished:
             return False
         if self.tunnel and self.upstream is not None and self.upstream.transport is not None:
-            self.upstream.transport.write_eof()
+            if self.upstream.transport.can_write_eof():  # over TLS, nobody can say that he has said everything
+                self.upstream.transport.write_eof()
             return True
         # A body that will never be whole is no request: nobody may wait for its rest.
         return self.exchange is not None and self.exchange.request_body.done
@@ -239,8 +265,14 @@ class Client(asyncio.Protocol):
                 raise wire.BadMessage("the request's head is too large")
             head = wire.parse_request(raw)
         except wire.BadMessage as error:
-            self._refuse(400, str(error))
+            if raw == HTTP2_START and not self._begun and self.transport is not None:
+                self.finished = True
+                self.route.clients.discard(self)
+                self.route.clients.add(hand_over(self.route, self.transport, raw + self.buffer))
+            else:
+                self._refuse(400, str(error))
             return False
+        self._begun = True
         if head.method == "CONNECT":
             self._refuse(405, "CONNECT is not for a reverse proxy")
             return False
@@ -360,6 +392,8 @@ class Client(asyncio.Protocol):
     # --- the upstream's side ------------------------------------------------------------------------------------------
 
     def _ask_upstream(self, exchange: Exchange) -> None:
+        if self.route.tls is not None:
+            exchange.head = addressed(exchange.head, self.route.upstream.authority)
         pooled = self.route.pooled()
         if pooled is None:
             exchange.connecting = True
@@ -370,13 +404,13 @@ class Client(asyncio.Protocol):
     async def _connect(self, exchange: Exchange) -> None:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(CONNECT_S if self.route.tls is None else HANDSHAKE_S):
                 _, upstream = await loop.create_connection(
-                    lambda: Upstream(self.route), self.route.host, self.route.port
+                    lambda: Upstream(self.route), self.route.host, self.route.port, ssl=self.route.tls
                 )
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError) as error:
             if self.exchange is exchange and not self.finished:
-                self._unreachable(exchange, "upstream-unreachable")
+                self._unreachable(exchange, *why_unreachable(error, self.route.upstream))
             return
         if self.exchange is not exchange or self.finished:
             self.route.give_back(upstream)
@@ -448,7 +482,7 @@ class Client(asyncio.Protocol):
             if leftover:
                 self._to_upstream(leftover)
             return rest
-        exchange.answered(head, LARGEST_EDITED)
+        exchange.answered(head, LARGEST_EDITED, self.route.observer)
         if exchange.editing:
             exchange.kept = []
         else:
@@ -463,6 +497,7 @@ class Client(asyncio.Protocol):
         try:
             end = exchange.answer_body.take(data, 0)
         except wire.BadMessage:
+            self._write(exchange.stream_ended(self.route, "broken"))
             exchange.count_answer(self.route, 502)
             self._reset()
             return b""
@@ -474,8 +509,12 @@ class Client(asyncio.Protocol):
                 exchange.give_up_editing()
                 self._write(exchange.answer_raw() + b"".join(exchange.kept))
                 exchange.kept = []
+        elif exchange.streaming:
+            self._write(exchange.stream(piece, self.route))
         else:
             self._write(piece)
+            if exchange.copying:
+                exchange.copy(piece)
         if exchange.answer_done():
             self._finish(exchange, rest)
             return b""
@@ -487,7 +526,12 @@ class Client(asyncio.Protocol):
         assert head is not None
         if exchange.editing:
             self._write(exchange.edited(self.route))
+        elif exchange.streaming:
+            self._write(exchange.stream_ended(self.route, "whole"))
         exchange.count_answer(self.route, head.status)
+        if exchange.looking:
+            # Not now: what was written goes out when the event loop comes around, and the client waits for it.
+            asyncio.get_running_loop().call_soon(exchange.look, self.route)
         upstream, self.upstream = self.upstream, None
         self.exchange = None
         self.release("upstream")
@@ -521,12 +565,16 @@ class Client(asyncio.Protocol):
                 asyncio.get_running_loop().create_task(self._connect(exchange))
             else:
                 self._unreachable(exchange, "upstream-closed")
-        elif isinstance(exchange.answer_body, wire.EndlessBody):
+        elif isinstance(exchange.answer_body, wire.EndlessBody) and not upstream.broken:
             exchange.ended = True
             self._finish(exchange, b"")
-        else:
+        else:  # the client gets all that came, and then the same end
+            self._write(exchange.stream_ended(self.route, "broken"))
             exchange.count_answer(self.route, 502)
-            self._reset()
+            if upstream.broken:
+                self._reset()
+            else:
+                self._close()
 
     # --- ends ---------------------------------------------------------------------------------------------------------
 
@@ -540,9 +588,11 @@ class Client(asyncio.Protocol):
         if self.buffer:
             asyncio.get_running_loop().call_soon(self._advance)
 
-    def _unreachable(self, exchange: Exchange, why: str) -> None:
+    def _unreachable(
+        self, exchange: Exchange, why: str, told: str = "the model behind this proxy did not answer"
+    ) -> None:
         self.route.counters.unreachable[self.route.name] += 1
-        body = b'{"error":"the model behind this proxy did not answer"}'
+        body = b'{"error":"%s"}' % told.encode("ascii", "replace")
         headers = {"content-type": "application/json", "x-chaos-proxy": why}
         keep = exchange.stays_open()
         exchange.own_status = 502
@@ -569,7 +619,7 @@ class Client(asyncio.Protocol):
         self._close(linger=True)
 
     def _write(self, data: bytes) -> None:
-        if self.transport is not None and not self.finished:
+        if data and self.transport is not None and not self.finished:
             self.transport.write(data)
 
     def _close(self, *, linger: bool = False) -> None:
@@ -599,6 +649,9 @@ class Client(asyncio.Protocol):
             upstream.client = None
             upstream.close()
         if self.transport is not None:
+            connection = self.transport.get_extra_info("socket")
+            if connection is not None:  # a mere close would look like an end
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.transport.abort()
 
 

@@ -9,7 +9,8 @@ Source: RFC 9112, sections 2.2, 3, 5, 6, 7.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 LARGEST_HEAD = 64 * 1024
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -155,11 +156,13 @@ class EndlessBody:
 class ChunkedBody:
     """A chunked body with its trailers; finds its end, byte by byte exact, however the bytes are cut into reads."""
 
-    __slots__ = ("_left", "_line", "_state", "done", "payload")
+    __slots__ = ("_left", "_line", "_state", "done", "payload", "trailers")
 
     def __init__(self, *, collect: bool = False) -> None:
         self.done = False
         self.payload: list[bytes] | None = [] if collect else None
+        self.trailers = b""
+        """What followed the last chunk, its empty line included; of a collected body only."""
         self._state = "size"  # size · data · crlf · trailer
         self._line = b""
         self._left = 0
@@ -201,6 +204,10 @@ class ChunkedBody:
                 raise BadMessage("a chunk that is longer than it said")
             self._state = "size"
         elif self._state == "trailer":
+            if self.payload is not None:
+                self.trailers += line + b"\r\n"
+                if len(self.trailers) > LARGEST_HEAD:
+                    raise BadMessage("trailers that do not end")
             if not line:
                 self.done = True
         else:
@@ -245,6 +252,19 @@ def with_body(head: Head, body: bytes) -> bytes:
     if not told:
         made.append(b"content-length: " + length)
     return b"\r\n".join(made) + b"\r\n\r\n" + body
+
+
+def with_headers(head: Head, changed: Mapping[str, str]) -> Head:
+    """The head with these header values changed in place, by lower-case name; other headers keep their bytes."""
+    if not changed:
+        return head
+    lines = head.raw[:-4].split(b"\r\n")
+    for place, line in enumerate(lines[1:], 1):
+        name, _, _ = line.partition(b":")
+        value = changed.get(name.decode("latin-1").lower())
+        if value is not None:
+            lines[place] = name + b": " + value.encode("latin-1")
+    return replace(head, raw=b"\r\n".join(lines) + b"\r\n\r\n")
 
 
 _REASON = {400: "Bad Request", 405: "Method Not Allowed", 429: "Too Many Requests", 500: "Internal Server Error",

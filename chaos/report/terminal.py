@@ -185,7 +185,8 @@ def _whom(plan: Plan) -> list[str]:
     at_most = f"{treatment:.0f} requests in {format_duration(longest_s)}"
     said = [
         f"{plan.subjects} subjects, by {plan.subject_by}" + (f", where {plan.where}" if plan.where else ""),
-        f"treatment {format_share(plan.traffic)}: at most {at_most}; control: {control:.0f}",
+        f"treatment {format_share(plan.traffic)}: at most {at_most}; control: {control:.0f}"
+        + ("; shadow: nobody is hurt" if plan.shadows() else ""),
         f"load {per_s:g}/s from {plan.load.data}, seed {plan.seed}",
     ]
     if plan.load.feedback_after_s is not None:

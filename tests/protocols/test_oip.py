@@ -71,7 +71,7 @@ def test_what_real_servers_say_besides_predictions_is_undecodable(name: str) -> 
 )  # fmt: skip
 def test_a_prediction_is_told_by_its_path(path: str, is_one: bool) -> None:
     assert PROTOCOL.detect(path, {}) is is_one
-    assert not PROTOCOL.detect(path, {"inference-header-content-length": "100"})
+    assert PROTOCOL.detect(path, {"inference-header-content-length": "100"}) is is_one
 
 
 def test_the_catalogue_has_the_protocol_under_its_name() -> None:
@@ -87,7 +87,7 @@ PREDICT = {"name": "predict", "shape": [2], "datatype": "INT64", "data": [0, 1]}
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"\x1f\x8b" + gzip.compress(b"{}")[2:], body_of(PREDICT)[:-3], body_of(PREDICT) + b"x", b"\xff" + body_of(PREDICT), b"[]", b"null", b"{}", b'{"outputs": {}}',
+    [b"", b"\x1f\x8b" + gzip.compress(b"{}", mtime=0)[2:], body_of(PREDICT)[:-3], body_of(PREDICT) + b"x", b"\xff" + body_of(PREDICT), b"[]", b"null", b"{}", b'{"outputs": {}}',
      b'{"outputs": []}', b'{"outputs": [1]}', body_of({**PREDICT, "shape": [3]}), body_of({**PREDICT, "shape": []}), body_of({**PREDICT, "shape": ["2"]}),
      body_of({**PREDICT, "data": {"a": 1}}), body_of({**PREDICT, "data": [{"a": 1}, 2]}), body_of({"name": "predict", "shape": [2], "datatype": "INT64"}),
      b"[" * 100_000, body_of({**PREDICT, "shape": [0]}), body_of({**PREDICT, "shape": [-1]})],
@@ -95,11 +95,6 @@ PREDICT = {"name": "predict", "shape": [2], "datatype": "INT64", "data": [0, 1]}
 def test_what_is_no_answer_is_undecodable_and_never_crashes(body: bytes) -> None:
     with pytest.raises(Undecodable):
         PROTOCOL.rows(body, {}, Output())
-
-
-def test_binary_tensors_are_undecodable() -> None:
-    with pytest.raises(Undecodable):
-        PROTOCOL.rows(body_of(PREDICT), {"inference-header-content-length": "10"}, Output())
 
 
 def test_an_empty_batch_has_no_rows() -> None:

@@ -210,13 +210,13 @@ def arming(*faults: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def running_proxy(folder: Path, **upstreams: int) -> Iterator[Proxy]:
-    """A proxy process with one route per upstream port; it has ended afterwards, by SIGTERM and in time."""
+def running_proxy(folder: Path, *flags: str, **upstreams: int) -> Iterator[Proxy]:
+    """A proxy process with these flags and one route per upstream port; it has ended afterwards, by SIGTERM and in time."""
     token, ports = folder / "token", folder / "ports.json"
     token.write_text(TOKEN)
     routes = [f"--route={name}=127.0.0.1:0>127.0.0.1:{port}" for name, port in upstreams.items()]
     files = ["--control=127.0.0.1:0", f"--token-file={token}", f"--ports-file={ports}"]
-    process = subprocess.Popen([sys.executable, "-m", "chaos.proxy", *routes, *files], env=dict(os.environ))
+    process = subprocess.Popen([sys.executable, "-m", "chaos.proxy", *routes, *files, *flags], env=dict(os.environ))
     try:
         eventually(lambda: ports.exists() or process.poll() is not None)
         told = json.loads(ports.read_text())

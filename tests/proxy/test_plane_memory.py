@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from chaos.proxy.armed import Registry, parse_arming
 from chaos.proxy.counters import Counters
 from chaos.proxy.plane import LARGEST_EDITED, Client, Route, Upstream
+from tests.fuzzing import examples
 from tests.proxy.loopback import arming
 from tests.proxy.test_wire import chunked, cut
 
@@ -81,7 +82,7 @@ ANSWER = st.one_of(
 CUTS = st.lists(st.integers(0, 2000), max_size=15)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(st.tuples(REQUEST, ANSWER), min_size=1, max_size=5), CUTS, CUTS, st.booleans())
 def test_any_cut_into_reads_gives_the_same_bytes_on_both_sides(
     pairs: list[tuple[bytes, bytes]], asked: list[int], told: list[int], armed: bool

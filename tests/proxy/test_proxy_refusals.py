@@ -46,7 +46,7 @@ AMBIGUOUS = {
     "an unknown version": b"GET /x HTTP/1.2\r\n\r\n",
     "a lower-case version": b"GET /x http/1.1\r\n\r\n",
     "HTTP/0.9": b"GET /x\r\n\r\n",
-    "the HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "the HTTP/2 preface with a header": b"PRI * HTTP/2.0\r\nHost: a\r\n\r\nSM\r\n\r\n",
     "a TLS greeting": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
 }
 

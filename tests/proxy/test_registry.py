@@ -12,6 +12,7 @@ from chaos.proxy.__main__ import main
 from chaos.proxy.armed import Refusal, Registry, parse_arming
 from chaos.proxy.counters import Counters
 from chaos.proxy.process import parse_route
+from tests.fuzzing import examples
 from tests.proxy.loopback import arming
 
 ERROR = {"fault": "http_error"}
@@ -93,7 +94,7 @@ def test_a_removed_fault_lets_its_waiters_go_and_no_others() -> None:
     assert not registry.waiting
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(
     st.lists(
         st.tuples(st.sampled_from(["arm", "renew", "disarm", "wait"]), st.sampled_from(["a", "b"]), st.floats(0, 8)),

