@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal
 
@@ -31,8 +32,8 @@ def unit_interval(seed: str, *parts: str | int) -> float:
     `seed` is the run's; `parts` say what is drawn. Parts are joined by a character that none of them may contain
     meaningfully (U+001F), so ("a", "bc") and ("ab", "c") differ.
     """
-    text = "\x1f".join(str(part) for part in (seed, *parts))
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()) * _SCALE
+    text = "\x1f".join((seed, *map(str, parts)))
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big") * _SCALE
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ def row_selected(seed: str, fault_index: int, subject: str, row: int, share: flo
 
 def sign_synthetic(key: bytes, run: str, subject: str) -> str:
     """The value of SYNTHETIC_HEADER for one subject of the run's own load: `RUN:SIGNATURE`."""
-    signature = hmac.new(key, f"{run}\x1f{subject}".encode("utf-8", "surrogateescape"), "sha256").hexdigest()[:32]
-    return f"{run}:{signature}"
+    signature = hmac.digest(key, f"{run}\x1f{subject}".encode("utf-8", "surrogateescape"), "sha256")
+    return f"{run}:{signature.hex()[:32]}"
 
 
 def is_synthetic(key: bytes, run: str, subject: str, value: str | None) -> bool:
@@ -68,6 +69,7 @@ def is_synthetic(key: bytes, run: str, subject: str, value: str | None) -> bool:
     return hmac.compare_digest(value.encode("utf-8", "surrogateescape"), wanted.encode("utf-8", "surrogateescape"))
 
 
+@lru_cache(64)
 def header_of(by: str) -> str | None:
     """The header name behind `header:NAME`, lower-case, or None when the subject is found elsewhere."""
     kind, _, name = by.partition(":")

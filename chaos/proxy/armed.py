@@ -377,14 +377,27 @@ class Registry:
             self.expiries += 1
             self.disarm(self.holder.run, expired=True)
 
-    def current(self) -> Armed | None:
-        """What the data plane must obey right now: none once the lease is over, even if no timer has run yet."""
+    @property
+    def active(self) -> tuple[Armed, ...]:
+        """Every run that holds this proxy."""
+        return (self.armed,) if self.armed is not None else ()
+
+    def holder_of(self, run: str) -> RunState | None:
+        """The state of a run that holds this proxy."""
+        return self.holder if self.holder is not None and self.holder.run == run else None
+
+    def obeys(self, armed: Armed, index: int) -> bool:
+        """Whether a fault may still touch what it began to: its run holds the proxy and has not taken it off."""
+        return any(now.run == armed.run and now.has(index) for now in self.current())
+
+    def current(self) -> tuple[Armed, ...]:
+        """What the data plane must obey right now: nothing once the lease is over, even if no timer has run yet."""
         holder = self.holder
         if holder is None:
-            return None
+            return ()
         if holder.over(self._monotonic()):
             self.expire()
-        return self.armed
+        return self.active
 
     def lately(self) -> RunState | None:
         """The run that was disarmed last, while its removal is still being proven; then, idle costs nothing again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 
 UPSTREAM_LE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -49,8 +50,7 @@ class Counters:
         buckets = self.upstream.get(route)
         if buckets is None:
             buckets = self.upstream[route] = [0] * (len(UPSTREAM_LE_S) + 1)
-        place = next((place for place, bound in enumerate(UPSTREAM_LE_S) if seconds <= bound), len(UPSTREAM_LE_S))
-        buckets[place] += 1
+        buckets[bisect_left(UPSTREAM_LE_S, seconds)] += 1
         self.upstream_s[route] += seconds
 
     def streamed(self, route: str, arm: str, events: int, *, first_s: float | None, gap_s: float) -> None:
@@ -135,8 +135,7 @@ def _observe(buckets: _Buckets, sums: _Sums, key: tuple[str, str], seconds: floa
     held = buckets.get(key)
     if held is None:
         held = buckets[key] = [0] * (len(STREAM_LE_S) + 1)
-    place = next((place for place, bound in enumerate(STREAM_LE_S) if seconds <= bound), len(STREAM_LE_S))
-    held[place] += times
+    held[bisect_left(STREAM_LE_S, seconds)] += times
     sums[key] += seconds * times
 
 

@@ -24,7 +24,7 @@ from chaos.proxy.streams import StreamedAnswer, TextFaults
 
 if TYPE_CHECKING:
     from chaos.proxy.observe import Observer
-    from chaos.proxy.plane import Route
+    from chaos.proxy.route import Route
 
 log = logging.getLogger("chaos.proxy")
 
@@ -39,65 +39,62 @@ class Hurt:
 
 
 class Exchange(Hurting):
-    """The state of one request and its answer."""
+    """The state of one request and its answer. What most exchanges never need stands here once, for all of them."""
 
+    asked_s = 0.0
+    """When the upstream was asked, on the monotonic clock."""
+    sent = False
+    """Whether the upstream was asked: it may have acted, so it is never asked again."""
+    request_body: wire.Body = wire.NOTHING
+    pending: Sequence[bytes] = ()
+    """What is to be sent to the upstream once it is asked; the first piece begins with the head."""
+    pending_size = 0
+    collecting = False
+    """Whether the arm cannot be told without the body, which is not whole yet."""
+    continued = False
+    waiting = False
+    wait_since_s = 0.0
+    own_status = 0
+    instead: bytes | None = None
+    answer_buffer = b""
+    answer_body: wire.Body | None = None
+    editing = False
+    """Whether the answer is kept until it is whole, for a fault."""
+    streaming = False
     copying = False
     """Whether the answer passes untouched while a copy is kept, up to `_most_copied` bytes."""
     looking = False
     """Whether something is to be done with the answer once it is on its way."""
+    kept: list[bytes]
+    kept_size = 0
+    _first = True
+    _actions: Iterator[tuple[ArmedFault, Action]] | None = None
+    _counted = False
+    _waiting_for: ArmedFault | None = None
     _observing = False
     _casts = False
     _most_copied = 0
     _copied = 0
     _copies: list[bytes]
     _after: bytes | None = None
+    _stream: StreamedAnswer | None = None
+    _texts: TextFaults | None = None
+    _event_s: float | None = None
 
-    def __init__(self, head: wire.Head, armed: Armed | None, begun_s: float) -> None:
-        super().__init__(head, armed)
+    def __init__(self, head: wire.Head, runs: tuple[Armed, ...], begun_s: float) -> None:
+        self.head = head
+        self.runs = runs
         self.begun_s = begun_s
-        self.asked_s = begun_s
-        self.collecting = armed is not None and armed.needs_body()
-        self.request_body: wire.Body = wire.request_body(head, collect=self.collecting)
-        self.collected: list[bytes] = []
-        self.collected_size = 0
-        self.pending: list[bytes] = []
-        self.pending_size = 0
-        self.sent: bytes | None = None
-        self.again = False
-        self.waiting = False
-        self.wait_since_s = 0.0
-        self.connecting = False
-        self.own_status = 0
-        self.instead: bytes | None = None
-        self.continued = False
-        self.answer_buffer = b""
-        self.answer_body: wire.Body | None = None
-        self.editing = False
-        self.streaming = False
-        self.ended = False
-        self.kept: list[bytes] = []
-        self.kept_size = 0
-        self._first = False
-        self._actions: Iterator[tuple[ArmedFault, Action]] = iter(())
-        self._counted = False
-        self._waiting_for: ArmedFault | None = None
-        self._stream: StreamedAnswer | None = None
-        self._texts: TextFaults | None = None
-        self._event_s: float | None = None
 
     # --- the request --------------------------------------------------------------------------------------------------
 
     def wants_body(self) -> bool:
         """Whether the arm cannot be told without the body."""
-        return self.collecting
-
-    def expects_continue(self) -> bool:
-        """Whether the client waits for a 100 before it sends its body."""
-        return self.head.headers.get("expect", "").lower() == "100-continue"
+        return any(run.needs_body() for run in self.runs)
 
     def stays_open(self) -> bool:
         """Whether the client's connection can serve another request after an answer of the proxy's own."""
-        return self.head.keep_alive and (self.request_body.done or not self.expects_continue())
+        return self.head.keep_alive and (self.request_body.done or not self.head.expects_continue)
 
     def waits_for(self) -> int | None:
         """The index of the fault in whose delay this request waits."""
@@ -107,25 +104,33 @@ class Exchange(Hurting):
         """The collected body, out of its chunks."""
         if isinstance(self.request_body, wire.ChunkedBody):
             return b"".join(self.request_body.payload or [])
-        return b"".join(self.collected)
+        return b"".join(self.pending)[len(self.head.raw) :]
 
     def decide(self, body: bytes, route: Route) -> None:
         """The arm is known, the request is counted, and its faults are lined up."""
-        state = route.registry.holder
-        if self.armed is None or state is None or state.run != self.armed.run:
+        if not self.runs:
             self._count_lately(route)
             return
-        self._body = body
-        self._state = state
-        headers = self.head.headers
-        self.group, self.subject = self.armed.group_of(headers, body)
-        counts = state.arms[self.group]
-        counts.requests += 1
-        counts.subjects_unknown += self.subject is None
+        headers, registry = self.head.headers, route.registry
         self._first = headers.get(ATTEMPT_HEADER, "1") == "1"
-        counts.first_attempts += self._first
-        if self.group == "treatment" and self.armed.request_faults:
-            self._actions = self._line_up(route)
+        for armed in self.runs:
+            state = registry.holder_of(armed.run)
+            if state is None:
+                continue  # disarmed while the body was on its way
+            group, subject = armed.group_of(headers, body)
+            counts = state.arms[group]
+            counts.requests += 1
+            counts.subjects_unknown += subject is None
+            counts.first_attempts += self._first
+            if self.armed is None or group != "outside":
+                # Slices are disjoint: this request is in the arms of one run at most.
+                self.armed, self._state, self.group, self.subject = armed, state, group, subject
+        if self.armed is None:
+            self._count_lately(route)
+        elif self.group == "treatment":
+            self._body = body
+            if self.armed.request_faults:
+                self._actions = self._line_up(route, self.armed)
 
     def _count_lately(self, route: Route) -> None:
         """After a disarming, requests of each arm are still counted: they prove the removal."""
@@ -137,9 +142,8 @@ class Exchange(Hurting):
         counts.untouched_since_disarm = min(counts.untouched_since_disarm + 1, MOST_UNTOUCHED)
         state.untouched += group == "treatment"
 
-    def _line_up(self, route: Route) -> Iterator[tuple[ArmedFault, Action]]:
-        assert self.armed is not None
-        for fault in self.armed.request_faults:
+    def _line_up(self, route: Route, armed: Armed) -> Iterator[tuple[ArmedFault, Action]]:
+        for fault in armed.request_faults:
             call = self._call(fault)
             if self._obeys(fault, route) and call.selected():
                 fault.counts.selected_requests += 1
@@ -149,7 +153,7 @@ class Exchange(Hurting):
 
     def next_action(self, route: Route) -> Hurt | None:
         """The next thing that a request fault asks for; None when the model is to be asked. Disarmed faults ask nothing."""
-        for fault, action in self._actions:
+        for fault, action in self._actions or ():
             if not self._obeys(fault, route):
                 continue
             match action:
@@ -158,16 +162,17 @@ class Exchange(Hurting):
                     self._waiting_for = fault
                     return Hurt(wait_s=float(seconds))
                 case Answer():
-                    fault.counts.injected += 1
-                    fault.counts.happened(time.time(), time.monotonic())
-                    route.counters.injected[fault.fault.fault] += 1
+                    self._injected(fault, route)
                     return Hurt(answer=self._own(action, route), status=action.status)
                 case Reset():
-                    fault.counts.injected += 1
-                    fault.counts.happened(time.time(), time.monotonic())
-                    route.counters.injected[fault.fault.fault] += 1
+                    self._injected(fault, route)
                     return Hurt()
         return None
+
+    def _injected(self, fault: ArmedFault, route: Route) -> None:
+        fault.counts.injected += 1
+        fault.counts.happened(time.time(), time.monotonic())
+        route.counters.injected[fault.fault.fault] += 1
 
     def _own(self, action: Answer, route: Route) -> bytes:
         protocol = self._protocol(route)
@@ -190,21 +195,28 @@ class Exchange(Hurting):
     def answered(self, head: wire.Head, largest: int, observer: Observer | None = None) -> None:
         """The answer's head is there: whether its body must be kept, for a fault or as a copy. A streamed one never is."""
         self.answer_head = head
-        kind = head.headers.get("content-type", "")
-        self.streaming = kind[:17].lower() == "text/event-stream" and head.length != 0
+        self.streaming = head.streams and head.length != 0
+        if self.group != "treatment" and observer is None:
+            return
+        armed = self.armed
         edit = (
             self.group == "treatment"
             and not self.streaming
-            and self.armed is not None
-            and bool(self.armed.answer_faults)
+            and armed is not None
+            and bool(armed.answer_faults)
             and head.status == 200
             and self.head.method == "POST"
             and (head.length is None or 0 < head.length <= largest)
         )
-        self.editing = edit and not self._shadows()
+        if edit and not self._shadows():
+            self.editing = True
+            self.kept = []
         if edit or observer is not None:
             self._look_later(observer, head, shadow=edit and not self.editing, largest=largest)
-        self.answer_body = wire.answer_body(head, collect=edit or self.streaming or self.copying)
+
+    def passes(self) -> bool:
+        """Whether the answer goes on as it comes, and nobody looks at it."""
+        return not (self.editing or self.streaming or self.copying)
 
     # --- copies: what is only looked at, by the observer or for a shadow ----------------------------------------------
 
@@ -263,19 +275,17 @@ class Exchange(Hurting):
 
     def answer_done(self) -> bool:
         """Whether the answer is whole."""
-        return self.ended or (self.answer_body is not None and self.answer_body.done)
+        return self.answer_body is not None and self.answer_body.done
 
-    def answer_raw(self) -> bytes:
-        """The answer's head as it came."""
+    def give_up_editing(self) -> bytes:
+        """The answer is too large to be edited: what was kept of it goes on untouched, and so does the rest."""
         assert self.answer_head is not None
-        return self.answer_head.raw
-
-    def give_up_editing(self) -> None:
-        """The answer is too large to be edited: it goes on untouched."""
-        self.editing = False
+        whole = self.answer_head.raw + b"".join(self.kept)
+        self.editing, self.kept = False, []
         if self.answer_body is not None:
             self.answer_body.forget()
         self._undecodable()
+        return whole
 
     def edited(self, route: Route) -> bytes:
         """The whole answer as the client gets it: edited, or as it came when nothing is to be changed in it."""

@@ -20,7 +20,7 @@ from chaos.proxy.armed import Armed, ArmedFault, Group, RunState, hashed
 from chaos.rows import Label, Row
 
 if TYPE_CHECKING:
-    from chaos.proxy.plane import Route
+    from chaos.proxy.route import Route
 
 log = logging.getLogger("chaos.proxy")
 
@@ -28,20 +28,21 @@ log = logging.getLogger("chaos.proxy")
 class Hurting:
     """What the armed faults need to know of one request and its answer."""
 
-    def __init__(self, head: wire.Head, armed: Armed | None) -> None:
-        self.head = head
-        self.armed = armed
-        self.group: Group | None = None
-        self.subject: str | None = None
-        self.answer_head: wire.Head | None = None
-        self._body = b""
-        self._state: RunState | None = None
-        self._free_text = False
+    head: wire.Head
+    runs: tuple[Armed, ...]
+    """Every run that held the proxy when the request came."""
+    armed: Armed | None = None
+    """The run whose arms the request is counted in; None while that is not known, and when nobody holds the proxy."""
+    group: Group | None = None
+    subject: str | None = None
+    answer_head: wire.Head | None = None
+    _body = b""
+    _state: RunState | None = None
+    _free_text = False
 
     def _obeys(self, fault: ArmedFault, route: Route) -> bool:
         """Whether the fault may still touch this request: its run holds the proxy and has not taken it off."""
-        now = route.registry.current()
-        return now is not None and self.armed is not None and now.run == self.armed.run and now.has(fault.index)
+        return self.armed is not None and route.registry.obeys(self.armed, fault.index)
 
     def _shadows(self) -> bool:
         """Whether faults happen to a copy, and the client gets what the model said."""

@@ -5,147 +5,41 @@
                               └▶ wait / answer / reset ─▶ upstream ─▶ whole answer ─▶ rows edited ─▶ client
 
 Idle is the identity: heads and bodies go on as they were received, hop-by-hop headers included. Exceptions, all of them: an
-answer of the proxy's own (400 ambiguous framing, 405 CONNECT, 502 upstream unreachable), and answers of the treatment arm
-that a fault changed. One request at a time per client connection, in order; what is pipelined waits in a bounded buffer.
+answer of the proxy's own (400 ambiguous framing, 405 CONNECT, 502 upstream unreachable or its answer ambiguous), and answers of
+the treatment arm that a fault changed. One request at a time per client connection, in order; what is pipelined waits in a
+bounded buffer.
+
+A client keeps its upstream connection for as long as it stays: what the upstream does to the connection (an end, a reset, a word
+before the end) happens to the client's, as without a proxy. Nothing is ever asked twice. When a client leaves between two
+requests, its upstream connection waits IDLE_S for the next one: not as long as any server would keep it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-import ssl
 import struct
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import cast
 
 from chaos.proxy import wire
-from chaos.proxy.armed import Registry
-from chaos.proxy.counters import Counters
 from chaos.proxy.exchange import Exchange, Hurt
 from chaos.proxy.grpc.frames import HTTP2_START
-from chaos.proxy.grpc.plane import Bridge, hand_over
-from chaos.proxy.observe import Observer
-from chaos.proxy.shadow import Consumer
-from chaos.proxy.upstream import CONNECT_S, HANDSHAKE_S, UpstreamAddress, addressed, why_unreachable
+from chaos.proxy.grpc.plane import hand_over
+from chaos.proxy.route import Route, Upstream
+from chaos.proxy.upstream import CONNECT_S, HANDSHAKE_S, addressed, why_unreachable
 
 BUFFERED = 256 * 1024
 """Bytes of pipelined requests that wait before the client is told to slow down."""
-REPLAYABLE = 64 * 1024
-"""A request of at most this size is sent again when a pooled connection turns out to be closed."""
 LARGEST_EDITED = 8 * 1024 * 1024
 """Answers above this are passed on untouched and counted: a fault must not eat the memory."""
-IDLE_CONNECTIONS = 512
 LINGER_S = 2.0
 """How long a connection that ends within a request is still read: a reset would take the answer away from the client."""
 
 
-class Route:
-    """One listener and the one upstream behind it, with its idle connections."""
-
-    def __init__(
-        self,
-        name: str,
-        host: str,
-        port: int,
-        registry: Registry,
-        counters: Counters,
-        *,
-        record_bodies: bool = False,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        self.name = name
-        self.host = host
-        self.port = port
-        self.registry = registry
-        self.counters = counters
-        self.record_bodies = record_bodies
-        self.tls = tls
-        """How to verify an upstream over TLS; None: it is spoken to in clear text."""
-        self.upstream = UpstreamAddress(host, port, tls=tls is not None)
-        self.observer: Observer | None = None
-        self.consumer: Consumer | None = None
-        self.idle: deque[Upstream] = deque()
-        self.clients: set[Client | Bridge] = set()
-
-    def pooled(self) -> Upstream | None:
-        """An idle connection that is still open, the latest used first."""
-        while self.idle:
-            found = self.idle.pop()
-            if found.open:
-                found.reused = True
-                return found
-        return None
-
-    def give_back(self, upstream: Upstream) -> None:
-        """The connection may serve the next request."""
-        upstream.client = None
-        if upstream.open and len(self.idle) < IDLE_CONNECTIONS:
-            self.idle.append(upstream)
-        else:
-            upstream.close()
-
-
-class Upstream(asyncio.Protocol):
-    """One connection to the upstream. Serves one exchange at a time; between them it lies in the route's pool."""
-
-    def __init__(self, route: Route) -> None:
-        self.route = route
-        self.client: Client | None = None
-        self.transport: asyncio.Transport | None = None
-        self.open = False
-        self.reused = False
-        self.broken = False
-        """Whether the connection did not end, but was cut."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connected."""
-        self.transport = cast(asyncio.Transport, transport)
-        self.open = True
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of the answer; anything unasked for ends the connection."""
-        if self.client is None:
-            self.close()
-        else:
-            self.client.upstream_data(data)
-
-    def eof_received(self) -> bool:
-        """The upstream has said everything."""
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
-        self.open = False
-        self.broken = exc is not None
-        if self.client is not None:
-            client, self.client = self.client, None
-            client.upstream_lost(self)
-        else:
-            with contextlib.suppress(ValueError):
-                self.route.idle.remove(self)
-
-    def pause_writing(self) -> None:
-        """The upstream reads slowly: so does its client write."""
-        if self.client is not None:
-            self.client.hold("upstream")
-
-    def resume_writing(self) -> None:
-        """The upstream reads again."""
-        if self.client is not None:
-            self.client.release("upstream")
-
-    def close(self) -> None:
-        """The connection ends."""
-        self.open = False
-        if self.transport is not None:
-            self.transport.close()
-
-
 class Client(asyncio.Protocol):
-    """One connection from a client, and the exchange that is on it now."""
+    """One connection from a client, the upstream connection that it keeps, and the exchange that is on them now."""
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -156,8 +50,12 @@ class Client(asyncio.Protocol):
         self.tunnel = False
         self.finished = False
         self._begun = False
+        self._partial = False
+        """Whether the buffer is the beginning of a head, looked at in vain."""
         self._half_closed = False
         self._clogged = False
+        self._mirrors = False
+        """Whether the last answer was the upstream's own: then the end of its connection is the end of this one."""
         self._linger_timer: asyncio.TimerHandle | None = None
         self._held: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -171,7 +69,8 @@ class Client(asyncio.Protocol):
         self.route.clients.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        """The client is gone: what was done for it ends."""
+        """The client is gone: what was done for it ends; an upstream connection at rest may serve another one."""
+        clean = not self.finished and self.exchange is None and not self.tunnel and not self._clogged
         self.finished = True
         self.route.clients.discard(self)
         if self._linger_timer is not None:
@@ -181,8 +80,10 @@ class Client(asyncio.Protocol):
             self.exchange.stream_ended(self.route, "left")
         if self.upstream is not None:
             upstream, self.upstream = self.upstream, None
-            upstream.client = None
-            upstream.close()
+            if clean:
+                self.route.give_back(upstream)
+            else:
+                upstream.close()
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client; what comes after the connection's last answer is dropped."""
@@ -191,7 +92,14 @@ class Client(asyncio.Protocol):
         if self.tunnel:
             self._to_upstream(data)
             return
-        self.buffer = self.buffer + data if self.buffer else data
+        held = self.buffer
+        if held:
+            self.buffer = held + data
+            if self._partial and self.buffer.find(b"\r\n\r\n", max(0, len(held) - 3)) < 0:
+                self._incomplete()  # looking at the same bytes again at every read would take for ever
+                return
+        else:
+            self.buffer = data
         self._advance()
 
     def eof_received(self) -> bool:
@@ -249,44 +157,62 @@ class Client(asyncio.Protocol):
                 return
 
     def _begin(self) -> bool:
-        """Takes one head off the buffer; False when there is none yet, or when it is refused."""
-        end = self.buffer.find(b"\r\n\r\n")
-        if end < 0:
-            if len(self.buffer) > wire.LARGEST_HEAD:
-                self._refuse(431, "the request's head is too large")
-            elif b"\n\n" in self.buffer or self.buffer.startswith(b"\n"):
-                self._refuse(400, "bare line feeds")
-            elif self._half_closed:
-                self._close()  # a head that will never be whole
-            return False
-        raw, self.buffer = self.buffer[: end + 4], self.buffer[end + 4 :]
+        """Takes one head off the buffer, and its body where all of it is there; False when nothing more can be done now."""
+        data = self.buffer
         try:
-            if len(raw) > wire.LARGEST_HEAD:
-                raise wire.BadMessage("the request's head is too large")
-            head = wire.parse_request(raw)
+            head = wire.request_in(data)
         except wire.BadMessage as error:
-            if raw == HTTP2_START and not self._begun and self.transport is not None:
+            if data.startswith(HTTP2_START) and not self._begun and self.transport is not None:
                 self.finished = True
                 self.route.clients.discard(self)
-                self.route.clients.add(hand_over(self.route, self.transport, raw + self.buffer))
+                self.route.clients.add(hand_over(self.route, self.transport, data))
             else:
                 self._refuse(400, str(error))
             return False
-        self._begun = True
+        if head is None:
+            self._incomplete()
+            return False
+        self._begun, self._partial = True, False
         if head.method == "CONNECT":
             self._refuse(405, "CONNECT is not for a reverse proxy")
             return False
         exchange = self.exchange = Exchange(head, self.route.registry.current(), time.monotonic())
-        if exchange.wants_body():
-            if exchange.expects_continue() and not exchange.request_body.done:
-                self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                exchange.continued = True
-            if exchange.request_body.done:
-                self._decide(exchange)
+        start = len(head.raw)
+        end = start + (head.length or 0)
+        if end <= len(data) and not head.chunked:
+            if end < len(data):
+                data, self.buffer = data[:end], data[end:]
+            else:
+                self.buffer = b""
+            exchange.pending = (data,)
+            exchange.decide(data[start:] if exchange.runs else b"", self.route)
+            self._act(exchange)
         else:
+            self.buffer = data[start:]
+            self._begin_parts(exchange)
+        return self.exchange is not None
+
+    def _begin_parts(self, exchange: Exchange) -> None:
+        """The body is still to come. Where its content decides about the arm, it is kept until it is whole."""
+        exchange.pending = [exchange.head.raw]
+        exchange.collecting = exchange.wants_body()
+        exchange.request_body = wire.request_body(exchange.head, collect=exchange.collecting)
+        if not exchange.collecting:
             exchange.decide(b"", self.route)
             self._act(exchange)
-        return self.exchange is not None
+        elif exchange.head.expects_continue:
+            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            exchange.continued = True
+
+    def _incomplete(self) -> None:
+        """A head that is not whole yet: is it worth waiting for?"""
+        self._partial = True
+        if len(self.buffer) > wire.LARGEST_HEAD:
+            self._refuse(431, "the request's head is too large")
+        elif b"\n\n" in self.buffer or self.buffer.startswith(b"\n"):
+            self._refuse(400, "bare line feeds")
+        elif self._half_closed:
+            self._close()  # it will never be whole
 
     def _feed(self, exchange: Exchange) -> bool:
         """Passes on what belongs to the body; False when it cannot go on."""
@@ -300,21 +226,19 @@ class Client(asyncio.Protocol):
                 self._refuse(400, str(error))
             return False
         piece, self.buffer = (data, b"") if end == len(data) else (data[:end], data[end:])
-        if exchange.collecting:
-            exchange.collected.append(piece)
-            exchange.collected_size += len(piece)
-            if exchange.request_body.done or exchange.collected_size > LARGEST_EDITED:
-                self._decide(exchange)
-        elif exchange.instead is not None:
+        if exchange.instead is not None:
             if exchange.request_body.done:
                 self._answer_instead(exchange, exchange.instead)
-        elif exchange.waiting or self.upstream is None:
-            exchange.pending.append(piece)
-            exchange.pending_size += len(piece)
-            if exchange.pending_size > BUFFERED:
-                self.hold("waiting")
-        else:
+        elif exchange.sent:
             self._to_upstream(piece)
+        else:
+            exchange.pending = [*exchange.pending, piece]
+            exchange.pending_size += len(piece)
+            if exchange.collecting:
+                if exchange.request_body.done or exchange.pending_size > LARGEST_EDITED:
+                    self._decide(exchange)
+            elif exchange.pending_size > BUFFERED:
+                self.hold("waiting")
         return self.exchange is not None
 
     def _decide(self, exchange: Exchange) -> None:
@@ -322,8 +246,6 @@ class Client(asyncio.Protocol):
         exchange.collecting = False
         exchange.decide(exchange.request_payload(), self.route)
         exchange.request_body.forget()
-        exchange.pending = exchange.collected
-        exchange.collected = []
         self._act(exchange)
 
     def _act(self, exchange: Exchange) -> None:
@@ -374,14 +296,15 @@ class Client(asyncio.Protocol):
 
     def _answer_instead(self, exchange: Exchange, answer: bytes) -> None:
         """The client gets this once the rest of its request is read and dropped: many read only after sending."""
-        if not exchange.request_body.done and not exchange.expects_continue():
+        if not exchange.request_body.done and not exchange.head.expects_continue:
             exchange.instead = answer
-            exchange.pending, exchange.pending_size = [], 0
+            exchange.pending, exchange.pending_size = (), 0
             self.release("waiting")
             self.release("upstream")
             return
         keep = exchange.stays_open()
         exchange.count_answer(self.route, exchange.own_status)
+        self._mirrors = False
         self._write(answer)
         self.exchange = None
         if keep:
@@ -392,60 +315,65 @@ class Client(asyncio.Protocol):
     # --- the upstream's side ------------------------------------------------------------------------------------------
 
     def _ask_upstream(self, exchange: Exchange) -> None:
-        if self.route.tls is not None:
-            exchange.head = addressed(exchange.head, self.route.upstream.authority)
-        pooled = self.route.pooled()
-        if pooled is None:
-            exchange.connecting = True
-            asyncio.get_running_loop().create_task(self._connect(exchange))
-        else:
-            self._send(exchange, pooled)
+        upstream = self.upstream
+        if upstream is None:
+            upstream = self.route.pooled()
+            if upstream is None:
+                asyncio.get_running_loop().create_task(self._connect(exchange))
+                return
+            self._keep(upstream)
+        self._send(exchange, upstream)
+
+    def _keep(self, upstream: Upstream) -> None:
+        """From here on, this upstream connection is the client's."""
+        self.upstream, upstream.client = upstream, self
+        if self._clogged and upstream.transport is not None:
+            upstream.transport.pause_reading()
 
     async def _connect(self, exchange: Exchange) -> None:
+        route = self.route
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(CONNECT_S if self.route.tls is None else HANDSHAKE_S):
+            async with asyncio.timeout(CONNECT_S if route.tls is None else HANDSHAKE_S):
                 _, upstream = await loop.create_connection(
-                    lambda: Upstream(self.route), self.route.host, self.route.port, ssl=self.route.tls
+                    lambda: Upstream(route), route.host, route.port, ssl=route.tls
                 )
         except (OSError, TimeoutError) as error:
             if self.exchange is exchange and not self.finished:
-                self._unreachable(exchange, *why_unreachable(error, self.route.upstream))
+                self._unreachable(exchange, *why_unreachable(error, route.upstream))
             return
         if self.exchange is not exchange or self.finished:
-            self.route.give_back(upstream)
+            route.give_back(upstream)
             return
+        self._keep(upstream)
         self._send(exchange, upstream)
 
     def _send(self, exchange: Exchange, upstream: Upstream) -> None:
         """The request goes out as it came: the head, and as much of the body as there is."""
-        exchange.connecting = False
+        first, *more = exchange.pending
+        if self.route.tls is not None:
+            raw = exchange.head.raw
+            first = addressed(exchange.head, self.route.upstream.authority).raw + first[len(raw) :]
+        exchange.sent = True
         exchange.asked_s = time.monotonic()
-        self.upstream = upstream
-        upstream.client = self
-        pieces = [exchange.head.raw, *exchange.pending]
-        exchange.pending, exchange.pending_size = [], 0
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        exchange.sent = data if len(data) <= REPLAYABLE else None
+        exchange.pending, exchange.pending_size = (), 0
+        self._mirrors = True
         assert upstream.transport is not None
-        upstream.transport.write(data)
-        if self._clogged:
-            upstream.transport.pause_reading()
-        self.release("waiting")
+        upstream.transport.write(b"".join([first, *more]) if more else first)
+        if self._held:
+            self.release("waiting")
 
     def _to_upstream(self, data: bytes) -> None:
-        upstream, exchange = self.upstream, self.exchange
-        if upstream is None or upstream.transport is None:
-            return
-        if exchange is not None and exchange.sent is not None:
-            exchange.sent = exchange.sent + data if len(exchange.sent) + len(data) <= REPLAYABLE else None
-        upstream.transport.write(data)
+        if self.upstream is not None and self.upstream.transport is not None:
+            self.upstream.transport.write(data)
 
     def upstream_data(self, data: bytes) -> None:
-        """Bytes of the answer."""
+        """Bytes from the upstream: of the answer, of a tunnel, or a last word that nobody has asked for."""
         exchange = self.exchange
-        if self.tunnel or exchange is None:
+        if exchange is None:
             self._write(data)
+            if not self.tunnel:
+                self._close()  # whatever it was, it must not be taken for the next answer
             return
         while data and exchange is self.exchange and not self.tunnel:
             take = self._answer_head if exchange.answer_head is None else self._answer_body
@@ -454,42 +382,62 @@ class Client(asyncio.Protocol):
             self._write(data)
 
     def _answer_head(self, exchange: Exchange, data: bytes) -> bytes:
-        """Takes the answer's head off `data`; what is left of it."""
-        exchange.answer_buffer += data
-        end = exchange.answer_buffer.find(b"\r\n\r\n")
-        if end < 0:
-            if len(exchange.answer_buffer) > wire.LARGEST_HEAD:
-                self._unreachable(exchange, "upstream-answer-too-large")
-            return b""
-        raw, rest = exchange.answer_buffer[: end + 4], exchange.answer_buffer[end + 4 :]
-        exchange.answer_buffer = b""
+        """Takes the answer's head off `data`, and what of the body passes with it; what is left."""
+        held = exchange.answer_buffer
+        if held:
+            data = held + data
         try:
-            head = wire.parse_answer(raw, exchange.head.method)
+            whole = not held or data.find(b"\r\n\r\n", max(0, len(held) - 3)) >= 0
+            head = wire.answer_in(data, exchange.head.method) if whole else None
         except wire.BadMessage:
             self._unreachable(exchange, "upstream-answer-ambiguous")
             return b""
-        exchange.sent = None
-        if 100 <= head.status < 200 and head.status != 101:
+        if head is None:
+            exchange.answer_buffer = data
+            if len(data) > wire.LARGEST_HEAD:
+                self._unreachable(exchange, "upstream-answer-too-large")
+            return b""
+        exchange.answer_buffer = b""
+        start = len(head.raw)
+        if head.status < 200:
+            return self._interim(exchange, head, data[start:])
+        self.route.counters.upstream_took(self.route.name, time.monotonic() - exchange.asked_s)
+        exchange.answered(head, LARGEST_EDITED, self.route.observer)
+        if exchange.passes() and head.length is not None:
+            end = start + head.length
+            if end == len(data):  # most answers, by far
+                self._write(data)
+                self._finish(exchange, b"")
+                return b""
+            if end < len(data):
+                self._write(data[:end])
+                self._finish(exchange, data[end:])
+                return b""
+            self._write(data)
+            exchange.answer_body = wire.LengthBody(end - len(data))
+            return b""
+        looked_at = exchange.editing or exchange.streaming or exchange.copying
+        exchange.answer_body = wire.answer_body(head, collect=looked_at)
+        if not exchange.editing:
+            self._write(head.raw)
+        if exchange.answer_done():
+            self._finish(exchange, data[start:])
+            return b""
+        return data[start:]
+
+    def _interim(self, exchange: Exchange, head: wire.Head, rest: bytes) -> bytes:
+        """An answer before the answer, or the beginning of a tunnel; what is left."""
+        if head.status != 101:
             if head.status != 100 or not exchange.continued:
-                self._write(raw)
+                self._write(head.raw)
             return rest
         self.route.counters.upstream_took(self.route.name, time.monotonic() - exchange.asked_s)
-        if head.status == 101:
-            self.tunnel = True
-            exchange.count_answer(self.route, 101)
-            self._write(raw)
-            leftover, self.buffer = self.buffer, b""
-            if leftover:
-                self._to_upstream(leftover)
-            return rest
-        exchange.answered(head, LARGEST_EDITED, self.route.observer)
-        if exchange.editing:
-            exchange.kept = []
-        else:
-            self._write(raw)
-        if exchange.answer_done():
-            self._finish(exchange, rest)
-            return b""
+        self.tunnel = True
+        exchange.count_answer(self.route, 101)
+        self._write(head.raw)
+        leftover, self.buffer = self.buffer, b""
+        if leftover:
+            self._to_upstream(leftover)
         return rest
 
     def _answer_body(self, exchange: Exchange, data: bytes) -> bytes:
@@ -506,16 +454,14 @@ class Client(asyncio.Protocol):
             exchange.kept.append(piece)
             exchange.kept_size += len(piece)
             if exchange.kept_size > LARGEST_EDITED:
-                exchange.give_up_editing()
-                self._write(exchange.answer_raw() + b"".join(exchange.kept))
-                exchange.kept = []
+                self._write(exchange.give_up_editing())
         elif exchange.streaming:
             self._write(exchange.stream(piece, self.route))
         else:
             self._write(piece)
             if exchange.copying:
                 exchange.copy(piece)
-        if exchange.answer_done():
+        if exchange.answer_body.done:
             self._finish(exchange, rest)
             return b""
         return rest
@@ -532,51 +478,53 @@ class Client(asyncio.Protocol):
         if exchange.looking:
             # Not now: what was written goes out when the event loop comes around, and the client waits for it.
             asyncio.get_running_loop().call_soon(exchange.look, self.route)
-        upstream, self.upstream = self.upstream, None
         self.exchange = None
-        self.release("upstream")
-        if upstream is not None:
-            if head.keep_alive and exchange.head.keep_alive and exchange.request_body.done and not rest:
-                if upstream.transport is not None:
-                    upstream.transport.resume_reading()
-                self.route.give_back(upstream)
-            else:
-                upstream.client = None
-                upstream.close()
-        if exchange.head.keep_alive and head.keep_alive and exchange.request_body.done:
-            self._next()
-        else:
+        if not (exchange.head.keep_alive and head.keep_alive and exchange.request_body.done):
             self._close(linger=not exchange.request_body.done)
+            return
+        if rest:  # more than was asked for: it must not be taken for the next answer
+            self._leave_upstream()
+        if self._held or self.buffer or self._half_closed:
+            self._next()
 
     def upstream_lost(self, upstream: Upstream) -> None:
-        """The upstream is gone: the end of a body that ends so, a pooled connection that had closed, or a failure."""
+        """The upstream is gone: the end of a body that ends so, or the same end for the client that it was for the proxy."""
         exchange = self.exchange
-        if self.upstream is upstream:
-            self.upstream = None
+        self.upstream = None
         if self.finished:
             return
-        if self.tunnel or exchange is None:
+        if self.tunnel:
             self._close()
+        elif exchange is None:
+            if self._mirrors:
+                self._end_as(upstream)
+        elif not exchange.sent:
+            pass  # it waits in a delay, or for its body: another connection will be made when it is its turn
         elif exchange.answer_head is None:
-            if upstream.reused and exchange.sent is not None and not exchange.answer_buffer and not exchange.again:
-                exchange.again = True
-                exchange.pending = [exchange.sent[len(exchange.head.raw) :]]
-                exchange.connecting = True
-                asyncio.get_running_loop().create_task(self._connect(exchange))
-            else:
-                self._unreachable(exchange, "upstream-closed")
+            self.route.counters.unreachable[self.route.name] += 1
+            self._write(exchange.answer_buffer)
+            exchange.count_answer(self.route, 0)
+            self._end_as(upstream)
         elif isinstance(exchange.answer_body, wire.EndlessBody) and not upstream.broken:
-            exchange.ended = True
             self._finish(exchange, b"")
         else:  # the client gets all that came, and then the same end
             self._write(exchange.stream_ended(self.route, "broken"))
             exchange.count_answer(self.route, 502)
-            if upstream.broken:
-                self._reset()
-            else:
-                self._close()
+            self._end_as(upstream)
 
     # --- ends ---------------------------------------------------------------------------------------------------------
+
+    def _end_as(self, upstream: Upstream) -> None:
+        """The client's connection ends as the upstream's did."""
+        if upstream.broken:
+            self._reset()
+        else:
+            self._close()
+
+    def _leave_upstream(self) -> None:
+        if self.upstream is not None:
+            upstream, self.upstream = self.upstream, None
+            upstream.close()
 
     def _next(self) -> None:
         """Ready for the next request on this connection."""
@@ -594,25 +542,19 @@ class Client(asyncio.Protocol):
         self.route.counters.unreachable[self.route.name] += 1
         body = b'{"error":"%s"}' % told.encode("ascii", "replace")
         headers = {"content-type": "application/json", "x-chaos-proxy": why}
-        keep = exchange.stays_open()
         exchange.own_status = 502
-        if self.upstream is not None:
-            upstream, self.upstream = self.upstream, None
-            upstream.client = None
-            upstream.close()
-        head_only = exchange.head.method == "HEAD"
-        self._answer_instead(exchange, wire.answer(502, headers, body, keep_alive=keep, head_only=head_only))
+        self._leave_upstream()
+        made = wire.answer(
+            502, headers, body, keep_alive=exchange.stays_open(), head_only=exchange.head.method == "HEAD"
+        )
+        self._answer_instead(exchange, made)
 
     def _refuse(self, status: int, why: str) -> None:
         """A message that could be read in two ways: nothing of it goes on, and the connection ends."""
         self.route.counters.refused += 1
         self.buffer = b""
-        body = b'{"error":"%s"}' % why.encode()
-        self._write(
-            wire.answer(
-                status, {"content-type": "application/json", "x-chaos-proxy": "refused"}, body, keep_alive=False
-            )
-        )
+        headers = {"content-type": "application/json", "x-chaos-proxy": "refused"}
+        self._write(wire.answer(status, headers, b'{"error":"%s"}' % why.encode(), keep_alive=False))
         if self.exchange is not None:
             self._end_wait(self.exchange)
         self.exchange = None
@@ -626,10 +568,7 @@ class Client(asyncio.Protocol):
         """The connection ends; with `linger`, the client may first send the rest of its request, which is dropped."""
         self.finished = True
         self._cancel_timer()
-        if self.upstream is not None:
-            upstream, self.upstream = self.upstream, None
-            upstream.client = None
-            upstream.close()
+        self._leave_upstream()
         if self.transport is None:
             return
         if linger and not self._half_closed and not self.transport.is_closing():
@@ -644,10 +583,7 @@ class Client(asyncio.Protocol):
         """The connection is cut without a goodbye."""
         self.finished = True
         self._cancel_timer()
-        if self.upstream is not None:
-            upstream, self.upstream = self.upstream, None
-            upstream.client = None
-            upstream.close()
+        self._leave_upstream()
         if self.transport is not None:
             connection = self.transport.get_extra_info("socket")
             if connection is not None:  # a mere close would look like an end

@@ -14,7 +14,8 @@ from chaos.drivers.serving import split_address
 from chaos.proxy.armed import Registry
 from chaos.proxy.counters import Counters
 from chaos.proxy.observe import Observer
-from chaos.proxy.plane import Route, factory
+from chaos.proxy.plane import factory
+from chaos.proxy.route import Route
 from chaos.proxy.shadow import Consumer
 from chaos.proxy.sharing import Share, SharedListener
 from chaos.proxy.upstream import UpstreamAddress, parse_upstream, tls_context
@@ -113,8 +114,7 @@ class DataSide:
         self._consumer = Consumer(options.shadow_to, counters, self._holds) if options.shadow_to is not None else None
 
     def _holds(self, run: str) -> bool:
-        armed = self._registry.current()
-        return armed is not None and armed.run == run
+        return any(armed.run == run for armed in self._registry.current())
 
     def connections(self) -> int:
         """How many clients are connected."""
@@ -161,5 +161,6 @@ class DataSide:
             for client in list(route.clients):
                 if client.transport is not None:
                     client.transport.abort()
+            route.close()
         if self._consumer is not None:
             await self._consumer.close()

@@ -4,18 +4,25 @@ A head is kept as it was received and passed on as it was received; parsing only
 be read in two ways (both lengths, differing or repeated lengths, folded lines, bare CR or LF, white space before a colon,
 sizes that are no numbers) is BadMessage: whoever stands behind could read it the other way.
 
+One regular expression decides over a whole head; all else about a head that it accepts is found by searching.
+
 Source: RFC 9112, sections 2.2, 3, 5, 6, 7.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 LARGEST_HEAD = 64 * 1024
-_TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _HEX = b"0123456789abcdefABCDEF"
-_VERSIONS = (b"HTTP/1.1", b"HTTP/1.0")
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_LINES = rb"(?:" + _TOKEN + rb":[^\r\n\0]*+\r\n)*+\r\n"
+# Every repetition is possessive: nothing is ever tried twice, however a head is made.
+_REQUEST = re.compile(rb"(" + _TOKEN + rb") ([^\0-\x20\x7f]++) HTTP/1\.([01])\r\n" + _LINES)
+_ANSWER = re.compile(rb"HTTP/1\.([01]) ([0-9]{3})(?: [^\r\n]*+)?\r\n" + _LINES)
+_LINE = re.compile(r"\n([^:\r]++):[ \t]*+([^\r]*+)")
 
 
 class BadMessage(ValueError):
@@ -26,93 +33,164 @@ class BadMessage(ValueError):
 class Head:
     """A parsed head.
 
-    `raw` is the head as received, final empty line included. `headers` are lower-case names; of a repeated header the
-    last value stands (framing headers are checked for repetition). `length` is the body's, None when it is not given.
+    `raw` is the head as received, final empty line included. `length` is the body's, None when it is not given.
     """
 
     raw: bytes
     method: str
     target: str
     status: int
-    headers: dict[str, str]
+    known_headers: dict[str, str] | None
+    """Lower-case names; None until somebody asks for `headers`."""
     length: int | None
     chunked: bool
     keep_alive: bool
+    expects_continue: bool = False
+    streams: bool = False
+    """Whether an answer is server-sent events."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Every header by its lower-case name; of a repeated one the last value (repeated framing headers are refused)."""
+        known = self.known_headers
+        if known is None:
+            found = _LINE.findall(self.raw.decode("latin-1"))
+            known = self.known_headers = {name.lower(): value.rstrip(" \t") for name, value in found}
+        return known
 
 
-def _headers(lines: list[bytes]) -> tuple[dict[str, str], list[bytes], list[bytes]]:
-    headers: dict[str, str] = {}
-    lengths: list[bytes] = []
-    codings: list[bytes] = []
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        if not colon or not name or name.translate(None, _TOKEN):
-            raise BadMessage("a header line that is none (folded, without a colon, or with white space before it)")
-        if b"\r" in value or b"\n" in value or b"\0" in value:
-            raise BadMessage("a header value with a bare CR, LF or NUL")
-        low = name.lower()
-        value = value.strip(b" \t")
-        if low == b"content-length":
-            lengths.append(value)
-        elif low == b"transfer-encoding":
-            codings.append(value.lower())
-        headers[low.decode("ascii")] = value.decode("latin-1")
-    return headers, lengths, codings
+def _value(low: bytes, place: int) -> bytes:
+    """The value of the header line whose value begins at `place`, without white space around it."""
+    return low[place : low.index(b"\r", place)].strip(b" \t")
 
 
-def _framing(lengths: list[bytes], codings: list[bytes]) -> tuple[int | None, bool]:
-    if codings:
-        if lengths:
+def _framing(low: bytes, *, old: bool) -> tuple[int | None, bool]:
+    """The length that a lower-case head says, and whether the body is chunked. Raises BadMessage."""
+    if b"_" in low and (b"\ntransfer_encoding:" in low or b"\ncontent_length:" in low):
+        raise BadMessage("a framing header with an underscore, which some gateways take for the real one")
+    coded, sized = low.find(b"\ntransfer-encoding:"), low.find(b"\ncontent-length:")
+    if coded >= 0:
+        if sized >= 0:
             raise BadMessage("both Transfer-Encoding and Content-Length")
-        if len(codings) > 1 or codings[0] != b"chunked":
+        if _value(low, coded + 19) != b"chunked" or low.find(b"\ntransfer-encoding:", coded + 1) >= 0:
             raise BadMessage("a Transfer-Encoding other than chunked")
+        if old:
+            raise BadMessage("chunked in HTTP/1.0")
         return None, True
-    if not lengths:
+    if sized < 0:
         return None, False
-    if len(lengths) > 1 or not lengths[0].isdigit() or len(lengths[0]) > 18:
+    length = _value(low, sized + 16)
+    if not length.isdigit() or len(length) > 18 or low.find(b"\ncontent-length:", sized + 1) >= 0:
         raise BadMessage("a Content-Length that is repeated or no number")
-    return int(lengths[0]), False
+    return int(length), False
 
 
-def _keep_alive(version: bytes, headers: dict[str, str]) -> bool:
-    said = headers.get("connection", "").lower()
-    return "close" not in said if version == b"HTTP/1.1" else "keep-alive" in said
+def _keep_alive(low: bytes, *, old: bool) -> bool:
+    """Whether the connection lasts: the last Connection header decides, as `Head.headers` has it."""
+    place = low.rfind(b"\nconnection:")
+    if place < 0:
+        return not old
+    said = _value(low, place + 12)
+    return b"keep-alive" in said if old else b"close" not in said
+
+
+def request_in(data: bytes) -> Head | None:
+    """The request's head that `data` begins with; None when it is not whole yet. Raises BadMessage."""
+    found = _REQUEST.match(data)
+    if found is None:
+        end = data.find(b"\r\n\r\n")
+        if end < 0:
+            return None
+        raise BadMessage(_why_no_request(data[: end + 4]))
+    raw = found[0]
+    if len(raw) > LARGEST_HEAD:
+        raise BadMessage("the request's head is too large")
+    low, old = raw.lower(), found[3] == b"0"
+    length, chunked = _framing(low, old=old)
+    place = low.rfind(b"\nexpect:")
+    expects = place >= 0 and _value(low, place + 8) == b"100-continue"
+    method, target = found[1].decode("ascii"), found[2].decode("latin-1")
+    return Head(raw, method, target, 0, None, length, chunked, _keep_alive(low, old=old), expects)
+
+
+_KNOWN_ANSWERS: dict[bytes, Head] = {}
+"""Heads of answers that were parsed lately: servers say the same ones again and again, a Date apart."""
+_MOST_KNOWN = 200
+_LARGEST_KNOWN = 2048
+
+
+def answer_in(data: bytes, method: str) -> Head | None:
+    """The answer's head that `data` begins with, which nobody may change; None when it is not whole yet. Raises BadMessage.
+
+    `method` is the request's. `length` is 0 where no body may follow, None where it ends with the connection.
+    """
+    end = data.find(b"\r\n\r\n") + 4
+    if end < 4:
+        return None
+    raw = data[:end]
+    known = _KNOWN_ANSWERS.get(raw)
+    if known is None:
+        known = _answer(raw)
+        if end <= _LARGEST_KNOWN:
+            if len(_KNOWN_ANSWERS) >= _MOST_KNOWN:
+                _KNOWN_ANSWERS.clear()
+            _KNOWN_ANSWERS[raw] = known
+    if method == "HEAD" and known.status >= 200:
+        return replace(known, length=0, chunked=False, keep_alive=_keep_alive(raw.lower(), old=raw[7:8] == b"0"))
+    return known
+
+
+def _answer(raw: bytes) -> Head:
+    found = _ANSWER.fullmatch(raw)
+    if found is None:
+        raise BadMessage(_why_no_answer(raw))
+    low, old, status = raw.lower(), found[1] == b"0", int(found[2])
+    length, chunked = _framing(low, old=old)
+    if status in (204, 304) or status < 200:
+        length, chunked = 0, False
+    keep = (chunked or length is not None) and _keep_alive(low, old=old)
+    head = Head(raw, "", "", status, None, length, chunked, keep)
+    head.streams = head.headers.get("content-type", "")[:17].lower() == "text/event-stream"
+    return head
 
 
 def parse_request(raw: bytes) -> Head:
-    """A request's head. Raises BadMessage."""
-    lines = raw[:-4].split(b"\r\n")
-    parts = lines[0].split(b" ")
-    if len(parts) != 3 or parts[2] not in _VERSIONS or not parts[0] or parts[0].translate(None, _TOKEN):
-        raise BadMessage("a request line that is none")
-    if not parts[1] or any(sign < 33 or sign == 127 for sign in parts[1]):
-        raise BadMessage("a request target with control characters")
-    headers, lengths, codings = _headers(lines[1:])
-    length, chunked = _framing(lengths, codings)
-    if chunked and parts[2] == b"HTTP/1.0":
-        raise BadMessage("chunked in HTTP/1.0")
-    return Head(
-        raw, parts[0].decode(), parts[1].decode("latin-1"), 0, headers, length, chunked, _keep_alive(parts[2], headers)
-    )
+    """A whole request's head. Raises BadMessage."""
+    head = request_in(raw)
+    if head is None or head.raw != raw:
+        raise BadMessage("not one whole head")
+    return head
 
 
 def parse_answer(raw: bytes, method: str) -> Head:
-    """An answer's head; `method` is the request's. `length` is 0 where no body may follow, None where it ends with the connection."""
-    lines = raw[:-4].split(b"\r\n")
-    start = lines[0]
-    if start[:8] not in _VERSIONS or start[8:9] != b" " or not start[9:12].isdigit() or start[12:13] not in (b"", b" "):
-        raise BadMessage("a status line that is none")
-    if b"\r" in start or b"\n" in start:
-        raise BadMessage("a status line with a bare CR or LF")
-    status = int(start[9:12])
-    headers, lengths, codings = _headers(lines[1:])
-    length, chunked = _framing(lengths, codings)
-    if chunked and start[:8] == b"HTTP/1.0":
-        raise BadMessage("chunked in HTTP/1.0")
-    if method == "HEAD" or status in (204, 304) or 100 <= status < 200:
-        length, chunked = 0, False
-    keep = _keep_alive(start[:8], headers) and (chunked or length is not None)
-    return Head(raw, "", "", status, headers, length, chunked, keep)
+    """A whole answer's head; `method` is the request's. Raises BadMessage."""
+    head = answer_in(raw, method)
+    if head is None or head.raw != raw:
+        raise BadMessage("not one whole head")
+    return head
+
+
+def _why_no_request(raw: bytes) -> str:
+    """What is wrong with a head that is none, for the person who sent it."""
+    first, *lines = raw[:-4].split(b"\r\n")
+    if not re.fullmatch(_TOKEN + rb" [^ ]+ HTTP/1\.[01]", first):
+        return "a request line that is none"
+    if not re.fullmatch(rb"[^\0-\x20\x7f]+", first.split(b" ")[1]):
+        return "a request target with control characters"
+    return _why_no_lines(lines)
+
+
+def _why_no_answer(raw: bytes) -> str:
+    first, *lines = raw[:-4].split(b"\r\n")
+    if not re.fullmatch(rb"HTTP/1\.[01] [0-9]{3}(?: [^\r\n]*)?", first):
+        return "a status line that is none"
+    return _why_no_lines(lines)
+
+
+def _why_no_lines(lines: list[bytes]) -> str:
+    if all(re.match(_TOKEN + rb":", line) for line in lines):
+        return "a header value with a bare CR, LF or NUL"
+    return "a header line that is none (folded, without a colon, or with white space before it)"
 
 
 class LengthBody:
@@ -219,6 +297,8 @@ class ChunkedBody:
 
 
 Body = LengthBody | EndlessBody | ChunkedBody
+NOTHING = LengthBody(0)
+"""The rest of every body that came whole."""
 
 
 def request_body(head: Head, *, collect: bool = False) -> Body:
@@ -233,25 +313,37 @@ def answer_body(head: Head, *, collect: bool = False) -> Body:
     return EndlessBody() if head.length is None else LengthBody(head.length)
 
 
+_LENGTH = re.compile(rb"(?i)\n(?:content-length):[ \t]*+([0-9]++)")
+
+
 def with_body(head: Head, body: bytes) -> bytes:
     """The head with framing headers that fit `body`, and the body. Every other header keeps its bytes and its place."""
-    lines = head.raw[:-4].split(b"\r\n")
-    length = b"%d" % len(body)
-    made: list[bytes] = [lines[0]]
+    raw = head.raw
+    if head.length is not None and not head.chunked:
+        found = _LENGTH.search(raw)
+        if found is not None:
+            if head.length == len(body):
+                return raw + body
+            return b"%s%d%s%s" % (raw[: found.start(1)], len(body), raw[found.end(1) :], body)
+    return _measured(raw, len(body)) + body
+
+
+def _measured(raw: bytes, size: int) -> bytes:
+    """A head without a length, chunked or not, that has one now: where the coding was said, or at its end."""
+    length = b"%d" % size
+    first, *lines = raw[:-4].split(b"\r\n")
+    made = [first]
     told = False
-    for line in lines[1:]:
+    for line in lines:
         low = line[:18].lower()
-        if low.startswith(b"content-length:"):
-            made.append(line[:15] + b" " + length)
-            told = True
-        elif low.startswith(b"transfer-encoding:"):
+        if low.startswith(b"transfer-encoding:"):
             made.append(b"content-length: " + length)
             told = True
         elif not low.startswith(b"trailer:"):
             made.append(line)
     if not told:
         made.append(b"content-length: " + length)
-    return b"\r\n".join(made) + b"\r\n\r\n" + body
+    return b"\r\n".join(made) + b"\r\n\r\n"
 
 
 def with_headers(head: Head, changed: Mapping[str, str]) -> Head:
@@ -264,7 +356,7 @@ def with_headers(head: Head, changed: Mapping[str, str]) -> Head:
         value = changed.get(name.decode("latin-1").lower())
         if value is not None:
             lines[place] = name + b": " + value.encode("latin-1")
-    return replace(head, raw=b"\r\n".join(lines) + b"\r\n\r\n")
+    return replace(head, raw=b"\r\n".join(lines) + b"\r\n\r\n", known_headers=None)
 
 
 _REASON = {400: "Bad Request", 405: "Method Not Allowed", 429: "Too Many Requests", 500: "Internal Server Error",

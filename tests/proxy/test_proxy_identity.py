@@ -180,11 +180,17 @@ def test_an_upstream_that_refuses_connections_is_a_502_and_the_client_can_ask_ag
     assert b"x-chaos-proxy: upstream-unreachable" in said
 
 
-def test_an_upstream_that_hangs_up_before_it_answers_is_a_502(backend: Backend, proxy: Proxy) -> None:
+@pytest.mark.parametrize("first", [False, True])
+def test_an_upstream_that_hangs_up_before_it_answers_hangs_up_on_the_client_and_is_asked_once(
+    first: bool, backend: Backend, proxy: Proxy
+) -> None:
     backend.replies["/gone"] = Reply(close=True)
-    said = talk(proxy.routes["model"], b"POST /gone HTTP/1.1\r\nContent-Length: 2\r\n" + CLOSE + b"ab")
-    assert said.startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
-    assert b"x-chaos-proxy: upstream-closed" in said
+    before = () if first else (GET + b"\r\n", Until(b"ok"))
+    gone = b"POST /gone HTTP/1.1\r\nContent-Length: 2\r\n\r\nab"
+    through = talk(proxy.routes["model"], *before, gone)
+    assert backend.seen[-1] == gone
+    assert [seen for seen in backend.seen if seen == gone] == [gone]
+    assert through == talk(backend.port, *before, gone)
 
 
 def test_an_answer_that_is_cut_short_is_cut_short_for_the_client_too(backend: Backend, proxy: Proxy) -> None:

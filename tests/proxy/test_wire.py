@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chaos.proxy import wire
 from chaos.proxy.wire import BadMessage, ChunkedBody, LengthBody, answer, parse_answer, parse_request, with_body
 from tests.fuzzing import examples
+from tests.proxy import head_oracle
 
 TOKEN = st.text("abcXYZ019-_!", min_size=1, max_size=10)
 VALUE = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=20)
@@ -163,3 +164,49 @@ def test_the_proxys_own_answers_are_messages_that_it_would_accept(
     head = parse_answer(made[:end], "GET")
     assert (head.status, head.length, head.keep_alive) == (status, len(body), keep)
     assert made[end:] == (b"" if head_only else body)
+
+
+HEADER_LINE = st.one_of(
+    st.tuples(TOKEN, VALUE).map(lambda pair: f"{pair[0]}: {pair[1]}\r\n".encode("latin-1")),
+    st.sampled_from(
+        [b"Content-Length: 5\r\n", b"content-length:7 \r\n", b"Content-Length: \r\n", b"Content-Length: 5, 5\r\n", b"Content-Length: +5\r\n",
+         b"Transfer-Encoding: chunked\r\n", b"transfer-encoding:\tCHUNKED \r\n", b"Transfer-Encoding: gzip, chunked\r\n",
+         b"Connection: close\r\n", b"Connection: keep-alive\r\n", b"connection:Upgrade, Close\r\n", b"Expect: 100-continue\r\n",
+         b"Content-Type: text/event-stream\r\n", b" folded: a\r\n", b"Content-Length : 5\r\n", b"X: a\rContent-Length: 5\r\n",
+         b"X: a\nContent-Length: 5\r\n", b"X: \0\r\n", b":\r\n", b"x\r\n"]
+    ),
+)  # fmt: skip
+FIRST = st.sampled_from(
+    [b"POST /a HTTP/1.1\r\n", b"GET /?a=%20&b HTTP/1.0\r\n", b"GET  /a HTTP/1.1\r\n", b"get\t/ HTTP/1.1\r\n", b"PRI * HTTP/2.0\r\n",
+     b"OPTIONS * HTTP/1.1\r\n", b"GET \xff HTTP/1.1\r\n", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 200 \r\n", b"HTTP/1.1 204\r\n",
+     b"HTTP/1.1 20 OK\r\n", b"HTTP/1.1 1000 OK\r\n", b"HTTP/1.1 304 Not\rModified\r\n", b"HTTP/1.1  200 OK\r\n", b"http/1.1 200 OK\r\n"]
+)  # fmt: skip
+
+
+@st.composite
+def heads(draw: st.DrawFn) -> bytes:
+    """Heads that are nearly or quite right: lines of every kind, and then perhaps some bytes of them others."""
+    whole = bytearray(draw(FIRST) + b"".join(draw(st.lists(HEADER_LINE, max_size=5))) + b"\r\n")
+    for place, fresh in draw(st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=2)), max_size=2)):
+        at = place % len(whole)
+        whole[at : at + draw(st.integers(0, 1))] = fresh
+    return bytes(whole)
+
+
+@settings(max_examples=examples(500))
+@given(heads())
+def test_a_head_means_what_reading_it_line_by_line_says_or_is_refused_as_there(raw: bytes) -> None:
+    for parse, judge in (
+        (wire.request_in, head_oracle.request),
+        (lambda raw: wire.answer_in(raw, "GET"), head_oracle.answer),
+    ):
+        wanted = judge(raw[: raw.find(b"\r\n\r\n") + 4])
+        try:
+            found = parse(raw)
+        except BadMessage:
+            found = None
+        assert (found is None) == (wanted is None), raw
+        if found is not None and wanted is not None:
+            said = found.headers, found.length, found.chunked, found.keep_alive
+            assert said == (wanted.headers, wanted.length, wanted.chunked, wanted.keep_alive)
+            assert raw.startswith(found.raw)

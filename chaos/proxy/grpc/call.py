@@ -21,7 +21,7 @@ from chaos.proxy.exchange import Exchange
 from chaos.proxy.grpc.link import Headers
 
 if TYPE_CHECKING:
-    from chaos.proxy.plane import Route
+    from chaos.proxy.route import Route
 
 _PREFIX = 5
 """Of a message: a byte that says whether it is compressed, and four with its length."""
@@ -41,13 +41,12 @@ def texts(headers: Headers) -> dict[str, str]:
 class Call(Exchange):
     """The state of one call."""
 
-    def __init__(self, stream: int, headers: Headers, armed: Armed | None, begun_s: float) -> None:
+    def __init__(self, stream: int, headers: Headers, runs: tuple[Armed, ...], begun_s: float) -> None:
         told = texts(headers)
         plain = {name: value for name, value in told.items() if not name.startswith(":")}
         plain.setdefault("host", told.get(":authority", ""))
         method, path = told.get(":method", ""), told.get(":path", "")
-        super().__init__(wire.Head(b"", method, path, 0, plain, None, False, True), armed, begun_s)
-        self.collecting = False
+        super().__init__(wire.Head(b"", method, path, 0, plain, None, False, True), runs, begun_s)
         self.stream_id = stream
         self.upstream_id: int | None = None
         self.request_ended = False
@@ -106,7 +105,7 @@ class Call(Exchange):
             hurt = False
         self.editing = hurt and not self._shadows()
         if self.editing:
-            self.kept_headers = list(headers)
+            self.kept, self.kept_headers = [], list(headers)
         if hurt or route.observer is not None:
             self._look_later(route.observer, head, shadow=hurt and not self.editing, largest=LARGEST_COPY)
 

@@ -26,7 +26,7 @@ from chaos.proxy.grpc.link import REFUSED, Headers, Item, Link
 from chaos.proxy.upstream import CONNECT_S
 
 if TYPE_CHECKING:
-    from chaos.proxy.plane import Route
+    from chaos.proxy.route import Route
 
 LARGEST_EDITED = 8 * 1024 * 1024
 """Answers above this are passed on untouched and counted."""
