@@ -153,7 +153,9 @@ class Exchange(Hurting):
 
     def next_action(self, route: Route) -> Hurt | None:
         """The next thing that a request fault asks for; None when the model is to be asked. Disarmed faults ask nothing."""
-        for fault, action in self._actions or ():
+        if self._actions is None:
+            return None
+        for fault, action in self._actions:
             if not self._obeys(fault, route):
                 continue
             match action:

@@ -251,9 +251,10 @@ class Client(asyncio.Protocol):
     def _act(self, exchange: Exchange) -> None:
         """Performs what request faults ask for, then asks the upstream."""
         hurt = exchange.next_action(self.route)
+        if hurt is None:
+            self._ask_upstream(exchange)
+            return
         match hurt:
-            case None:
-                self._ask_upstream(exchange)
             case Hurt(wait_s=float(wait_s)):
                 exchange.waiting = True
                 self._wait(exchange, wait_s)
