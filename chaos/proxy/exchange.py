@@ -16,7 +16,7 @@ from chaos.arms import ATTEMPT_HEADER, REQUEST_HEADER
 from chaos.faults.base import Action, Answer, Reset, Wait
 from chaos.protocols.base import Streaming
 from chaos.proxy import wire
-from chaos.proxy.armed import MOST_UNTOUCHED, Armed, ArmedFault
+from chaos.proxy.armed import Armed, ArmedFault, Group, RunState
 from chaos.proxy.hurting import Hurting
 from chaos.proxy.observe import LARGEST_OBSERVED, copied
 from chaos.proxy.shadow import ShadowAnswer
@@ -52,11 +52,12 @@ class Exchange(Hurting):
     _copies: list[bytes]
     _after: bytes | None = None
 
-    def __init__(self, head: wire.Head, armed: Armed | None, begun_s: float) -> None:
-        super().__init__(head, armed)
+    def __init__(self, head: wire.Head, active: tuple[Armed, ...], begun_s: float) -> None:
+        super().__init__(head, active[0] if active else None)
+        self.active = active
         self.begun_s = begun_s
         self.asked_s = begun_s
-        self.collecting = armed is not None and armed.needs_body()
+        self.collecting = any(armed.needs_body() for armed in active)
         self.request_body: wire.Body = wire.request_body(head, collect=self.collecting)
         self.collected: list[bytes] = []
         self.collected_size = 0
@@ -78,6 +79,8 @@ class Exchange(Hurting):
         self.kept: list[bytes] = []
         self.kept_size = 0
         self._first = False
+        self._counting: list[tuple[RunState, Group]] = []
+        """Every run that holds the proxy, and what this request is to it."""
         self._actions: Iterator[tuple[ArmedFault, Action]] = iter(())
         self._counted = False
         self._waiting_for: ArmedFault | None = None
@@ -99,9 +102,9 @@ class Exchange(Hurting):
         """Whether the client's connection can serve another request after an answer of the proxy's own."""
         return self.head.keep_alive and (self.request_body.done or not self.expects_continue())
 
-    def waits_for(self) -> int | None:
-        """The index of the fault in whose delay this request waits."""
-        return self._waiting_for.index if self._waiting_for is not None else None
+    def waits_for(self) -> tuple[str, int] | None:
+        """The run, and the index of its fault, in whose delay this request waits."""
+        return (self.armed.run, self._waiting_for.index) if self.armed and self._waiting_for is not None else None
 
     def request_payload(self) -> bytes:
         """The collected body, out of its chunks."""
@@ -110,32 +113,29 @@ class Exchange(Hurting):
         return b"".join(self.collected)
 
     def decide(self, body: bytes, route: Route) -> None:
-        """The arm is known, the request is counted, and its faults are lined up."""
-        state = route.registry.holder
-        if self.armed is None or state is None or state.run != self.armed.run:
-            self._count_lately(route)
-            return
+        """Whose request it is and in which arm is known, every run has counted it, and its faults are lined up."""
+        headers, registry = self.head.headers, route.registry
         self._body = body
-        self._state = state
-        headers = self.head.headers
-        self.group, self.subject = self.armed.group_of(headers, body)
-        counts = state.arms[self.group]
-        counts.requests += 1
-        counts.subjects_unknown += self.subject is None
         self._first = headers.get(ATTEMPT_HEADER, "1") == "1"
-        counts.first_attempts += self._first
-        if self.group == "treatment" and self.armed.request_faults:
+        for armed in self.active:
+            state = registry.holder_of(armed.run)
+            if state is None:
+                continue
+            group, subject = armed.group_of(headers, body)
+            if self.group in (None, "outside"):
+                self.armed, self._state, self.group, self.subject = armed, state, group, subject
+            else:
+                group = "outside"  # slices are disjoint: it is another run's already
+            counts = state.arms[group]
+            counts.requests += 1
+            counts.subjects_unknown += subject is None
+            counts.first_attempts += self._first
+            self._counting.append((state, group))
+        if self.group != "treatment":
+            read = any(armed.needs_body() for armed in self.active)
+            registry.passed(headers, body if read else None)
+        elif self.armed is not None and self.armed.request_faults:
             self._actions = self._line_up(route)
-
-    def _count_lately(self, route: Route) -> None:
-        """After a disarming, requests of each arm are still counted: they prove the removal."""
-        state = route.registry.lately()
-        if state is None or state.last_armed is None or state.last_armed.needs_body():
-            return
-        group, _ = state.last_armed.group_of(self.head.headers, b"")
-        counts = state.arms[group]
-        counts.untouched_since_disarm = min(counts.untouched_since_disarm + 1, MOST_UNTOUCHED)
-        state.untouched += group == "treatment"
 
     def _line_up(self, route: Route) -> Iterator[tuple[ArmedFault, Action]]:
         assert self.armed is not None
@@ -356,8 +356,8 @@ class Exchange(Hurting):
             return
         self._counted = True
         route.counters.answered(route.name, self.group or "none", status)
-        if self._state is not None and self.group is not None:
-            failed = status >= 500 or status == 0
-            self._state.arms[self.group].answered(time.monotonic() - self.begun_s, failed=failed, first=self._first)
+        failed = status >= 500 or status == 0
+        for state, group in self._counting:
+            state.arms[group].answered(time.monotonic() - self.begun_s, failed=failed, first=self._first)
             if self._first:
-                self._state.count_second(time.time(), self.group, failed=failed)
+                state.count_second(time.time(), group, failed=failed)

@@ -40,8 +40,7 @@ class Hurting:
 
     def _obeys(self, fault: ArmedFault, route: Route) -> bool:
         """Whether the fault may still touch this request: its run holds the proxy and has not taken it off."""
-        now = route.registry.current()
-        return now is not None and self.armed is not None and now.run == self.armed.run and now.has(fault.index)
+        return self.armed is not None and route.registry.obeys(self.armed, fault.index)
 
     def _shadows(self) -> bool:
         """Whether faults happen to a copy, and the client gets what the model said."""

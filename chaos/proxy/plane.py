@@ -22,12 +22,12 @@ from collections.abc import Callable
 from typing import cast
 
 from chaos.proxy import wire
-from chaos.proxy.armed import Registry
 from chaos.proxy.counters import Counters
 from chaos.proxy.exchange import Exchange, Hurt
 from chaos.proxy.grpc.frames import HTTP2_START
 from chaos.proxy.grpc.plane import Bridge, hand_over
 from chaos.proxy.observe import Observer
+from chaos.proxy.registry import Registry
 from chaos.proxy.shadow import Consumer
 from chaos.proxy.upstream import CONNECT_S, HANDSHAKE_S, UpstreamAddress, addressed, why_unreachable
 

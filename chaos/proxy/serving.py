@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.drivers.serving import split_address
-from chaos.proxy.armed import Registry
 from chaos.proxy.counters import Counters
 from chaos.proxy.observe import Observer
 from chaos.proxy.plane import Route, factory
+from chaos.proxy.registry import Registry
 from chaos.proxy.shadow import Consumer
 from chaos.proxy.sharing import Share, SharedListener
 from chaos.proxy.upstream import UpstreamAddress, parse_upstream, tls_context
@@ -88,7 +88,7 @@ def address_of(listener: socket.socket) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DataOptions:
-    """What serving the routes depends on, besides who holds the proxy."""
+    """What serving the routes depends on, besides which runs hold the proxy."""
 
     record_bodies: bool = False
     protocol: str = "auto"
@@ -113,8 +113,7 @@ class DataSide:
         self._consumer = Consumer(options.shadow_to, counters, self._holds) if options.shadow_to is not None else None
 
     def _holds(self, run: str) -> bool:
-        armed = self._registry.current()
-        return armed is not None and armed.run == run
+        return any(armed.run == run for armed in self._registry.current())
 
     def connections(self) -> int:
         """How many clients are connected."""

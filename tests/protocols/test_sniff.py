@@ -15,8 +15,9 @@ from chaos import protocols
 from chaos.protocols import catalogue, sniff
 from chaos.protocols.base import Output, Undecodable
 from chaos.proxy import wire
-from chaos.proxy.armed import Registry, parse_arming
+from chaos.proxy.arming import parse_arming
 from chaos.proxy.exchange import Exchange
+from chaos.proxy.registry import Registry
 from chaos.rows import Row
 from tests.protocols.protocol_contract import captured
 from tests.proxy.loopback import Backend, arming, infer, running_proxy, sized, talk

@@ -41,12 +41,12 @@ def texts(headers: Headers) -> dict[str, str]:
 class Call(Exchange):
     """The state of one call."""
 
-    def __init__(self, stream: int, headers: Headers, armed: Armed | None, begun_s: float) -> None:
+    def __init__(self, stream: int, headers: Headers, active: tuple[Armed, ...], begun_s: float) -> None:
         told = texts(headers)
         plain = {name: value for name, value in told.items() if not name.startswith(":")}
         plain.setdefault("host", told.get(":authority", ""))
         method, path = told.get(":method", ""), told.get(":path", "")
-        super().__init__(wire.Head(b"", method, path, 0, plain, None, False, True), armed, begun_s)
+        super().__init__(wire.Head(b"", method, path, 0, plain, None, False, True), active, begun_s)
         self.collecting = False
         self.stream_id = stream
         self.upstream_id: int | None = None
