@@ -272,6 +272,15 @@ NORTH, SOUTH, ELSEWHERE = 'header:x == "north"', 'header:x == "south"', 'header:
                 "wait for them to end"
             ),
         ),
+        (
+            None,
+            {"a": NORTH, "b": ELSEWHERE},  # at two proxies: no one place is free at both
+            (
+                'the run a, and this run has no slice, so it would reach requests of that one\'s slice `header:x == "north"`, '
+                "and by the run b, and this run has no slice, so it would reach requests of that one's slice "
+                '`header:y == "north"`; wait for them to end'
+            ),
+        ),
     ],
 )
 def test_a_conflict_says_with_whom_why_and_what_to_do_that_would_help(mine, held, told):

@@ -244,6 +244,16 @@ def test_a_run_that_holds_the_proxy_again_has_no_removal_to_prove() -> None:
     assert untouched(registry.runs["a"]) == 0
 
 
+def test_the_run_that_ended_last_is_the_one_that_ended_last_however_often_it_came_back() -> None:
+    registry, _ = beside("a", "b")
+    registry.disarm("a")
+    registry.arm("a", of(x("a")))
+    registry.disarm("b")
+    registry.disarm("a")
+    assert [one.run for one in registry.proving()] == ["b", "a"]
+    assert registry.lately() is registry.runs["a"]
+
+
 def test_a_slice_over_bodies_is_proven_by_requests_whose_body_was_read_and_by_no_others() -> None:
     registry = Registry(Clock())
     for place in ("north", "south"):
