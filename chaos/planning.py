@@ -5,7 +5,7 @@ experiment + system + probes + survey + seed ─▶ plan() ─▶ Plan     (Plan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from chaos.arms import unit_interval
 from chaos.bounds import Bound
@@ -21,7 +21,8 @@ from chaos.plans import (
     PlannedProbe,
 )
 from chaos.probe import Catalogue
-from chaos.survey import ContainerFound, Survey
+from chaos.slices import Slice, conflict
+from chaos.survey import ContainerFound, Holder, Survey
 from chaos.system import System
 from chaos.telemetry import Route, RuleInfo, left_side, longest_window_s
 from chaos.units import format_duration, format_share, parse_duration
@@ -384,11 +385,23 @@ def _proxy_refusals(drawn: Plan, survey: Survey) -> list[str]:
         for proxy in survey.proxies.get(target, ()):
             if proxy.error is not None:
                 refused.append(f"the fault proxy of `{target}` at {proxy.address} cannot be used: {proxy.error}")
-            elif proxy.held_by is not None:
-                refused.append(
-                    f"the fault proxy of `{target}` at {proxy.address} is held by the run {proxy.held_by}; wait for it to end"
-                )
+            elif (held := _held(drawn.where, proxy.holders)) is not None:
+                refused.append(f"the fault proxy of `{target}` at {proxy.address} is held by {held}")
     return refused
+
+
+def _held(where: str | None, holders: Sequence[Holder]) -> str | None:
+    """The runs that this one cannot run beside, why, and what to do, after "is held by"; None when it can."""
+    alone = next((one.run for one in holders if one.alone), None)
+    if alone is not None:
+        return f"the run {alone}; wait for it to end"
+    theirs: dict[str, Slice | None] = {}
+    for one in holders:
+        try:
+            theirs[one.run] = Slice.parse(one.where) if one.where is not None else None
+        except ValueError:  # a newer proxy's: nothing is known of it
+            return f"the run {one.run}, for a slice that cannot be read here; wait for it to end"
+    return conflict(Slice.parse(where) if where is not None else None, theirs)
 
 
 def _alert_refusals(drawn: Plan, survey: Survey) -> list[str]:

@@ -1,11 +1,11 @@
-"""Slices of traffic: `json:$.region == "north"`, `header:x-group != "b"`. One pure rule for proxy and load."""
+"""Slices of traffic: `json:$.region == "north"`, `header:x-group != "b"`. One pure rule for proxy, plan and load."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 _FORM = re.compile(
@@ -42,14 +42,78 @@ class Slice:
     def matches(self, headers: Mapping[str, str], body: bytes) -> bool:
         """Whether a request with these lower-case headers and this body is in the slice."""
         if self.header is not None:
-            found: object = headers.get(self.header)
-            wanted: object = self.value if isinstance(self.value, str) else json.dumps(self.value)
-            return found is not None and (found == wanted) is self.equal
+            found = headers.get(self.header)
+            return found is not None and self._same(found) is self.equal
         try:
             value: Any = json.loads(body)
             for part in self.path:
                 value = value[part]
         except (ValueError, LookupError, TypeError, RecursionError):
             return False
-        same = value == self.value and isinstance(value, bool) is isinstance(self.value, bool)  # true is not 1 here
-        return same is self.equal
+        return self._same(value) is self.equal
+
+    def disjoint(self, other: Slice) -> bool:
+        """Whether it is certain that no request is in both: they ask one place for what it cannot say twice.
+
+        False means that nobody can tell: different places of a request say whatever they like.
+        """
+        if (self.header, self.path) != (other.header, other.path):
+            return False
+        same = self._same(other.value if other.header is None else other._wanted())
+        if self.equal and other.equal:
+            return not same
+        return same and self.equal is not other.equal
+
+    def _wanted(self) -> str:
+        """What a header says that says this value: headers are text."""
+        return self.value if isinstance(self.value, str) else json.dumps(self.value)
+
+    def _same(self, found: object) -> bool:
+        """Whether what was found in this slice's place is its value."""
+        if self.header is not None:
+            return found == self._wanted()
+        return found == self.value and isinstance(found, bool) is isinstance(self.value, bool)  # true is not 1 here
+
+    @property
+    def place(self) -> str:
+        """What it asks for, as people write it."""
+        parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
+        return f"header:{self.header}" if self.header is not None else f"json:${''.join(parts)}"
+
+    def __str__(self) -> str:
+        """As people write it."""
+        return f"{self.place} {'==' if self.equal else '!='} {json.dumps(self.value)}"
+
+
+def conflict(mine: Slice | None, held: Mapping[str, Slice | None]) -> str | None:
+    """Which of these runs a run with this slice cannot run beside, why, and what to do instead; None: beside all of them.
+
+    `held` are runs and their slices. The sentence follows the words "is held by".
+    """
+    met = {run: theirs for run, theirs in held.items() if mine is None or theirs is None or not mine.disjoint(theirs)}
+    if not met:
+        return None
+    clauses = [f"the run {run}, and {_why_both(mine, theirs)}" for run, theirs in met.items()]
+    instead = _beside(list(held.values()))
+    told = f"; wait for {'it' if len(met) == 1 else 'them'} to end"
+    return ", and by ".join(clauses) + told + (f", or write {instead}" if instead is not None else "")
+
+
+def _why_both(mine: Slice | None, theirs: Slice | None) -> str:
+    if theirs is None:
+        return "that one has no slice, so every request may be one of its own"
+    if mine is None:
+        return f"this run has no slice, so it would reach requests of that one's slice `{theirs}`"
+    apart = "" if mine.place == theirs.place else ", for they ask different things"
+    return f"one request can be in that one's slice `{theirs}` and in this one's, `{mine}`{apart}"
+
+
+def _beside(held: list[Slice | None]) -> str | None:
+    """A slice that has nothing in common with any of these, in words; None when there is none."""
+    slices = [one for one in held if one is not None]
+    if len(slices) < len(held) or len({one.place for one in slices}) != 1:
+        return None
+    if all(one.equal for one in slices):
+        return f"`where: {slices[0].place} == VALUE` with another value"
+    # Every value but one is taken; that one may be, too.
+    return f"`where: {replace(slices[0], equal=True)}`" if len(slices) == 1 else None

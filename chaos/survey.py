@@ -21,12 +21,22 @@ class ContainerFound:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """One run that holds a fault proxy, and its slice as it was written; None: it may touch every request."""
+
+    run: str
+    where: str | None = None
+    alone: bool = False
+    """Whether the proxy is an older one, which one run at a time can hold, and which does not say its slice."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProxyFound:
-    """One fault proxy: `held_by` is the run that holds it, `error` why it cannot be used."""
+    """One fault proxy: `holders` are the runs that hold it, `error` is why it cannot be used."""
 
     address: str
     version: str = ""
-    held_by: str | None = None
+    holders: tuple[Holder, ...] = ()
     error: str | None = None
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chaos.bounds import Bound
 from chaos.plans import Plan
-from chaos.survey import ProxyFound
+from chaos.survey import Holder, ProxyFound
 from chaos.telemetry import Route, RuleAlert, RuleInfo
 from tests.values import KILL, ROUTE, RULE, SURVEY, containers, planned, survey, system
 
@@ -261,7 +261,9 @@ HIDDEN = containers("replica-1", opted_in=False)
         ),
         (
             [],
-            survey(proxies={"loan-model": (ProxyFound("http://127.0.0.1:8474", held_by="run-7"),)}),
+            survey(
+                proxies={"loan-model": (ProxyFound("http://127.0.0.1:8474", holders=(Holder("run-7", alone=True),)),)}
+            ),
             "the fault proxy of `loan-model` at http://127.0.0.1:8474 is held by the run run-7; wait for it to end",
         ),
         (
@@ -278,6 +280,58 @@ HIDDEN = containers("replica-1", opted_in=False)
 )
 def test_each_reason_to_refuse_is_told_in_one_sentence(edits, found, sentence):
     assert planned(*edits, found=found).refusals == (sentence,)
+
+
+NORTH = ("blast_radius: {traffic: 10%", "blast_radius: {where: 'json:$.region == \"north\"', traffic: 10%")
+
+
+def beside(*holders: Holder, where: tuple[str, str] | None = NORTH) -> tuple[str, ...]:
+    """Why a run of this slice is refused where these hold the proxy."""
+    found = survey(proxies={"loan-model": (ProxyFound("http://127.0.0.1:8474", holders=holders),)})
+    return planned(*([where] if where else []), found=found).refusals
+
+
+def test_a_proxy_that_others_hold_for_slices_of_their_own_is_no_reason_to_refuse():
+    assert beside(Holder("run-7", 'json:$.region == "south"'), Holder("run-8", 'json:$.region == "east"')) == ()
+    assert beside(Holder("run-9", 'json:$.region != "north"')) == ()
+
+
+@pytest.mark.parametrize(
+    ("holders", "where", "told"),
+    [
+        (
+            (Holder("run-7"),),
+            NORTH,
+            "the run run-7, and that one has no slice, so every request may be one of its own; wait for it to end",
+        ),
+        (
+            (Holder("run-7", 'json:$.region == "south"'), Holder("run-8", "json:$.age == 41")),
+            NORTH,
+            (
+                "the run run-8, and one request can be in that one's slice `json:$.age == 41` and in this one's, "
+                '`json:$.region == "north"`, for they ask different things; wait for it to end'
+            ),
+        ),
+        (
+            (Holder("run-7", 'json:$.region == "south"'),),
+            None,
+            (
+                "the run run-7, and this run has no slice, so it would reach requests of that one's slice "
+                '`json:$.region == "south"`; wait for it to end, or write `where: json:$.region == VALUE` with another value'
+            ),
+        ),
+        (
+            (Holder("run-7", 'json:$.region == "south"'), Holder("run-8", "cookie:region == 1")),
+            NORTH,
+            "the run run-8, for a slice that cannot be read here; wait for it to end",
+        ),
+        ((Holder("run-7", alone=True),), NORTH, "the run run-7; wait for it to end"),
+    ],
+)
+def test_a_proxy_that_others_hold_for_what_this_run_could_meet_is_told_with_who_and_why(holders, where, told):
+    assert beside(*holders, where=where) == (
+        f"the fault proxy of `loan-model` at http://127.0.0.1:8474 is held by {told}",
+    )
 
 
 def test_all_reasons_come_at_once():

@@ -1,4 +1,4 @@
-"""Slices: one condition on a request, read the same way by the proxy and by the load."""
+"""Slices: one condition on a request, read the same way by the proxy, the plan and the load."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaos.slices import Slice
+from chaos.slices import Slice, conflict
+from tests.fuzzing import examples
 
 REQUEST = {
     "region": "north",
@@ -138,3 +139,150 @@ def test_parsing_refuses_and_never_fails_otherwise(text):
 def test_only_json_slices_need_the_body():
     assert Slice.parse('json:$.region == "north"').needs_body
     assert not Slice.parse('header:x-group == "b"').needs_body
+
+
+# --- two slices at once -----------------------------------------------------------------------------------------------
+
+# Values that are easily taken for each other; a request may have anything besides.
+VALUES = ['"north"', '"1"', "1", "1.0", "0", "-0.0", "-0", "true", "false", "null", '"true"', '"null"', '""', "0.5"]
+PLACES = ["json:$.region", "json:$.rows[0].region", "json:$.rows[1].region", "header:x-region", "header:X-Other"]
+SLICES = st.builds(
+    "{} {} {}".format, st.sampled_from(PLACES), st.sampled_from(["==", "!="]), st.sampled_from(VALUES)
+).map(Slice.parse)
+FOUND = st.one_of(
+    st.sampled_from(VALUES), st.sampled_from(["NaN", "Infinity", "1e0", "[]", "{}", '"x"']), st.integers().map(str)
+)
+
+
+@st.composite
+def requests(draw):
+    """Headers and body of a request that may say anything in every place that is asked for, or nothing at all."""
+    fields = [f'"region": {draw(FOUND)}' for _ in range(draw(st.integers(0, 2)))]  # a key that stands twice, too
+    rows = ", ".join(f'{{"region": {draw(FOUND)}}}' for _ in range(draw(st.integers(0, 2))))
+    body = "{" + ", ".join([*fields, f'"rows": [{rows}]']) + "}"
+    text = st.one_of(FOUND, FOUND.map(lambda value: value.strip('"')))
+    names = draw(st.lists(st.sampled_from(["x-region", "x-other"]), unique=True))
+    return {name: draw(text) for name in names}, body.encode()
+
+
+@settings(deadline=None, max_examples=examples(1000))
+@given(SLICES, SLICES, st.lists(requests(), min_size=1, max_size=5))
+def test_no_request_is_in_both_of_two_slices_that_are_disjoint(one, other, asked):
+    assert one.disjoint(other) is other.disjoint(one)
+    assert not one.disjoint(one)
+    if one.disjoint(other):
+        assert not [request for request in asked if one.matches(*request) and other.matches(*request)]
+
+
+@settings(deadline=None, max_examples=examples(300))
+@given(st.sampled_from(PLACES), st.sampled_from(VALUES), st.sampled_from(VALUES), st.booleans())
+def test_slices_of_one_place_are_disjoint_whenever_no_request_could_be_in_both(place, value, another, equal):
+    one, other = Slice.parse(f"{place} == {value}"), Slice.parse(f"{place} {'==' if equal else '!='} {another}")
+    if place.startswith("header:"):  # a header says a value by its text
+        name = place.partition(":")[2].lower()
+        in_both = other.matches({name: json.loads(value) if value.startswith('"') else dumped(value)}, b"")
+    else:
+        rows = f'{{"region": {value}, "rows": [{{"region": {value}}}, {{"region": {value}}}]}}'
+        in_both = other.matches({}, rows.encode())
+    assert one.disjoint(other) is not in_both
+
+
+def dumped(value):
+    """The value as a header says it."""
+    return json.dumps(json.loads(value))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        ('json:$.region == "north"', 'json:$.region == "south"', True),
+        ('json:$.region == "north"', 'json:$.region != "north"', True),
+        ('json:$.region == "north"', 'json:$.region != "south"', False),
+        ('json:$.region != "north"', 'json:$.region != "south"', False),
+        ("json:$.one == 1", "json:$.one == true", True),
+        ("json:$.one == 1", "json:$.one == 1.0", False),
+        ("json:$.one == 1", "json:$.one != 1.0", True),
+        ("json:$.one == 1", "json:$.one != true", False),
+        ("json:$.one == null", "json:$.one == false", True),
+        ('json:$.one == "1"', "json:$.one == 1", True),
+        ('header:x-one == "1"', "header:x-one == 1", False),
+        ('header:X-One == "1"', "header:x-one == 2", True),
+        ("header:x-one == 1", "header:x-one == 1.0", True),
+        ('header:x-one == "true"', "header:x-one != true", True),
+        ('header:x-one == "a"', 'header:x-two == "b"', False),
+        ('json:$.rows[0] == "a"', 'json:$.rows[1] == "b"', False),
+        ('json:$.rows.0 == "a"', 'json:$.rows[0] == "b"', False),
+        ('header:region == "a"', 'json:$.region == "b"', False),
+    ],
+)
+def test_slices_are_disjoint_when_one_place_would_have_to_say_two_things(one, other, apart):
+    assert Slice.parse(one).disjoint(Slice.parse(other)) is apart
+
+
+@pytest.mark.parametrize("text", ['json:$.rows[1].region == "a\\"b"', "header:x-region != 1.5", "json:$.a != null"])
+def test_a_slice_says_itself_as_it_is_written(text):
+    assert str(Slice.parse(text)) == text
+
+
+NORTH, SOUTH, ELSEWHERE = 'header:x == "north"', 'header:x == "south"', 'header:y == "north"'
+
+
+@pytest.mark.parametrize(
+    ("mine", "held", "told"),
+    [
+        (NORTH, {}, None),
+        (None, {}, None),
+        (NORTH, {"a": SOUTH}, None),
+        (
+            NORTH,
+            {"a": None},
+            "the run a, and that one has no slice, so every request may be one of its own; wait for it to end",
+        ),
+        (
+            None,
+            {"a": NORTH},
+            (
+                'the run a, and this run has no slice, so it would reach requests of that one\'s slice `header:x == "north"`; '
+                "wait for it to end, or write `where: header:x == VALUE` with another value"
+            ),
+        ),
+        (
+            'header:x != "south"',
+            {"a": NORTH, "b": SOUTH},
+            (
+                "the run a, and one request can be in that one's slice `header:x == \"north\"` and in this one's, "
+                '`header:x != "south"`; wait for it to end, or write `where: header:x == VALUE` with another value'
+            ),
+        ),
+        (
+            NORTH,
+            {"a": 'header:x != "south"'},
+            (
+                "the run a, and one request can be in that one's slice `header:x != \"south\"` and in this one's, "
+                '`header:x == "north"`; wait for it to end, or write `where: header:x == "south"`'
+            ),
+        ),
+        (
+            ELSEWHERE,
+            {"a": NORTH, "b": 'header:x != "north"'},
+            (
+                "the run a, and one request can be in that one's slice `header:x == \"north\"` and in this one's, "
+                '`header:y == "north"`, for they ask different things, and by the run b, and one request can be in that one\'s '
+                'slice `header:x != "north"` and in this one\'s, `header:y == "north"`, for they ask different things; '
+                "wait for them to end"
+            ),
+        ),
+        (
+            None,
+            {"a": NORTH, "b": ELSEWHERE},  # at two proxies: no one place is free at both
+            (
+                'the run a, and this run has no slice, so it would reach requests of that one\'s slice `header:x == "north"`, '
+                "and by the run b, and this run has no slice, so it would reach requests of that one's slice "
+                '`header:y == "north"`; wait for them to end'
+            ),
+        ),
+    ],
+)
+def test_a_conflict_says_with_whom_why_and_what_to_do_that_would_help(mine, held, told):
+    slices = {run: Slice.parse(where) if where is not None else None for run, where in held.items()}
+    assert conflict(Slice.parse(mine) if mine is not None else None, slices) == told

@@ -158,7 +158,7 @@ def _proxies(fleet: ProxyFleet) -> tuple[ProxyFound, ...]:
     for address in fleet.addresses:
         try:
             one = fleet.look(address)
-            found.append(ProxyFound(without_secrets(address), one.version, one.held_by))
+            found.append(ProxyFound(without_secrets(address), one.version, one.holders))
         except ChaosError as error:
             found.append(ProxyFound(without_secrets(address), error=str(error)))
     return tuple(found)

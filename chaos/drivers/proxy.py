@@ -17,6 +17,7 @@ from chaos.drivers.fleet import DNS, NoAddress, Resolve, addresses_of, replicas,
 from chaos.drivers.http import TIMEOUT_S, ask, session, without_secrets
 from chaos.errors import ChaosError, Unreachable
 from chaos.observation import ArmTraffic, FaultTraffic, ProxyRead
+from chaos.survey import Holder
 
 WHAT = "the fault proxy"
 _LOG = logging.getLogger(__name__)
@@ -47,10 +48,10 @@ class Arming:
 
 @dataclass(frozen=True, slots=True)
 class ProxyInfo:
-    """One proxy: its version, and the run that holds it."""
+    """One proxy, or all behind one name: its version, and the runs that hold it."""
 
     version: str
-    held_by: str | None
+    holders: tuple[Holder, ...]
 
 
 class ProxyFleet:
@@ -146,10 +147,10 @@ class ProxyFleet:
     def look(self, address: str) -> ProxyInfo:
         """One address of the fleet; asks with the token, so that a wrong one shows before anything is hurt.
 
-        Where the address is a name, every replica behind it is asked: the first that is held, or else the first.
+        Where the address is a name, every replica behind it is asked: whoever holds one of them is told.
         """
         found = [self._look(one) for one in replicas(address, self._resolve)]
-        return next((one for one in found if one.held_by is not None), found[0])
+        return ProxyInfo(found[0].version, tuple(dict.fromkeys(holder for one in found for holder in one.holders)))
 
     def _look(self, address: str) -> ProxyInfo:
         body = self._ask(address, "GET", "/version")
@@ -158,7 +159,12 @@ class ProxyFleet:
             raise Unreachable(
                 f"the fault proxy at {without_secrets(address)} does not accept the token; write the right `token:` in the system file"
             )
-        return ProxyInfo(str(body.get("version", "?")), body.get("held_by"))
+        try:
+            return ProxyInfo(str(body.get("version", "?")), _holders(body))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise Unreachable(
+                f"what answers at {without_secrets(address)} cannot be understood; is it a fault proxy of this version?"
+            ) from error
 
     def arm(self, run: str, arming: Arming) -> None:
         """Every proxy is armed with exactly this; when one refuses, none is. Raises what it said."""
@@ -230,6 +236,12 @@ class ProxyFleet:
             ),
             untouched=sum(body["arms"]["treatment"]["untouched_since_disarm"] for body in bodies),
         )
+
+
+def _holders(body: Any) -> tuple[Holder, ...]:
+    if "holders" in body:
+        return tuple(Holder(one["run"], one.get("where")) for one in body["holders"])
+    return (Holder(body["held_by"], alone=True),) if body.get("held_by") is not None else ()
 
 
 def _arm(bodies: list[Any], name: str) -> ArmTraffic:

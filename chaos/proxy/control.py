@@ -15,9 +15,10 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from chaos.proxy.armed import Refusal, Registry, parse_arming
+from chaos.proxy.arming import Refusal, parse_arming
 from chaos.proxy.counters import Counters
 from chaos.proxy.observe import observed_text
+from chaos.proxy.registry import Registry
 from chaos.proxy.serving import DataOptions
 from chaos.proxy.shadow import shadow_text
 from chaos.proxy.workers import Workers
@@ -47,10 +48,13 @@ def application(
         try:
             return await handler(request)
         except Refusal as refusal:
-            held = registry.holder.run if registry.holder is not None else None
-            return web.json_response(
-                {"error": str(refusal), "problems": refusal.problems, "held_by": held}, status=refusal.status
-            )
+            told = {"error": str(refusal), "problems": refusal.problems, **held()}
+            return web.json_response(told, status=refusal.status)
+
+    def held() -> dict[str, object]:
+        holders = [{"run": armed.run, "where": armed.arms.where} for armed in registry.current()]
+        # `held_by` is for clients of the time when one run at a time could hold a proxy.
+        return {"held_by": holders[0]["run"] if holders else None, "holders": holders}
 
     async def obeyed() -> list[str]:
         return await workers.obey() if workers is not None else []
@@ -80,10 +84,13 @@ def application(
         made = registry.arm(run, parse_arming(body)).generation
         problems = await obeyed()
         if problems:
-            if registry.holder is not None and (registry.holder.run, registry.holder.generation) == (run, made):
+            holder = registry.holder_of(run)
+            if holder is not None and holder.generation == made:
                 registry.disarm(run)
                 await obeyed()
-            raise Refusal(503, [*problems, "so nothing is armed; workers that do not answer are replaced: try again"])
+            raise Refusal(
+                503, [*problems, "so this run has armed nothing; workers that do not answer are replaced: try again"]
+            )
         return state_of(run)
 
     async def renew(request: web.Request) -> web.Response:
@@ -118,17 +125,15 @@ def application(
         return web.json_response({"changes": kept, "last": state.changed})
 
     async def healthy(_: web.Request) -> web.Response:
-        registry.expire()
-        return web.json_response({"ok": True, "held_by": registry.holder.run if registry.holder else None})
+        return web.json_response({"ok": True, **held()})
 
     async def version(_: web.Request) -> web.Response:
-        registry.expire()
-        return web.json_response({"version": VERSION, "held_by": registry.holder.run if registry.holder else None})
+        return web.json_response({"version": VERSION, **held()})
 
     async def metrics(_: web.Request) -> web.Response:
         registry.expire()
         await gathered()
-        text = counters.text(armed=registry.holder is not None, expiries=registry.expiries)
+        text = counters.text(armed=len(registry.holders), expiries=registry.expiries)
         text += workers.metrics() if workers is not None else ""
         text += observed_text(serving.observe, counters) + shadow_text(serving.shadow_to, counters)
         return web.Response(text=text, content_type="text/plain", charset="utf-8")

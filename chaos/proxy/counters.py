@@ -68,8 +68,8 @@ class Counters:
         """A streamed answer is over: `whole`, `broken` by the upstream, or `left` by the client."""
         self.streams[route, arm, how] += 1
 
-    def text(self, *, armed: bool, expiries: int) -> str:
-        """Prometheus' text format."""
+    def text(self, *, armed: int, expiries: int) -> str:
+        """Prometheus' text format; `armed` is how many runs hold the proxy now."""
         lines: list[str] = []
 
         def family(name: str, kind: str, told: str, rows: list[tuple[str, float]]) -> None:
@@ -97,7 +97,7 @@ class Counters:
         )
         unreachable = [(f'{{route="{route}"}}', float(count)) for route, count in self.unreachable.items()]
         family("chaos_proxy_upstream_unreachable_total", "counter", "Upstreams that did not answer.", unreachable)
-        family("chaos_proxy_armed", "gauge", "Whether a run holds this proxy.", [("", float(armed))])
+        family("chaos_proxy_armed", "gauge", "Runs that hold this proxy.", [("", float(armed))])
         family(
             "chaos_proxy_lease_expiries_total",
             "counter",

@@ -16,7 +16,7 @@ from chaos.arms import ATTEMPT_HEADER, REQUEST_HEADER
 from chaos.faults.base import Action, Answer, Reset, Wait
 from chaos.protocols.base import Streaming
 from chaos.proxy import wire
-from chaos.proxy.armed import MOST_UNTOUCHED, Armed, ArmedFault
+from chaos.proxy.armed import Armed, ArmedFault, Group, RunState
 from chaos.proxy.hurting import Hurting
 from chaos.proxy.observe import LARGEST_OBSERVED, copied
 from chaos.proxy.shadow import ShadowAnswer
@@ -70,6 +70,8 @@ class Exchange(Hurting):
     _first = True
     _actions: Iterator[tuple[ArmedFault, Action]] | None = None
     _counted = False
+    _counted_in: Sequence[tuple[RunState, Group]] = ()
+    """Every run that held the proxy, and what this request is to it."""
     _waiting_for: ArmedFault | None = None
     _observing = False
     _casts = False
@@ -96,9 +98,9 @@ class Exchange(Hurting):
         """Whether the client's connection can serve another request after an answer of the proxy's own."""
         return self.head.keep_alive and (self.request_body.done or not self.head.expects_continue)
 
-    def waits_for(self) -> int | None:
-        """The index of the fault in whose delay this request waits."""
-        return self._waiting_for.index if self._waiting_for is not None else None
+    def waits_for(self) -> tuple[str, int] | None:
+        """The run, and the index of its fault, in whose delay this request waits."""
+        return (self.armed.run, self._waiting_for.index) if self.armed and self._waiting_for is not None else None
 
     def request_payload(self) -> bytes:
         """The collected body, out of its chunks."""
@@ -107,40 +109,35 @@ class Exchange(Hurting):
         return b"".join(self.pending)[len(self.head.raw) :]
 
     def decide(self, body: bytes, route: Route) -> None:
-        """The arm is known, the request is counted, and its faults are lined up."""
+        """Whose request it is and in which arm is known, every run has counted it, and its faults are lined up."""
+        registry = route.registry
         if not self.runs:
-            self._count_lately(route)
+            if registry.proving():
+                registry.passed(self.head.headers, None)
             return
-        headers, registry = self.head.headers, route.registry
+        headers = self.head.headers
         self._first = headers.get(ATTEMPT_HEADER, "1") == "1"
+        self._counted_in = counted_in = []
         for armed in self.runs:
             state = registry.holder_of(armed.run)
             if state is None:
                 continue  # disarmed while the body was on its way
             group, subject = armed.group_of(headers, body)
+            if self.group is None or self.group == "outside":
+                self.armed, self._state, self.group, self.subject = armed, state, group, subject
+            else:
+                group = "outside"  # slices are disjoint: it is another run's already
             counts = state.arms[group]
             counts.requests += 1
             counts.subjects_unknown += subject is None
             counts.first_attempts += self._first
-            if self.armed is None or group != "outside":
-                # Slices are disjoint: this request is in the arms of one run at most.
-                self.armed, self._state, self.group, self.subject = armed, state, group, subject
-        if self.armed is None:
-            self._count_lately(route)
-        elif self.group == "treatment":
-            self._body = body
-            if self.armed.request_faults:
-                self._actions = self._line_up(route, self.armed)
-
-    def _count_lately(self, route: Route) -> None:
-        """After a disarming, requests of each arm are still counted: they prove the removal."""
-        state = route.registry.lately()
-        if state is None or state.last_armed is None or state.last_armed.needs_body():
+            counted_in.append((state, group))
+        if self.group != "treatment" or self.armed is None:
+            registry.passed(headers, body if self.wants_body() else None)
             return
-        group, _ = state.last_armed.group_of(self.head.headers, b"")
-        counts = state.arms[group]
-        counts.untouched_since_disarm = min(counts.untouched_since_disarm + 1, MOST_UNTOUCHED)
-        state.untouched += group == "treatment"
+        self._body = body
+        if self.armed.request_faults:
+            self._actions = self._line_up(route, self.armed)
 
     def _line_up(self, route: Route, armed: Armed) -> Iterator[tuple[ArmedFault, Action]]:
         for fault in armed.request_faults:
@@ -279,14 +276,18 @@ class Exchange(Hurting):
         """Whether the answer is whole."""
         return self.answer_body is not None and self.answer_body.done
 
-    def give_up_editing(self) -> bytes:
+    def give_up_editing(self) -> None:
         """The answer is too large to be edited: what was kept of it goes on untouched, and so does the rest."""
-        assert self.answer_head is not None
-        whole = self.answer_head.raw + b"".join(self.kept)
-        self.editing, self.kept = False, []
+        self.editing = False
         if self.answer_body is not None:
             self.answer_body.forget()
         self._undecodable()
+
+    def let_go(self) -> bytes:
+        """The head and what was kept of the body, as they came; nothing is kept any more."""
+        assert self.answer_head is not None
+        whole = self.answer_head.raw + b"".join(self.kept)
+        self.kept = []
         return whole
 
     def edited(self, route: Route) -> bytes:
@@ -368,8 +369,9 @@ class Exchange(Hurting):
             return
         self._counted = True
         route.counters.answered(route.name, self.group or "none", status)
-        if self._state is not None and self.group is not None:
-            failed = status >= 500 or status == 0
-            self._state.arms[self.group].answered(time.monotonic() - self.begun_s, failed=failed, first=self._first)
-            if self._first:
-                self._state.count_second(time.time(), self.group, failed=failed)
+        if not self._counted_in or not self._first:
+            return
+        failed = status >= 500 or status == 0
+        seconds, now_s = time.monotonic() - self.begun_s, time.time()
+        for state, group in self._counted_in:
+            state.answered(group, seconds, now_s, failed=failed)

@@ -455,7 +455,8 @@ class Client(asyncio.Protocol):
             exchange.kept.append(piece)
             exchange.kept_size += len(piece)
             if exchange.kept_size > LARGEST_EDITED:
-                self._write(exchange.give_up_editing())
+                exchange.give_up_editing()
+                self._write(exchange.let_go())
         elif exchange.streaming:
             self._write(exchange.stream(piece, self.route))
         else:

@@ -20,9 +20,9 @@ from pathlib import Path
 from aiohttp import web
 
 from chaos.drivers.serving import split_address, write_ports
-from chaos.proxy.armed import Registry
 from chaos.proxy.control import application
 from chaos.proxy.counters import Counters
+from chaos.proxy.registry import Registry
 from chaos.proxy.serving import DataOptions, DataSide, RouteText, address_of, listening, loop_factory, parse_route
 from chaos.proxy.worker import EXPIRY_S
 from chaos.proxy.workers import Workers

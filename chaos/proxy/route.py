@@ -8,9 +8,9 @@ import ssl
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
-from chaos.proxy.armed import Registry
 from chaos.proxy.counters import Counters
 from chaos.proxy.observe import Observer
+from chaos.proxy.registry import Registry
 from chaos.proxy.shadow import Consumer
 from chaos.proxy.upstream import UpstreamAddress
 

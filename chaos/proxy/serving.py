@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.drivers.serving import split_address
-from chaos.proxy.armed import Registry
 from chaos.proxy.counters import Counters
 from chaos.proxy.observe import Observer
 from chaos.proxy.plane import factory
+from chaos.proxy.registry import Registry
 from chaos.proxy.route import Route
 from chaos.proxy.shadow import Consumer
 from chaos.proxy.sharing import Share, SharedListener
@@ -89,7 +89,7 @@ def address_of(listener: socket.socket) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DataOptions:
-    """What serving the routes depends on, besides who holds the proxy."""
+    """What serving the routes depends on, besides which runs hold the proxy."""
 
     record_bodies: bool = False
     protocol: str = "auto"

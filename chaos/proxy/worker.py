@@ -2,8 +2,8 @@
 
     parent ── {"begin", "table", "n"} ─▶ worker ── {"hello"} · {"ack": n, "counters", "runs"} ─▶ parent
 
-The table says everything: who holds the proxy, with what, and until when on the monotonic clock that all processes of a machine
-share. So a worker whose parent is stopped disarms itself in time, and one whose parent is gone disarms at once and ends.
+The table says everything: which runs hold the proxy, with what, and until when on the monotonic clock that all processes of a
+machine share. So a worker whose parent is stopped disarms itself in time, and one whose parent is gone disarms at once and ends.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from chaos.proxy.armed import Arming, Refusal, Registry, RunState, parse_arming
+from chaos.proxy.armed import Armed, RunState, armed_with
+from chaos.proxy.arming import Arming, Refusal, parse_arming
 from chaos.proxy.counters import Counters
+from chaos.proxy.registry import Registry
 from chaos.proxy.serving import DataOptions, DataSide, loop_factory, parse_route
 from chaos.proxy.sharing import Share, Shares
 from chaos.proxy.tally import take_counters, take_run
@@ -34,8 +36,8 @@ _LENGTH = struct.Struct("!I")
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """What every worker must obey: whole and immutable. Times are those of the monotonic clock, in seconds."""
+class Hold:
+    """One run that holds the proxy, with what, and until when. Times are those of the monotonic clock, in seconds."""
 
     run: str
     generation: int
@@ -54,55 +56,87 @@ class Table:
 
     def as_json(self) -> dict[str, Any]:
         """For a worker."""
-        told = {name: getattr(self, name) for name in Table.__slots__}
+        told = {name: getattr(self, name) for name in Hold.__slots__}
         return {**told, "arming": self.arming.model_dump(mode="json")}
 
     @classmethod
-    def of_json(cls, told: dict[str, Any]) -> Table:
+    def of_json(cls, told: dict[str, Any]) -> Hold:
         """As `as_json` made it."""
         since_s = {int(index): since for index, since in told["since_s"].items()}
         return cls(**{**told, "arming": parse_arming(told["arming"]), "since_s": since_s})
 
 
-def table_of(registry: Registry) -> Table | None:
-    """What workers must obey now; None: nobody holds the proxy."""
-    state = registry.holder
-    if state is None or state.last_arming is None:
-        return None
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What every worker must obey: every run that holds the proxy, the oldest hold first. Whole and immutable; empty: nobody."""
+
+    holds: tuple[Hold, ...] = ()
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """For a worker."""
+        return [hold.as_json() for hold in self.holds]
+
+    @classmethod
+    def of_json(cls, told: list[dict[str, Any]]) -> Table:
+        """As `as_json` made it."""
+        return cls(tuple(Hold.of_json(hold) for hold in told))
+
+
+def table_of(registry: Registry) -> Table:
+    """What workers must obey now."""
     return Table(
-        state.run, state.generation, state.last_arming, state.begun_s, state.renewed_s, state.lease_s,
-        state.deadline_s, dict(state.since_s),
+        tuple(
+            Hold(
+                state.run, state.generation, state.last_arming, state.begun_s, state.renewed_s, state.lease_s,
+                state.deadline_s, dict(state.since_s),
+            )
+            for state in registry.holders.values()
+            if state.last_arming is not None
+        )
     )  # fmt: skip
 
 
 class Follower(Registry):
     """A registry that arms nothing by itself: it is what the last table says."""
 
-    def follow(self, table: Table | None) -> None:
-        """The data plane obeys this table as a whole from the next request on. Raises Refusal, and then obeys none."""
+    def follow(self, table: Table) -> None:
+        """The data plane obeys this table as a whole from the next request on.
+
+        Raises Refusal when something in it cannot be done here. Then none of what the table changes is obeyed, neither as it was
+        nor as it should be; runs that it leaves as they were go on.
+        """
         now_s = self._monotonic()
         self._forget(now_s)
-        if table is None or now_s > table.until_s:
-            self.disarm(None)
-            return
-        if self.holder is not None and self.holder.run != table.run:
-            self.disarm(None)
-        state = self.runs.get(table.run) or RunState(table.run)
-        state.begun_s, state.renewed_s = table.begun_s, table.renewed_s
-        state.lease_s, state.deadline_s = table.lease_s, table.deadline_s
-        if self.holder is state and self.armed is not None and self.armed.generation == table.generation:
-            return
-        state.since_s.update(table.since_s)
-        state.generation = table.generation - 1
+        holds = {hold.run: hold for hold in table.holds if now_s <= hold.until_s}
+        same = {one.run: one for one in self.active if one.run in holds and one.generation == holds[one.run].generation}
+        changed: dict[str, Armed] = {}
+        refused: Refusal | None = None
         try:
-            built = self._build(table.run, state, table.arming, now_s)
-        except Refusal:
-            self.disarm(None)
-            raise
-        state.generation, state.state, state.ended_s, state.last_armed = table.generation, "armed", None, built
-        self.runs[table.run] = state
-        self.holder, self.armed = state, built
-        self._release({index for index in self.waiting.values() if index is None or not built.has(index)})
+            for run, hold in holds.items():
+                if run not in same:
+                    changed[run] = self._built(hold, now_s)
+        except Refusal as refusal:
+            refused, changed = refusal, {}
+        obeyed = {**same, **changed}
+        for run in obeyed:
+            state, hold = self.runs.setdefault(run, RunState(run)), holds[run]
+            state.begun_s, state.renewed_s = hold.begun_s, hold.renewed_s
+            state.lease_s, state.deadline_s = hold.lease_s, hold.deadline_s
+            if run in changed:
+                state.adopt(changed[run])
+        self._swap(obeyed[run] for run in holds if run in obeyed)
+        if refused is not None:
+            raise refused
+
+    def _built(self, hold: Hold, now_s: float) -> Armed:
+        return armed_with(
+            hold.arming,
+            self.runs.get(hold.run) or RunState(hold.run),
+            generation=hold.generation,
+            since_s=hold.since_s,
+            protocol=self._protocol,
+            now_s=now_s,
+        )
 
 
 class Pipe(asyncio.Protocol):
@@ -211,10 +245,10 @@ class Worker:
             problem = self._follow(message["table"])
         self._report(message["n"], problem)
 
-    def _follow(self, told: dict[str, Any] | None) -> str | None:
+    def _follow(self, told: list[dict[str, Any]]) -> str | None:
         assert self.registry is not None
         try:
-            self.registry.follow(Table.of_json(told) if told is not None else None)
+            self.registry.follow(Table.of_json(told))
         except Refusal as refusal:
             return str(refusal)
         return None

@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos.proxy.armed import Registry
 from chaos.proxy.counters import Counters
+from chaos.proxy.registry import Registry
 from chaos.proxy.serving import DRAIN_S, DataOptions
 from chaos.proxy.sharing import NOBODY, PLACES, Shares
 from chaos.proxy.tally import add_counters, add_run
@@ -89,9 +89,7 @@ class Workers:
 
         Returns what went wrong: workers that had to be killed because they were silent, or refused. Takes at most about SILENT_S.
         """
-        table = table_of(self._registry)
-        told = table.as_json() if table is not None else None
-        return await self._heard_by_all({"table": told})
+        return await self._heard_by_all({"table": table_of(self._registry).as_json()})
 
     async def gather(self) -> None:
         """Everything that living workers have counted is in the registry and the counters."""
@@ -155,8 +153,7 @@ class Workers:
                 "observe": self._options.observe,
                 "shadow_to": self._options.shadow_to,
             }
-            table = table_of(self._registry)
-            told = {"begin": begin, "table": table.as_json() if table is not None else None}
+            told = {"begin": begin, "table": table_of(self._registry).as_json()}
             self._ask(worker, told).add_done_callback(lambda done: self._begun(worker, done))
             return
         add_counters(self._counters, message["counters"])

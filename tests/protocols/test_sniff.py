@@ -15,8 +15,9 @@ from chaos import protocols
 from chaos.protocols import catalogue, sniff
 from chaos.protocols.base import Output, Undecodable
 from chaos.proxy import wire
-from chaos.proxy.armed import Registry, parse_arming
+from chaos.proxy.arming import parse_arming
 from chaos.proxy.exchange import Exchange
+from chaos.proxy.registry import Registry
 from chaos.rows import Row
 from tests.protocols.protocol_contract import captured
 from tests.proxy.loopback import Backend, arming, infer, running_proxy, sized, talk
@@ -95,7 +96,9 @@ def exchange(path: str, protocol: str = "auto", **output: Any) -> Exchange:
     fault = {"fault": "wrong_predictions", "target": "model"}
     registry.arm("run", parse_arming(arming(fault, protocol=protocol, output=output)))
     head = wire.parse_request(f"POST {path} HTTP/1.1\r\nHost: model\r\nContent-Length: 0\r\n\r\n".encode())
-    return Exchange(head, registry.current(), 0.0)
+    made = Exchange(head, registry.current(), 0.0)
+    (made.armed,) = made.runs
+    return made
 
 
 def told(route: str, one: Exchange, body: bytes = b"{}") -> str | None:

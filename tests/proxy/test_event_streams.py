@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from chaos.faults.base import Call, Fault
 from chaos.proxy import wire
-from chaos.proxy.armed import ArmedFault, parse_arming
+from chaos.proxy.armed import ArmedFault
+from chaos.proxy.arming import parse_arming
 from chaos.proxy.streams import LARGEST_EVENT
 from chaos.rows import Piece, Row
 from tests.fuzzing import examples
@@ -96,11 +97,10 @@ def captured(name: str) -> bytes:
 def arm(bench: Bench, fault: Fault | None = None, **more: Any) -> None:
     """Everybody's answers are hurt: by this fault of somebody else's, or by one that knows rows only."""
     bench.registry.arm("run", parse_arming(arming({"fault": "wrong_predictions"}, **more)))
-    armed = bench.registry.armed
-    assert armed is not None
+    (armed,) = bench.registry.active
     if fault is not None:
         mine = ArmedFault(0, fault, 0.0, armed.answer_faults[0].counts)
-        bench.registry.armed = replace(armed, answer_faults=(mine,))
+        bench.registry.active = (replace(armed, answer_faults=(mine,)),)
 
 
 def shouting(share: float = 1.0) -> Shouting:

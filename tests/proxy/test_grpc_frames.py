@@ -55,12 +55,12 @@ def test_a_frame_that_nobody_may_send_is_refused_at_its_head() -> None:
 def test_a_status_of_grpc_is_counted_as_the_one_of_http_that_it_means(
     grpc_status: str | None, http_status: int
 ) -> None:
-    assert Call(1, request_headers(), None, 0.0).http_status(grpc_status) == http_status
+    assert Call(1, request_headers(), (), 0.0).http_status(grpc_status) == http_status
 
 
 def test_an_answer_of_the_proxys_own_speaks_what_the_request_speaks() -> None:
-    headers, body = Call(1, request_headers(), None, 0.0).own_answer(429, "later", b"x")
+    headers, body = Call(1, request_headers(), (), 0.0).own_answer(429, "later", b"x")
     assert (dict(headers)[b":status"], dict(headers)[b"grpc-status"], body) == (b"200", b"14", b"")
     plain = [(b":method", b"POST"), (b":path", INFER.encode()), (b"content-type", b"application/json")]
-    headers, body = Call(1, plain, None, 0.0).own_answer(429, "later", b"x", retry_after="7")
+    headers, body = Call(1, plain, (), 0.0).own_answer(429, "later", b"x", retry_after="7")
     assert (list(headers), body) == ([(b":status", b"429"), (b"content-length", b"1"), (b"retry-after", b"7")], b"x")

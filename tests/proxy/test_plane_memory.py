@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaos.proxy.armed import Registry, parse_arming
+from chaos.proxy.arming import parse_arming
 from chaos.proxy.counters import Counters
 from chaos.proxy.plane import LARGEST_EDITED, Client
+from chaos.proxy.registry import Registry
 from chaos.proxy.route import IDLE_S, Route, Upstream
 from tests.fuzzing import examples
 from tests.proxy.loopback import arming
@@ -359,8 +360,8 @@ def test_a_bug_in_somebody_elses_protocol_hurts_no_traffic_and_is_counted() -> N
     async def scenario() -> None:
         bench = Bench()
         bench.registry.arm("run", parse_arming(arming({"fault": "wrong_predictions"})))
-        assert bench.registry.armed is not None
-        bench.registry.armed = replace(bench.registry.armed, protocol=Broken())
+        (armed,) = bench.registry.active
+        bench.registry.active = (replace(armed, protocol=Broken()),)
         bench.client.data_received(b"POST /a HTTP/1.1\r\nX-Request-Id: a\r\n\r\n")
         bench.upstream.data_received(OK)
         assert bytes(bench.client_pipe.written) == OK

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -140,30 +141,32 @@ def test_a_client_that_does_not_read_stops_its_model_and_not_the_proxy(backend: 
 
 
 def test_a_model_that_does_not_read_stops_its_client_and_not_the_proxy(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as model:
-        with running_proxy(tmp_path, model=model.getsockname()[1]) as proxy:
-            before = _memory(proxy)
-            client = socket.create_connection(("127.0.0.1", proxy.routes["model"]), timeout=0.5)
-            client.sendall(b"POST /x HTTP/1.1\r\nContent-Length: 50000000\r\n\r\n")
-            upstream, _ = model.accept()
-            sent = 0
-            with pytest.raises(TimeoutError):
-                while True:
-                    sent += client.send(bytes(1 << 16))
-            assert sent < 50_000_000
-            assert _memory(proxy) - before < GROWTH
-            got = threading.Event()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as model,
+        running_proxy(tmp_path, model=model.getsockname()[1]) as proxy,
+    ):
+        before = _memory(proxy)
+        client = socket.create_connection(("127.0.0.1", proxy.routes["model"]), timeout=0.5)
+        client.sendall(b"POST /x HTTP/1.1\r\nContent-Length: 50000000\r\n\r\n")
+        upstream, _ = model.accept()
+        sent = 0
+        with pytest.raises(TimeoutError):
+            while True:
+                sent += client.send(bytes(1 << 16))
+        assert sent < 50_000_000
+        assert _memory(proxy) - before < GROWTH
+        got = threading.Event()
 
-            def drain() -> None:
-                size = 0
-                while size < 50_000_000 and (data := upstream.recv(1 << 20)):
-                    size += len(data)
-                if size >= 50_000_000:
-                    got.set()
+        def drain() -> None:
+            size = 0
+            while size < 50_000_000 and (data := upstream.recv(1 << 20)):
+                size += len(data)
+            if size >= 50_000_000:
+                got.set()
 
-            threading.Thread(target=drain, daemon=True).start()
-            client.settimeout(DEADLINE_S)
-            client.sendall(bytes(50_000_000 - sent))
-            assert got.wait(DEADLINE_S)
-            client.close()
-            upstream.close()
+        threading.Thread(target=drain, daemon=True).start()
+        client.settimeout(DEADLINE_S)
+        client.sendall(bytes(50_000_000 - sent))
+        assert got.wait(DEADLINE_S)
+        client.close()
+        upstream.close()

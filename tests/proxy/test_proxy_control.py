@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from chaos.drivers.proxy import Arming, ProxyFleet
 from chaos.errors import Unreachable
+from chaos.survey import Holder
 from tests.proxy.loopback import KEY, TOKEN, Backend, Proxy, Reply, arming, eventually, infer, sized, talk
 
 ERROR = {"fault": "http_error", "status": 503}
@@ -31,7 +32,7 @@ RUN_CALLS = [
 def test_every_call_on_runs_needs_the_token(method: str, path: str, given: str | None, proxy: Proxy) -> None:
     answer = proxy.ask(method, path, json=arming(ERROR), headers={"Authorization": given})
     assert answer.status_code == 401
-    assert proxy.ask("GET", "/healthz").json() == {"ok": True, "held_by": None}
+    assert proxy.ask("GET", "/healthz").json() == {"ok": True, "held_by": None, "holders": []}
 
 
 def test_a_browser_is_refused_even_with_the_token(proxy: Proxy) -> None:
@@ -243,7 +244,7 @@ def test_a_fleet_is_armed_whole_or_not_at_all(proxy: Proxy, backend: Backend) ->
 def test_a_fleet_sums_what_its_proxies_counted(proxy: Proxy, backend: Backend) -> None:
     fleet = ProxyFleet([proxy.control], TOKEN)
     fleet.arm("summed", Arming(arming(ERROR, subjects="users")))
-    assert fleet.look(proxy.control).held_by == "summed"
+    assert fleet.look(proxy.control).holders == (Holder("summed"),)
     talk(proxy.routes["model"], infer("a"))
     fleet.renew("summed")
     state = fleet.read("summed", "model", 1.0)

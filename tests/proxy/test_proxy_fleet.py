@@ -13,6 +13,7 @@ import pytest
 from chaos.drivers.fleet import NoAddress, addresses_of, replicas
 from chaos.drivers.proxy import Arming, ProxyFleet
 from chaos.errors import Unreachable
+from chaos.survey import Holder
 from tests.proxy.loopback import DEADLINE_S, TOKEN, Backend, Proxy, arming, infer, running_proxy, talk, unused_port
 
 ERROR = {"fault": "http_error", "status": 503}
@@ -69,10 +70,10 @@ def pods(_pods: Pods) -> Pods:
 
 def test_every_replica_behind_a_name_is_armed_renewed_counted_and_disarmed(pods: Pods) -> None:
     fleet = pods.fleet()
-    assert fleet.look(fleet.addresses[0]).held_by is None
+    assert fleet.look(fleet.addresses[0]).holders == ()
     fleet.arm("all", Arming(arming(ERROR)))
     assert pods.hurt() == list(HOSTS)
-    assert fleet.look(fleet.addresses[0]).held_by == "all"
+    assert fleet.look(fleet.addresses[0]).holders == (Holder("all"),)
     fleet.renew("all")
     read = fleet.read("all", "model", 1.0)
     assert (read.state, read.treatment.requests, read.faults[0].injected) == ("armed", 3, 3)
@@ -86,7 +87,20 @@ def test_when_one_replica_refuses_none_is_armed(pods: Pods) -> None:
         pods.fleet().arm("none", Arming(arming(ERROR)))
     assert pods.hurt() == []
     assert pods.proxies[HOSTS[2]].ask("GET", "/healthz").json()["held_by"] == "another"
-    assert pods.fleet().look(pods.fleet().addresses[0]).held_by == "another"
+    assert pods.fleet().look(pods.fleet().addresses[0]).holders == (Holder("another"),)
+
+
+def test_a_name_is_held_by_everybody_who_holds_one_of_its_replicas(pods: Pods) -> None:
+    north, south = (
+        {"traffic": 1.0, "by": "request", "where": f'header:x == "{place}"'} for place in ("north", "south")
+    )
+    pods.proxies[HOSTS[0]].arm("north", arms=north)
+    pods.proxies[HOSTS[1]].arm("south", arms=south)
+    pods.proxies[HOSTS[2]].arm("north", arms=north)
+    assert pods.fleet().look(pods.fleet().addresses[0]).holders == (
+        Holder("north", 'header:x == "north"'),
+        Holder("south", 'header:x == "south"'),
+    )
 
 
 def test_when_one_replica_does_not_answer_none_is_armed(pods: Pods) -> None:

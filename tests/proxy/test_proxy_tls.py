@@ -306,7 +306,7 @@ def test_the_control_api_in_a_unix_socket_is_for_this_user_alone_and_arms(tmp_pa
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         address = f"http+unix://{path}"
         fleet = ProxyFleet([address], TOKEN)
-        assert fleet.look(address).held_by is None
+        assert fleet.look(address).holders == ()
         fleet.arm("socket", Arming(arming(ERROR)))
         assert talk(proxy.routes["model"], infer("someone")).startswith(b"HTTP/1.1 503")
         assert fleet.read("socket", "model", 1.0).faults[0].injected == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -10,14 +11,17 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import psutil
 import pytest
 
-from chaos.proxy.armed import ArmCounts, FaultCounts, Refusal, Registry, RunState, parse_arming
+from chaos.proxy.armed import ArmCounts, FaultCounts, RunState
+from chaos.proxy.arming import Refusal, parse_arming
 from chaos.proxy.counters import Counters
+from chaos.proxy.registry import Registry
 from chaos.proxy.tally import add_counters, add_run, take_counters, take_run
 from chaos.proxy.worker import Follower, Table, table_of
 from tests.proxy.loopback import Backend, Proxy, Reply, arming, eventually, infer, running_proxy, sized, talk
@@ -387,10 +391,9 @@ class Clock:
         return self.now_s
 
 
-def told(parent: Registry) -> Table | None:
+def told(parent: Registry) -> Table:
     """What a worker would be told, as it arrives there."""
-    table = table_of(parent)
-    return Table.of_json(table.as_json()) if table is not None else None
+    return Table.of_json(json.loads(json.dumps(table_of(parent).as_json())))
 
 
 def test_a_follower_is_what_the_table_says() -> None:
@@ -400,19 +403,17 @@ def test_a_follower_is_what_the_table_says() -> None:
     clock.now_s += 1
     parent.arm("a", parse_arming(arming(ERROR, {"fault": "delay", "by": "1s"}, lease_s=5)))
     follower.follow(told(parent))
-    assert follower.armed is not None
-    assert parent.armed is not None
-    assert (follower.armed.run, follower.armed.generation) == ("a", 2)
-    assert [one.since_s for one in follower.armed.request_faults] == [1000.0, 1001.0]
-    armed = follower.armed
+    (armed,) = follower.active
+    assert (armed.run, armed.generation) == ("a", 2)
+    assert [one.since_s for one in armed.request_faults] == [1000.0, 1001.0]
     clock.now_s += 4
     parent.renew("a")
     follower.follow(told(parent))
-    assert follower.armed is armed  # a renewal changes the deadline alone
+    assert follower.active[0] is armed  # a renewal changes the deadline alone
     clock.now_s += 4
-    assert follower.current() is armed
+    assert follower.current() == (armed,)
     clock.now_s += 1.5
-    assert follower.current() is None
+    assert not follower.current()
 
 
 def test_a_table_that_comes_late_arms_nothing() -> None:
@@ -422,7 +423,7 @@ def test_a_table_that_comes_late_arms_nothing() -> None:
     late = told(parent)
     clock.now_s += 6
     follower.follow(late)
-    assert follower.current() is None
+    assert not follower.current()
 
 
 def test_a_follower_disarms_when_it_cannot_do_what_it_is_told() -> None:
@@ -430,14 +431,11 @@ def test_a_follower_disarms_when_it_cannot_do_what_it_is_told() -> None:
     parent, follower = Registry(clock), Follower(clock)
     parent.arm("a", parse_arming(arming(ERROR)))
     follower.follow(told(parent))
-    table = told(parent)
-    assert table is not None
+    (hold,) = told(parent).holds
     unknown = parse_arming(arming({"fault": "of a newer version"}))
     with pytest.raises(Refusal):
-        follower.follow(
-            Table(**{**{n: getattr(table, n) for n in Table.__slots__}, "generation": 9, "arming": unknown})
-        )
-    assert follower.current() is None
+        follower.follow(Table((replace(hold, generation=9, arming=unknown),)))
+    assert not follower.current()
 
 
 def filled(kind: object, amount: int) -> Any:
@@ -454,11 +452,11 @@ def test_what_is_taken_here_and_added_there_is_the_same_and_is_taken_once() -> N
     counters.upstream_took("r", 0.004)
     counters.selected["delay", "treatment"] += 4
     counters.delay_s["delay"] += 0.25
-    wanted = counters.text(armed=False, expiries=0)
+    wanted = counters.text(armed=0, expiries=0)
     total = Counters()
     add_counters(total, take_counters(counters))
     add_counters(total, take_counters(counters))
-    assert total.text(armed=False, expiries=0) == wanted
+    assert total.text(armed=0, expiries=0) == wanted
     assert take_counters(counters) == {}
 
 
@@ -475,7 +473,7 @@ def test_two_workers_counts_of_a_run_are_added_and_the_outermost_effects_stay() 
     for wall_s, errors in ((7, 2), (5, 1), (7, 4)):
         worker = RunState("a", faults={0: FaultCounts(injected=errors)})
         worker.faults[0].happened(wall_s, wall_s + 100.0)
-        worker.arms["treatment"].answered(0.02, failed=True, first=True)
+        worker.answered("treatment", 0.02, wall_s, failed=True)
         worker.arms["treatment"].untouched_since_disarm = 400
         worker.seconds = deque([{"wall_s": wall_s, "treatment": {"first_attempts": 1, "errors": 1}}], maxlen=120)
         worker.note_change({"row": wall_s})

@@ -1,7 +1,8 @@
-"""Leases and deadlines to the instant, with a clock that the test moves."""
+"""Who holds the proxy, leases and deadlines to the instant, with a clock that the test moves."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaos.proxy.__main__ import main
-from chaos.proxy.armed import Refusal, Registry, parse_arming
+from chaos.proxy.arming import Refusal, parse_arming
 from chaos.proxy.counters import Counters
 from chaos.proxy.process import parse_route
+from chaos.proxy.registry import Registry
 from tests.fuzzing import examples
 from tests.proxy.loopback import arming
 
@@ -35,10 +37,10 @@ def test_a_lease_is_over_the_instant_that_it_says_even_if_no_timer_has_run() -> 
     registry, clock = made()
     registry.arm("a", parse_arming(arming(ERROR, lease_s=5, deadline_s=60)))
     clock.now_s += 5.0
-    assert registry.current() is not None
+    assert registry.current()
     clock.now_s += 0.001
-    assert registry.current() is None
-    assert (registry.runs["a"].state, registry.expiries, registry.holder) == ("expired", 1, None)
+    assert not registry.current()
+    assert (registry.runs["a"].state, registry.expiries, registry.holders) == ("expired", 1, {})
 
 
 def test_a_later_arming_cannot_push_the_deadline_out() -> None:
@@ -47,7 +49,7 @@ def test_a_later_arming_cannot_push_the_deadline_out() -> None:
     clock.now_s += 8
     registry.arm("a", parse_arming(arming(ERROR, lease_s=30, deadline_s=60)))
     clock.now_s += 2.001
-    assert registry.current() is None
+    assert not registry.current()
 
 
 def test_a_disarmed_run_can_be_armed_again_before_its_deadline_and_not_after() -> None:
@@ -61,7 +63,7 @@ def test_a_disarmed_run_can_be_armed_again_before_its_deadline_and_not_after() -
     with pytest.raises(Refusal) as refused:
         registry.arm("a", parse_arming(arming(ERROR, lease_s=30, deadline_s=10)))
     assert refused.value.status == 409
-    assert registry.current() is None
+    assert not registry.current()
 
 
 def test_an_expired_holder_makes_room_for_the_next_run() -> None:
@@ -86,7 +88,7 @@ def test_a_removed_fault_lets_its_waiters_go_and_no_others() -> None:
     delay = {"fault": "delay", "by": "60s"}
     registry.arm("a", parse_arming(arming(delay, delay)))
     released: list[int] = []
-    registry.waiting = {lambda: released.append(0): 0, lambda: released.append(1): 1}
+    registry.waiting = {lambda: released.append(0): ("a", 0), lambda: released.append(1): ("a", 1)}
     registry.arm("a", parse_arming(arming(delay)))
     assert released == [1]
     registry.disarm("a")
@@ -94,55 +96,77 @@ def test_a_removed_fault_lets_its_waiters_go_and_no_others() -> None:
     assert not registry.waiting
 
 
-@settings(max_examples=examples(100))
+REQUESTS = [{"x": x, "y": y} for x in (None, "1", "2", "3") for y in (None, "1", "2")]
+SLICES: dict[str | None, Callable[[dict[str, str | None]], bool]] = {
+    None: lambda _: True,
+    'header:x == "1"': lambda request: request["x"] == "1",
+    'header:X == "2"': lambda request: request["x"] == "2",
+    'header:x != "1"': lambda request: request["x"] not in (None, "1"),
+    'header:y == "1"': lambda request: request["y"] == "1",
+}
+
+
+def meet(one: str | None, other: str | None) -> bool:
+    """Whether one of all requests is in both slices."""
+    return any(SLICES[one](request) and SLICES[other](request) for request in REQUESTS)
+
+
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["arm", "renew", "disarm", "wait"]), st.sampled_from(["a", "b"]), st.floats(0, 8)),
+        st.tuples(
+            st.sampled_from(["arm", "arm", "renew", "disarm", "disarm all", "wait"]),
+            st.sampled_from(["a", "b", "c"]),
+            st.sampled_from(list(SLICES)),
+            st.sampled_from([5.0, 7.0]),
+            st.floats(0, 8),
+        ),
         max_size=25,
     )
 )
-def test_the_proxy_is_held_by_exactly_who_armed_it_last_and_renewed_in_time(
-    steps: list[tuple[str, str, float]],
+def test_the_proxy_is_held_by_exactly_those_who_armed_beside_each_other_and_renewed_in_time(
+    steps: list[tuple[str, str, str | None, float, float]],
 ) -> None:
     registry, clock = made()
-    held: tuple[str, float] | None = None
+    held: dict[str, tuple[str | None, float, float]] = {}
     begun: dict[str, float] = {}
-    over: set[str] = set()
-    for what, run, wait_s in steps:
-        if held is not None and (clock.now_s - held[1] > 5 or clock.now_s - begun[held[0]] > 30):
-            over.add(held[0])
-            held = None
+    expired: set[str] = set()
+    for what, run, where, lease_s, wait_s in steps:
         if what == "wait":
             clock.now_s += wait_s
-        elif what == "arm":
-            allowed = (
-                (held is None or held[0] == run) and run not in over and clock.now_s - begun.get(run, clock.now_s) <= 30
-            )
+        for one, (_, renewed_s, its_lease_s) in list(held.items()):
+            if clock.now_s - renewed_s > its_lease_s or clock.now_s - begun[one] > 30:
+                expired.add(one)
+                del held[one]
+        if what == "arm":
+            free = not any(meet(where, other) for one, (other, *_) in held.items() if one != run)
+            allowed = free and run not in expired and clock.now_s - begun.get(run, clock.now_s) <= 30
+            body = arming(ERROR, lease_s=lease_s, deadline_s=30, arms={"traffic": 1, "by": "request", "where": where})
             try:
-                registry.arm(run, parse_arming(arming(ERROR, lease_s=5, deadline_s=30)))
+                registry.arm(run, parse_arming(body))
                 assert allowed
                 begun.setdefault(run, clock.now_s)
-                held = run, clock.now_s
+                held[run] = where, clock.now_s, lease_s
             except Refusal:
                 assert not allowed
         elif what == "renew":
-            assert (registry.renew(run) is not None) is (held is not None and held[0] == run)
-            if held is not None and held[0] == run:
-                held = run, clock.now_s
-        else:
-            registry.disarm(run)
-            if held is not None and held[0] == run:
-                held = None
-        armed = registry.current()
-        alive = held is not None and clock.now_s - held[1] <= 5 and clock.now_s - begun[held[0]] <= 30
-        assert (armed.run if armed else None) == (held[0] if alive and held else None)
+            assert (registry.renew(run) is not None) is (run in held)
+            if run in held:
+                held[run] = held[run][0], clock.now_s, held[run][2]
+        elif what.startswith("disarm"):
+            for one in [run] if what == "disarm" else list(held):
+                held.pop(one, None)
+            registry.disarm(run if what == "disarm" else None)
+        assert {one.run: one.arms.where for one in registry.current()} == {run: one for run, (one, *_) in held.items()}
+        assert [one.run for one in registry.active] == list(registry.holders)
+    assert registry.expiries == len(expired)
 
 
 def test_large_counters_keep_every_digit() -> None:
     counters = Counters()
     counters.requests["model", "none", 2] = 123_456_789
     counters.delay_s["delay"] = 1_234_567.125
-    text = counters.text(armed=False, expiries=0)
+    text = counters.text(armed=0, expiries=0)
     assert '{route="model",arm="none",code_class="2xx"} 123456789\n' in text
     assert '{fault="delay"} 1234567.125\n' in text
 
@@ -151,11 +175,8 @@ def test_the_proxys_own_protocol_is_what_auto_means() -> None:
     named, told = Registry(Clock(), "oip"), Registry(Clock())
     for registry in (named, told):
         registry.arm("a", parse_arming(arming(ERROR)))
-    assert named.armed is not None
-    assert named.armed.protocol is not None
-    assert named.armed.protocol.name == "oip"
-    assert told.armed is not None
-    assert told.armed.protocol is None
+    assert [one.protocol.name for one in named.active if one.protocol is not None] == ["oip"]
+    assert [one.protocol for one in told.active] == [None]
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,10 @@ import grpc
 import pytest
 
 from chaos.proxy.__main__ import main
-from chaos.proxy.armed import MOST_UNTOUCHED, REMEMBERED_S, Refusal, Registry, parse_arming
+from chaos.proxy.armed import MOST_UNTOUCHED
+from chaos.proxy.arming import Refusal, parse_arming
 from chaos.proxy.counters import Counters
+from chaos.proxy.registry import REMEMBERED_S, Registry
 from chaos.proxy.shadow import MOST_QUEUED, MOST_QUEUED_BYTES, Consumer, ShadowAnswer, parse_consumer, shadow_text
 from tests.proxy.grpc_loopback import DEADLINE_S, INFER, Model, framed, prediction
 from tests.proxy.loopback import Backend, Proxy, arming, eventually, infer, running_proxy, sized, talk, unused_port
@@ -183,8 +185,7 @@ def test_a_streamed_answer_passes_as_it_came_and_its_copy_is_hurt(monitor: Monit
             bench.upstream.data_received(piece)
             whole += piece
             assert bench.client_pipe.written == whole
-        state = bench.registry.holder
-        assert state is not None
+        state = bench.registry.runs["run"]
         assert state.faults[0].changed_rows == 1
         assert [change["shadow"] for change in state.changes] == [True]
         await told(bench.counters)
@@ -325,7 +326,7 @@ def test_the_page_names_the_consumers_metric() -> None:
 def test_the_copy_of_a_compressed_answer_is_compressed_and_says_so(
     backend: Backend, fresh: Proxy, monitor: Monitor
 ) -> None:
-    packed = gzip.compress(ANSWER)
+    packed = gzip.compress(ANSWER, mtime=0)
     backend.replies[PATH] = sized(packed, "Content-Type: application/json", "Content-Encoding: gzip")
     fresh.arm("gzip", WRONG, mode="shadow")
     assert talk(fresh.routes["model"], infer("a")).endswith(packed)
@@ -354,8 +355,8 @@ def test_a_run_is_live_or_shadow_as_a_whole() -> None:
     registry.arm("a", parse_arming(arming(mode="shadow")))
     with pytest.raises(Refusal, match="armed shadow here"):
         registry.arm("a", parse_arming(arming(WRONG)))
-    assert registry.armed is not None
-    assert registry.armed.shadow
+    (armed,) = registry.active
+    assert armed.shadow
 
 
 def test_workers_shadow_as_one_process_does(backend: Backend, monitor: Monitor, tmp_path: Path) -> None:
