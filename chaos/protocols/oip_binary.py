@@ -46,10 +46,10 @@ def values(datatype: str, raw: bytes, count: int) -> tuple[Label, ...]:
         return found
     if datatype not in FORMATS:
         raise Undecodable(f"tensors of {datatype!r} are not read")
-    layout = f"<{count}{FORMATS[datatype]}"
-    if struct.calcsize(layout) != len(raw):
+    # Checked first: a shape may promise more values than there is memory, or than the format can say.
+    if count * struct.calcsize("<" + FORMATS[datatype]) != len(raw):
         raise Undecodable("raw data that does not fit its shape")
-    return struct.unpack(layout, raw)
+    return struct.unpack(f"<{count}{FORMATS[datatype]}", raw)
 
 
 def replaced(datatype: str, raw: bytes, changes: Mapping[int, Label | None]) -> bytes:

@@ -161,6 +161,8 @@ class RunState:
         for fault in armed.faults:
             self.faults[fault.index] = fault.counts
             self.since_s[fault.index] = fault.since_s
+        for counts in self.arms.values():
+            counts.untouched_since_disarm = 0  # what proved an earlier removal proves no later one
         self.generation, self.state, self.ended_s, self.last_armed = armed.generation, "armed", None, armed
 
     def over(self, now_s: float) -> bool:

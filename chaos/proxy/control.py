@@ -11,10 +11,8 @@ from __future__ import annotations
 import hmac
 import re
 import time
-from collections.abc import Awaitable, Callable
 
-from aiohttp import web
-
+from chaos.proxy.api_server import Request, Response
 from chaos.proxy.arming import Refusal, parse_arming
 from chaos.proxy.counters import Counters
 from chaos.proxy.observe import observed_text
@@ -27,129 +25,130 @@ from chaos.version import VERSION
 _RUN = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _OPEN = ("/healthz", "/version", "/metrics")
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+class ControlApi:
+    """Answers every call. Without `workers`, this process serves the data itself, as `data` says."""
 
-def application(
-    registry: Registry, counters: Counters, token: str, workers: Workers | None = None, data: DataOptions | None = None
-) -> web.Application:
-    """The control API's HTTP interface; without `workers`, this process serves the data itself, as `data` says."""
-    serving = data or DataOptions()
-    wanted = f"Bearer {token}".encode()
+    def __init__(
+        self,
+        registry: Registry,
+        counters: Counters,
+        token: str,
+        workers: Workers | None = None,
+        data: DataOptions | None = None,
+    ) -> None:
+        self._registry = registry
+        self._counters = counters
+        self._wanted = f"Bearer {token}".encode()
+        self._workers = workers
+        self._data = data or DataOptions()
 
-    @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def __call__(self, request: Request) -> Response:
+        """The answer; a refusal is one too."""
         if "origin" in request.headers:
-            return web.json_response({"error": "this interface is not for browsers"}, status=403)
+            return _error(403, "this interface is not for browsers")
         if request.path not in _OPEN:
             given = request.headers.get("authorization", "").encode("utf-8", "surrogateescape")
-            if not hmac.compare_digest(given, wanted):
-                return web.json_response({"error": "the token is missing or wrong"}, status=401)
+            if not hmac.compare_digest(given, self._wanted):
+                return _error(401, "the token is missing or wrong")
         try:
-            return await handler(request)
+            return await self._answer(request)
         except Refusal as refusal:
-            told = {"error": str(refusal), "problems": refusal.problems, **held()}
-            return web.json_response(told, status=refusal.status)
+            told = {"error": str(refusal), "problems": refusal.problems, **self._held()}
+            return Response.of_json(told, refusal.status)
 
-    def held() -> dict[str, object]:
-        holders = [{"run": armed.run, "where": armed.arms.where} for armed in registry.current()]
+    async def _answer(self, request: Request) -> Response:
+        match (request.method, *request.path.strip("/").split("/")):
+            case "PUT", "runs", run:
+                return await self._arm(_checked(run), request)
+            case "POST", "runs", run, "lease":
+                return await self._renew(_checked(run))
+            case "DELETE", "runs", run:
+                return await self._disarm(_checked(run))
+            case "DELETE", "runs":
+                return await self._disarm(None)
+            case "GET", "runs", run:
+                self._registry.expire()
+                await self._gathered()
+                return self._state_of(_checked(run))
+            case "GET", "runs", run, "changes":
+                return await self._changes(_checked(run), request.query.get("after", "0"))
+            case "GET", "healthz":
+                return Response.of_json({"ok": True, **self._held()})
+            case "GET", "version":
+                return Response.of_json({"version": VERSION, **self._held()})
+            case "GET", "metrics":
+                return await self._metrics()
+        return _error(404, f"there is no {request.method} {request.path}; docs/proxy.md has every call")
+
+    def _held(self) -> dict[str, object]:
+        holders = [{"run": armed.run, "where": armed.arms.where} for armed in self._registry.current()]
         # `held_by` is for clients of the time when one run at a time could hold a proxy.
         return {"held_by": holders[0]["run"] if holders else None, "holders": holders}
 
-    async def obeyed() -> list[str]:
-        return await workers.obey() if workers is not None else []
+    async def _obeyed(self) -> list[str]:
+        return await self._workers.obey() if self._workers is not None else []
 
-    async def gathered() -> None:
-        if workers is not None:
-            await workers.gather()
+    async def _gathered(self) -> None:
+        if self._workers is not None:
+            await self._workers.gather()
 
-    def run_of(request: web.Request) -> str:
-        run = request.match_info["run"]
-        if not _RUN.fullmatch(run):
-            raise Refusal(422, ["a run's id has letters, digits, dots and dashes only"])
-        return run
-
-    def state_of(run: str) -> web.Response:
-        state = registry.runs.get(run)
+    def _state_of(self, run: str) -> Response:
+        state = self._registry.runs.get(run)
         if state is None:
-            return web.json_response({"error": f"the run {run} is not known here"}, status=404)
-        return web.json_response(state.as_json(time.monotonic()))
+            return _error(404, f"the run {run} is not known here")
+        return Response.of_json(state.as_json(time.monotonic()))
 
-    async def arm(request: web.Request) -> web.Response:
-        run = run_of(request)
+    async def _arm(self, run: str, request: Request) -> Response:
         try:
-            body = await request.json()
+            body = request.json()
         except ValueError:
             raise Refusal(422, ["the body is no JSON"]) from None
-        made = registry.arm(run, parse_arming(body)).generation
-        problems = await obeyed()
+        made = self._registry.arm(run, parse_arming(body)).generation
+        problems = await self._obeyed()
         if problems:
-            holder = registry.holder_of(run)
+            holder = self._registry.holder_of(run)
             if holder is not None and holder.generation == made:
-                registry.disarm(run)
-                await obeyed()
+                self._registry.disarm(run)
+                await self._obeyed()
             raise Refusal(
                 503, [*problems, "so this run has armed nothing; workers that do not answer are replaced: try again"]
             )
-        return state_of(run)
+        return self._state_of(run)
 
-    async def renew(request: web.Request) -> web.Response:
-        run = run_of(request)
-        if registry.renew(run) is None:
-            return web.json_response({"error": f"the run {run} does not hold this proxy any more"}, status=404)
-        await obeyed()
-        return state_of(run)
+    async def _renew(self, run: str) -> Response:
+        if self._registry.renew(run) is None:
+            return _error(404, f"the run {run} does not hold this proxy any more")
+        await self._obeyed()
+        return self._state_of(run)
 
-    async def disarm(request: web.Request) -> web.Response:
-        registry.disarm(run_of(request))
-        await obeyed()
-        return web.Response(status=204)
+    async def _disarm(self, run: str | None) -> Response:
+        self._registry.disarm(run)
+        await self._obeyed()
+        return Response(204)
 
-    async def disarm_all(_: web.Request) -> web.Response:
-        registry.disarm(None)
-        await obeyed()
-        return web.Response(status=204)
-
-    async def see(request: web.Request) -> web.Response:
-        registry.expire()
-        await gathered()
-        return state_of(run_of(request))
-
-    async def changes(request: web.Request) -> web.Response:
-        await gathered()
-        state = registry.runs.get(run_of(request))
-        after = request.query.get("after", "0")
+    async def _changes(self, run: str, after: str) -> Response:
+        await self._gathered()
+        state = self._registry.runs.get(run)
         if state is None or not after.isdecimal():
-            return web.json_response({"error": "no such run, or `after` is no number"}, status=404)
+            return _error(404, "no such run, or `after` is no number")
         kept = [change for change in state.changes if int(str(change["id"])) > int(after)]
-        return web.json_response({"changes": kept, "last": state.changed})
+        return Response.of_json({"changes": kept, "last": state.changed})
 
-    async def healthy(_: web.Request) -> web.Response:
-        return web.json_response({"ok": True, **held()})
+    async def _metrics(self) -> Response:
+        self._registry.expire()
+        await self._gathered()
+        text = self._counters.text(armed=len(self._registry.holders), expiries=self._registry.expiries)
+        text += self._workers.metrics() if self._workers is not None else ""
+        text += observed_text(self._data.observe, self._counters) + shadow_text(self._data.shadow_to, self._counters)
+        return Response(200, text.encode(), "text/plain; charset=utf-8")
 
-    async def version(_: web.Request) -> web.Response:
-        return web.json_response({"version": VERSION, **held()})
 
-    async def metrics(_: web.Request) -> web.Response:
-        registry.expire()
-        await gathered()
-        text = counters.text(armed=len(registry.holders), expiries=registry.expiries)
-        text += workers.metrics() if workers is not None else ""
-        text += observed_text(serving.observe, counters) + shadow_text(serving.shadow_to, counters)
-        return web.Response(text=text, content_type="text/plain", charset="utf-8")
+def _checked(run: str) -> str:
+    if not _RUN.fullmatch(run):
+        raise Refusal(422, ["a run's id has letters, digits, dots and dashes only"])
+    return run
 
-    made = web.Application(middlewares=[guard], client_max_size=1_000_000)
-    made.add_routes(
-        [
-            web.put("/runs/{run}", arm),
-            web.post("/runs/{run}/lease", renew),
-            web.delete("/runs/{run}", disarm),
-            web.delete("/runs", disarm_all),
-            web.get("/runs/{run}", see),
-            web.get("/runs/{run}/changes", changes),
-            web.get("/healthz", healthy),
-            web.get("/version", version),
-            web.get("/metrics", metrics),
-        ]
-    )
-    return made
+
+def _error(status: int, told: str) -> Response:
+    return Response.of_json({"error": told}, status)

@@ -108,21 +108,19 @@ class Exchange(Hurting):
             return b"".join(self.request_body.payload or [])
         return b"".join(self.pending)[len(self.head.raw) :]
 
-    def decide(self, body: bytes, route: Route) -> None:
-        """Whose request it is and in which arm is known, every run has counted it, and its faults are lined up."""
-        registry = route.registry
-        if not self.runs:
-            if registry.proving():
-                registry.passed(self.head.headers, None)
-            return
-        headers = self.head.headers
+    def decide(self, body: bytes | None, route: Route) -> None:
+        """Whose request it is and in which arm is known, every run has counted it, and its faults are lined up.
+
+        `body` is None when it has not been read, because no run that holds the proxy asks for it.
+        """
+        registry, headers = route.registry, self.head.headers
         self._first = headers.get(ATTEMPT_HEADER, "1") == "1"
         self._counted_in = counted_in = []
         for armed in self.runs:
             state = registry.holder_of(armed.run)
             if state is None:
                 continue  # disarmed while the body was on its way
-            group, subject = armed.group_of(headers, body)
+            group, subject = armed.group_of(headers, body or b"")
             if self.group is None or self.group == "outside":
                 self.armed, self._state, self.group, self.subject = armed, state, group, subject
             else:
@@ -133,9 +131,9 @@ class Exchange(Hurting):
             counts.first_attempts += self._first
             counted_in.append((state, group))
         if self.group != "treatment" or self.armed is None:
-            registry.passed(headers, body if self.wants_body() else None)
+            registry.passed(headers, body)
             return
-        self._body = body
+        self._body = body or b""
         if self.armed.request_faults:
             self._actions = self._line_up(route, self.armed)
 

@@ -185,7 +185,8 @@ class Client(asyncio.Protocol):
             else:
                 self.buffer = b""
             exchange.pending = (data,)
-            exchange.decide(data[start:] if exchange.runs else b"", self.route)
+            if exchange.runs or self.route.registry.proving():
+                exchange.decide(data[start:], self.route)
             self._act(exchange)
         else:
             self.buffer = data[start:]
@@ -198,7 +199,7 @@ class Client(asyncio.Protocol):
         exchange.collecting = exchange.wants_body()
         exchange.request_body = wire.request_body(exchange.head, collect=exchange.collecting)
         if not exchange.collecting:
-            exchange.decide(b"", self.route)
+            exchange.decide(None, self.route)
             self._act(exchange)
         elif exchange.head.expects_continue:
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")

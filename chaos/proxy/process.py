@@ -17,10 +17,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aiohttp import web
-
 from chaos.drivers.serving import split_address, write_ports
-from chaos.proxy.control import application
+from chaos.proxy.api_server import ApiServer
+from chaos.proxy.control import ControlApi
 from chaos.proxy.counters import Counters
 from chaos.proxy.registry import Registry
 from chaos.proxy.serving import DataOptions, DataSide, RouteText, address_of, listening, loop_factory, parse_route
@@ -110,23 +109,21 @@ def _warn(options: Options) -> None:
 
 
 @asynccontextmanager
-async def _control(options: Options, served: web.Application) -> AsyncIterator[str]:
+async def _control(options: Options, served: ControlApi) -> AsyncIterator[str]:
     """The control API is served inside the block; where, as the ports file says it."""
-    runner = web.AppRunner(served, access_log=None, shutdown_timeout=0.5)
-    await runner.setup()
-    path = options.control.path
+    server, path = ApiServer(served), options.control.path
+    bound = False
     try:
         if path is not None:
-            await web.SockSite(runner, _unix_listener(path)).start()
+            listener = _unix_listener(path)
+            bound = True
+            await server.listen_on(listener)
             yield f"unix:{path}"
         else:
-            site = web.TCPSite(runner, options.control.host, options.control.port, ssl_context=options.control_tls)
-            await site.start()
-            host, port = runner.addresses[0][:2]
+            host, port = await server.listen(options.control.host, options.control.port, options.control_tls)
             yield f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     finally:
-        bound = path is not None and bool(runner.sites)
-        await runner.cleanup()
+        await server.stop()
         if path is not None and bound:
             path.unlink(missing_ok=True)
 
@@ -150,7 +147,7 @@ async def serve(options: Options) -> None:
         else:
             for route in options.routes:
                 await data.start(route, listeners[route.text])
-        async with _control(options, application(registry, counters, options.token, workers, options.data)) as control:
+        async with _control(options, ControlApi(registry, counters, options.token, workers, options.data)) as control:
             write_ports(options.ports_file, {"control": control, "routes": ports})
             await _until(ended, registry, workers)
             registry.disarm(None)

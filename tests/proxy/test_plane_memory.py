@@ -428,3 +428,24 @@ def test_a_client_that_leaves_while_it_waits_is_forgotten() -> None:
         assert not bench.upstream_pipe.written
 
     run(scenario)
+
+
+def test_the_removal_of_a_run_with_a_slice_over_bodies_is_proven_by_bodies_that_come_with_their_heads() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        where = 'json:$.region == "north"'
+        bench.registry.arm(
+            "run", parse_arming(arming({"fault": "http_error"}, arms={"traffic": 1.0, "by": "request", "where": where}))
+        )
+        bench.registry.disarm("run")
+        for region in ("north", "south", "north"):
+            body = b'{"region":"%s"}' % region.encode()
+            head = b"POST /a HTTP/1.1\r\nX-Request-Id: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+            bench.client.data_received(head + body)
+            bench.upstream.data_received(OK)
+        arms = bench.registry.runs["run"].arms
+        assert (arms["treatment"].untouched_since_disarm, arms["outside"].untouched_since_disarm) == (2, 1)
+        bench.registry.arm("run", parse_arming(arming({"fault": "http_error"})))
+        assert arms["treatment"].untouched_since_disarm == 0  # it has hurt since
+
+    run(scenario)

@@ -150,8 +150,8 @@ def test_a_model_that_does_not_read_stops_its_client_and_not_the_proxy(tmp_path:
         client.sendall(b"POST /x HTTP/1.1\r\nContent-Length: 50000000\r\n\r\n")
         upstream, _ = model.accept()
         sent = 0
-        with pytest.raises(TimeoutError):
-            while True:
+        with suppress(TimeoutError):
+            while sent < 50_000_000:
                 sent += client.send(bytes(1 << 16))
         assert sent < 50_000_000
         assert _memory(proxy) - before < GROWTH
