@@ -23,6 +23,8 @@ from chaos.slices import Slice
 Group = Literal["treatment", "control", "outside"]
 LATENCY_LE_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 KEPT_CHANGES = 1000
+SAMPLED_PER_S = 100
+"""Changed answers of which the rows are kept as ground truth, in each second and process: more would only cost time."""
 MOST_UNTOUCHED = 1000
 """Requests that prove a removal; more would prove no more."""
 
@@ -155,6 +157,8 @@ class RunState:
     last_armed: Armed | None = None
     last_arming: Arming | None = None
     seconds: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=120))
+    _second: int = -1
+    _sampled: int = 0
 
     def adopt(self, armed: Armed) -> None:
         """The run is armed with exactly this from now on, and what its faults do is counted here."""
@@ -182,6 +186,14 @@ class RunState:
             row = self.seconds[-1][group] = {"first_attempts": 0, "errors": 0}
         row["first_attempts"] += 1
         row["errors"] += failed
+
+    def samples(self, now_s: float) -> bool:
+        """Whether this changed answer is kept as ground truth: the first SAMPLED_PER_S of each second are."""
+        second = int(now_s)
+        if second != self._second:
+            self._second, self._sampled = second, 0
+        self._sampled += 1
+        return self._sampled <= SAMPLED_PER_S
 
     def note_change(self, change: dict[str, object]) -> None:
         """One changed row is kept as ground truth; the oldest are forgotten first."""

@@ -9,6 +9,8 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import islice
+from operator import is_not
 from typing import TYPE_CHECKING
 
 from chaos.arms import REQUEST_HEADER
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from chaos.proxy.route import Route
 
 log = logging.getLogger("chaos.proxy")
+
+SAMPLED_ROWS = 100
+"""Changed rows of one answer that are kept as ground truth."""
 
 
 class Hurting:
@@ -101,14 +106,14 @@ class Hurting:
             if not self._obeys(fault, route):
                 continue
             call = self._call(fault)
-            selected = sum(call.selected(row.index) for row in edited)
+            selected = len(edited) if call.share >= 1 else sum(call.selected(row.index) for row in edited)
             if not selected:
                 continue
             fault.counts.selected_requests += 1
             fault.counts.selected_rows += selected
             route.counters.selected[fault.fault.fault, self._counted_as()] += selected
             after = fault.fault.edit(edited, call)
-            changed = sum(new is not old for new, old in zip(after, edited, strict=True))
+            changed = sum(map(is_not, after, edited))
             if changed:
                 fault.counts.changed_rows += changed
                 fault.counts.happened(time.time(), time.monotonic())
@@ -121,12 +126,13 @@ class Hurting:
         return "shadow" if self._shadows() else "treatment"
 
     def _note(self, before: Sequence[Row], after: Sequence[Row], payload: bytes, body: bytes, route: Route) -> None:
+        """Changed rows are kept as ground truth: of so many answers a second, and of so many rows of one answer."""
         assert self._state is not None
-        assert self.armed is not None
+        if not self._state.samples(time.monotonic()):
+            return
         hashes = hashed(payload), hashed(body)
-        for old, new in zip(before, after, strict=True):
-            if old is new:
-                continue
+        pairs = ((old, new) for old, new in zip(before, after, strict=True) if old is not new)
+        for old, new in islice(pairs, SAMPLED_ROWS):
             labels = [_told(row.label, row.classes, free_text=self._free_text) for row in (old, new)]
             change = self._change(route, old.index, labels, hashes)
             if route.record_bodies:

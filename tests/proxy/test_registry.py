@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaos.proxy.__main__ import main
+from chaos.proxy.armed import SAMPLED_PER_S, RunState
 from chaos.proxy.arming import Refusal, parse_arming
 from chaos.proxy.counters import Counters
 from chaos.proxy.process import parse_route
@@ -204,3 +205,10 @@ def test_the_proxy_does_not_start_on_a_wrong_command_line(
         (tmp_path / "token").write_text(token)
     assert main(["--route", "a=127.0.0.1:0>127.0.0.1:9", "--token-file", str(tmp_path / "token"), *more]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_of_many_changed_answers_so_many_a_second_are_kept() -> None:
+    state = RunState("a")
+    kept = [sum(state.samples(second + part / 1000) for part in range(1000)) for second in (5, 6)]
+    assert kept == [SAMPLED_PER_S, SAMPLED_PER_S]
+    assert state.samples(7.0)
