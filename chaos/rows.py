@@ -6,12 +6,29 @@ a fault returns a new row where it hurts and the very same object where it does 
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import compress, count
+from typing import SupportsIndex, TypeVar, dataclass_transform
 
 Label = str | int | float | bool
+_T = TypeVar("_T")
+_STRIDE = 128
+"""How many scores are compared at a time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass_transform(frozen_default=True)
+def _value(cls: type[_T]) -> type[_T]:
+    """A class of values, of which there are hundreds in an answer: the type checker alone keeps them from being assigned to.
+
+    A frozen dataclass would do so at run time, and would take four times as long to make one.
+    """
+    return dataclass(slots=True, unsafe_hash=True)(cls)
+
+
+@_value
 class Row:
     """One prediction.
 
@@ -36,3 +53,50 @@ class Piece:
     row: int
     text: str
     start: int
+
+
+class _Numbers(tuple[int, ...]):
+    """0, 1, 2, … as a tuple in which nothing is searched for: every number stands at its own place."""
+
+    __slots__ = ()
+
+    def __contains__(self, label: object) -> bool:
+        return (type(label) is int and 0 <= label < len(self)) or super().__contains__(label)
+
+    def index(self, label: object, *between: SupportsIndex) -> int:
+        """Where the label stands."""
+        if type(label) is int and 0 <= label < len(self) and not between:
+            return label
+        return super().index(label, *between)
+
+
+@lru_cache(maxsize=16)
+def class_numbers(many: int) -> tuple[int, ...]:
+    """The classes 0, 1, 2, … of a model that has so many and names none; made once, because every answer of it has the same."""
+    return tuple(range(many)) if many < _STRIDE else _Numbers(range(many))
+
+
+def differing(old: Sequence[object], new: Sequence[object]) -> list[int]:
+    """The places at which two sequences of one length differ. What is the very same object does not, be it NaN."""
+    if len(old) <= _STRIDE:
+        others = compress(count(), map(operator.is_not, old, new))
+        return [place for place in others if old[place] != new[place]]
+    found: list[int] = []
+    for start in range(0, len(old), _STRIDE):
+        was, fresh = old[start : start + _STRIDE], new[start : start + _STRIDE]
+        if was != fresh:  # of a thousand scores, mostly two: the stretches that are equal cost next to nothing
+            found += [start + place for place in differing(was, fresh)]
+    return found
+
+
+def like(old: Label | None, new: Label | None) -> Label | None:
+    """The new label as the old one's type writes it: truth stays true or false, decimals and whole numbers stay what they are."""
+    if type(old) is type(new):
+        return new
+    if isinstance(old, bool) and not isinstance(new, (bool, str)) and new in (0, 1):
+        return bool(new)
+    if isinstance(old, float) and isinstance(new, int):
+        return float(new)
+    if type(old) is int and isinstance(new, (bool, float)) and float(new).is_integer():
+        return int(new)
+    return new

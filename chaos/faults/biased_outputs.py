@@ -7,7 +7,6 @@ accuracy and drift stay where they were when the group is small: only a number p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -69,14 +68,13 @@ class BiasedOutputs(Fault):
     def _decided(self, row: Row) -> Row:
         if row.label == self.decision or self.decision not in row.classes:
             return row
-        scores = row.scores
+        scores, given = row.scores, row.classes.index(self.decision)
         if scores is not None and len(scores) == len(row.classes):
-            given, best = row.classes.index(self.decision), max(range(len(scores)), key=scores.__getitem__)
-            moved = list(scores)
-            moved[given], moved[best] = moved[best], moved[given]
+            best = scores.index(max(scores))
+            moved = [*scores]
+            moved[given], moved[best] = scores[best], scores[given]
             scores = tuple(moved)
-        wanted = next(name for name in row.classes if name == self.decision)
-        return replace(row, label=wanted, scores=scores)
+        return Row(row.index, row.classes[given], scores, row.classes)
 
     def treated(self, signal: Signal, control: float) -> float | None:
         """A gap between groups grows towards the whole approval rate; how far, the base rate decides. Not predicted else."""

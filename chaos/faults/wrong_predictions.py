@@ -49,24 +49,33 @@ class WrongPredictions(Fault):
         return [self._wrong(row, call) if call.selected(row.index) else row for row in rows]
 
     def _wrong(self, row: Row, call: Call) -> Row:
-        if row.label not in row.classes or len(row.classes) < 2:
+        classes, scores = row.classes, row.scores
+        many = len(classes)
+        try:
+            found = classes.index(row.label)
+        except ValueError:
             return row
-        found = row.classes.index(row.label)
-        scores = row.scores if row.scores is not None and len(row.scores) == len(row.classes) else None
-        match self.to:
-            case "next":
-                given = (found + 1) % len(row.classes)
-            case "random":
-                others = [place for place in range(len(row.classes)) if place != found]
-                given = others[int(call.chance(row.index, "wrong_predictions") * len(others))]
-            case "worst":
-                others = [place for place in range(len(row.classes)) if place != found]
-                given = min(others, key=scores.__getitem__) if scores is not None else others[-1]
-        if scores is not None:
-            moved = list(scores)
-            moved[found], moved[given] = moved[given], moved[found]
-            scores = tuple(moved)
-        return Row(row.index, row.classes[given], scores if scores is not None else row.scores, row.classes)
+        if many < 2:
+            return row
+        if scores is not None and len(scores) != many:
+            scores = None
+        given = (found + 1) % many if self.to == "next" else self._other(found, scores, row, call)
+        if scores is None:
+            return Row(row.index, classes[given], row.scores, classes)
+        moved = [*scores]
+        moved[found], moved[given] = scores[given], scores[found]
+        return Row(row.index, classes[given], tuple(moved), classes)
+
+    def _other(self, found: int, scores: tuple[float, ...] | None, row: Row, call: Call) -> int:
+        """The place of a random other class than the one found, or of the least likely one."""
+        if self.to == "random":
+            other = int(call.chance(row.index, "wrong_predictions") * (len(row.classes) - 1))
+        elif scores is None:
+            other = len(row.classes) - 2
+        else:
+            others = scores[:found] + scores[found + 1 :]
+            other = others.index(min(others))
+        return other if other < found else other + 1
 
     def treated(self, signal: Signal, control: float) -> float | None:
         """Accuracy among hurt rows is the share of mistakes that happen to be put right: 1 - control for two classes."""

@@ -39,6 +39,16 @@ class Undecodable(ValueError):
     """The body is not what the protocol promises; it is passed on untouched and counted."""
 
 
+class Rows(list[Row]):
+    """The rows of an answer, and `read`: what their protocol found out about it, for encoding, which needs the same again.
+
+    Encoding may be handed other rows, or another answer. So a protocol looks whether `read` is its own, and of this very body.
+    """
+
+    __slots__ = ("read",)
+    read: object
+
+
 class Protocol(Interface):
     """One serving protocol. Stateless: everything comes in as an argument."""
 

@@ -13,26 +13,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chaos import json_places, json_spans
+from chaos import json_codec, json_places
 from chaos.json_places import Address
-from chaos.protocols.base import Output, Undecodable
-from chaos.rows import Label, Row
-
-LABEL_KEYS = ("label", "prediction", "predicted_label", "predicted_class", "class", "class_id", "class_ids", "predict")
-"""Where a row that is an object has its label, when the system file does not say."""
-SCORES_KEYS = ("scores", "probabilities", "probability", "proba", "predict_proba")
+from chaos.protocols.base import Output, Rows, Undecodable
+from chaos.protocols.json_found import Found
+from chaos.rows import Label, Row, class_numbers, differing, like
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What an answer says of one row, and the addresses where it says so; None what it does not say."""
+class _Read:
+    """What an answer of a protocol says."""
 
-    label: object = None
-    label_at: Address | None = None
-    scores: Any = None
-    scores_at: Address | None = None
-    score: object = None
-    score_at: Address | None = None
+    of: JsonAnswers
+    body: bytes
+    output: Output
+    found: Sequence[Found]
 
 
 class JsonAnswers:
@@ -47,8 +42,26 @@ class JsonAnswers:
     def rows(self, body: bytes, headers: Mapping[str, str], output: Output) -> Sequence[Row]:
         """The rows of an answer. Raises Undecodable."""
         del headers
-        _, whole = loaded(body)
-        return [row(index, one, output) for index, one in enumerate(self.found(whole, output))]
+        return self._read(body, output)
+
+    def _read(self, body: bytes, output: Output) -> Rows:
+        try:
+            rows = self._rows(body, json_codec.quickly(body), output)
+            if not json_codec.doubtful([one.label for one in rows]):
+                return rows
+        except ValueError:
+            pass  # the standard library may see more in it
+        try:
+            whole = json_codec.exactly(body)
+        except ValueError as error:
+            raise Undecodable(f"this is no JSON: {error}") from error
+        return self._rows(body, whole, output)
+
+    def _rows(self, body: bytes, whole: Any, output: Output) -> Rows:
+        found = self.found(whole, output)
+        rows = Rows([row(index, one, output) for index, one in enumerate(found)])
+        rows.read = _Read(self, body, output, found)
+        return rows
 
     def encode(
         self, body: bytes, headers: Mapping[str, str], output: Output, before: Sequence[Row], after: Sequence[Row]
@@ -58,25 +71,28 @@ class JsonAnswers:
         changed = [(old, new) for old, new in zip(before, after, strict=True) if old is not new]
         if not changed:
             return body, {}
-        text, whole = loaded(body)
-        found = self.found(whole, output)
+        read = getattr(before, "read", None)
+        if not (isinstance(read, _Read) and read.of is self and read.body is body and read.output is output):
+            read = self._read(body, output).read
+            assert isinstance(read, _Read)
         edits = [
             (old.index, address, was, fresh)
             for old, new in changed
-            for address, was, fresh in _edits(found[old.index], old, new, output)
+            for address, was, fresh in _edits(read.found[old.index], old, new, output)
         ]
-        places = json_places.find(text, [address for _, address, _, _ in edits])
+        try:
+            places = json_places.find(body, [address for _, address, _, _ in edits])
+        except RecursionError as error:
+            raise Undecodable("nested too deeply") from error
         # A score that only moved keeps the form in which the server wrote it: 0.30 stays 0.30, and 1 stays 1.
-        written = {
-            (index, was): text[places[address].start : places[address].end]
-            for index, address, was, _ in edits
-            if isinstance(was, float)
+        written: dict[tuple[int, object], bytes] = {
+            (index, was): body[slice(*places[address])] for index, address, was, _ in edits if isinstance(was, float)
         }
-        fresh_texts = [
-            (places[address], (written.get((index, fresh)) if isinstance(fresh, float) else None) or _dumped(fresh))
+        texts = [
+            (places[address], (isinstance(fresh, float) and written.get((index, fresh))) or json_codec.dumped(fresh))
             for index, address, _, fresh in edits
         ]
-        return json_spans.replace(text, fresh_texts).encode("utf-8"), {}
+        return json_places.replaced(body, texts), {}
 
     def error(self, status: int, message: str) -> tuple[bytes, Mapping[str, str]]:
         """`{"error": …}`, which is what most servers with JSON answers say."""
@@ -85,87 +101,6 @@ class JsonAnswers:
 
 
 # --- from the answer to rows ------------------------------------------------------------------------------------------
-
-
-def loaded(body: bytes) -> tuple[str, Any]:
-    """The text and its value. Raises Undecodable."""
-    try:
-        text = body.decode("utf-8")
-        return text, json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Undecodable(f"this is no JSON: {error}") from error
-
-
-def of_list_or_columns(value: Any, at: Address, output: Output) -> Sequence[Found]:
-    """Rows of a list (one item a row) or of an object of columns (one list a name). Raises Undecodable."""
-    if isinstance(value, list):
-        return [of_item(item, (*at, index), output) for index, item in enumerate(value)]
-    if not isinstance(value, dict):
-        raise Undecodable("neither a list of rows nor an object of columns")
-    columns: dict[str, tuple[Any, Address]] = {}
-    for kind, key in _chosen(value, output).items():
-        if not isinstance(value[key], list):
-            raise Undecodable(f"the column {key!r} is no list")
-        columns[kind] = value[key], (*at, key)
-    if len({len(column) for column, _ in columns.values()}) != 1:
-        raise Undecodable("columns of different lengths")
-    count = len(next(iter(columns.values()))[0])
-    return [
-        _of_parts({kind: (column[index], (*where, index)) for kind, (column, where) in columns.items()}, output)
-        for index in range(count)
-    ]
-
-
-def of_item(value: Any, at: Address, output: Output) -> Found:
-    """What one item says: a label, a score, a list of scores, or an object that holds them. Raises Undecodable."""
-    if isinstance(value, dict):
-        parts = {kind: (value[key], (*at, key)) for kind, key in _chosen(value, output).items()}
-        return _of_parts(parts, output)
-    if isinstance(value, list) and len(value) > 1:  # by far the most frequent, and the longest answers
-        return Found(scores=value, scores_at=at)
-    return _of_parts({"item": (value, at)}, output)
-
-
-def _chosen(mapping: dict[str, Any], output: Output) -> dict[str, str]:
-    """Which key of an object is the `label`, the `scores` and the `score`; the only key of an object is the `item` itself."""
-    chosen: dict[str, str] = {}
-    for kind, named, usual in (
-        ("label", output.label, LABEL_KEYS),
-        ("scores", output.scores, SCORES_KEYS if output.score is None else ()),
-        ("score", output.score, ()),
-    ):
-        key = named if named is not None else next((one for one in usual if one in mapping), None)
-        if key is not None and key in mapping:
-            chosen[kind] = key
-        elif named is not None:
-            raise Undecodable(f"no {named!r}")
-    if not chosen and len(mapping) == 1:
-        chosen["item"] = next(iter(mapping))
-    if not chosen:
-        raise Undecodable("an object without a key that is known to hold the decision; name it under `output:`")
-    return chosen
-
-
-def _of_parts(parts: Mapping[str, tuple[Any, Address]], output: Output) -> Found:
-    """Parts by kind, each unwrapped from lists of one; an `item` is told by what it is."""
-    known: dict[str, tuple[Any, Address]] = {}
-    for kind, (given, given_at) in parts.items():
-        value, at, told = given, given_at, kind
-        while isinstance(value, list) and len(value) == 1:
-            value, at = value[0], (*at, 0)
-        if kind == "item" and isinstance(value, list):
-            told = "scores"
-        elif kind == "item":
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            told = "score" if number and (output.positive is not None or output.threshold is not None) else "label"
-        known[told] = value, at
-    label, label_at = known.get("label", (None, None))
-    scores, scores_at = known.get("scores", (None, None))
-    score, score_at = known.get("score", (None, None))
-    if scores_at is not None and isinstance(scores, (int, float)) and not isinstance(scores, bool):
-        # One number where scores are kept is the score of the positive class.
-        scores, scores_at, score, score_at = None, None, scores, scores_at
-    return Found(label, label_at, scores, scores_at, score, score_at)
 
 
 def row(index: int, found: Found, output: Output) -> Row:
@@ -223,7 +158,7 @@ def _classes(found: Found, count: int, output: Output) -> tuple[Label, ...]:
         return output.classes
     if output.positive is not None and count == 2:
         return _two(output)[0]
-    return tuple(range(count)) if found.label is None or isinstance(found.label, int) else ()
+    return class_numbers(count) if found.label is None or isinstance(found.label, int) else ()
 
 
 def _two(output: Output) -> tuple[tuple[Label, ...], int]:
@@ -254,7 +189,7 @@ def _decided(scores: Sequence[float], classes: tuple[Label, ...], found: Found, 
     """The place of the class that these scores decide for."""
     thresholded = _threshold(classes, found, output)
     if thresholded is None:
-        return max(range(len(scores)), key=scores.__getitem__)
+        return scores.index(max(scores))
     place, threshold = thresholded
     return place if scores[place] >= threshold else 1 - place
 
@@ -265,7 +200,7 @@ def _decided(scores: Sequence[float], classes: tuple[Label, ...], found: Found, 
 def _edits(found: Found, old: Row, new: Row, output: Output) -> Iterator[tuple[Address, object, object]]:
     """Addresses of what differs, with the value that stands there and the one that shall."""
     if found.label_at is not None and new.label != old.label:
-        yield found.label_at, None, _like(old.label, new.label)
+        yield found.label_at, None, like(old.label, new.label)
     if old.scores is None or new.scores is None:
         return
     fresh = new.scores
@@ -276,10 +211,11 @@ def _edits(found: Found, old: Row, new: Row, output: Output) -> Iterator[tuple[A
         if fresh[place] is not old.scores[place] and fresh[place] != old.scores[place]:
             yield found.score_at, old.scores[place], fresh[place]
     elif found.scores_at is not None:
-        keys: Sequence[str | int] = list(found.scores) if isinstance(found.scores, dict) else range(len(found.scores))
-        for key, was, one in zip(keys, old.scores, fresh, strict=True):
-            if one is not was and one != was:  # a NaN differs from itself, and must keep its bytes
-                yield (*found.scores_at, key), was, one
+        if len(fresh) != len(old.scores):
+            raise Undecodable("a row whose number of scores was changed")
+        keys: Sequence[str | int] = [*found.scores] if isinstance(found.scores, dict) else range(len(fresh))
+        for place in differing(old.scores, fresh):
+            yield (*found.scores_at, keys[place]), old.scores[place], fresh[place]
 
 
 def _settled(scores: tuple[float, ...], old: Row, wanted: int, found: Found, output: Output) -> tuple[float, ...]:
@@ -289,7 +225,7 @@ def _settled(scores: tuple[float, ...], old: Row, wanted: int, found: Found, out
         return scores
     thresholded = _threshold(old.classes, found, output)
     if thresholded is None:
-        moved, best = list(scores), max(range(len(scores)), key=scores.__getitem__)
+        moved, best = [*scores], scores.index(max(scores))
         moved[wanted], moved[best] = moved[best], moved[wanted]
         if _decided(moved, old.classes, found, output) != wanted:  # a tie, which the first one wins
             moved[wanted] = math.nextafter(moved[wanted], math.inf)
@@ -305,23 +241,3 @@ def _mirrored(score: float, threshold: float) -> float:
         return max(threshold, min(1.0, threshold + (threshold - score) / threshold * (1 - threshold)))
     below = threshold - (score - threshold) / (1 - threshold) * threshold
     return max(0.0, min(math.nextafter(threshold, 0), below))
-
-
-def _like(old: Label | None, new: Label | None) -> Label | None:
-    """The new label in the old one's JSON type: decimals stay decimals, true and false stay so."""
-    if isinstance(old, bool) and not isinstance(new, (bool, str)) and new in (0, 1):
-        return bool(new)
-    if isinstance(old, float) and isinstance(new, int):
-        return float(new)
-    if isinstance(old, int) and not isinstance(old, bool) and isinstance(new, (bool, float)) and new == int(new):
-        return int(new)
-    return new
-
-
-def _dumped(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can carry
-        return json.dumps(value)
-    return text

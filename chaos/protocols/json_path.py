@@ -19,7 +19,8 @@ from typing import Any
 
 from chaos.json_places import Address
 from chaos.protocols.base import Output, Undecodable
-from chaos.protocols.json_answers import Found, JsonAnswers
+from chaos.protocols.json_answers import JsonAnswers
+from chaos.protocols.json_found import Found
 
 _STEP = re.compile(r"\.([^\W\d][\w-]*)|\[(\d{1,9})\]|(\[\*\])|\['([^'\\]+)'\]|\[\"([^\"\\]+)\"\]")
 EVERY = None

@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chaos.protocols.base import Output, Undecodable
-from chaos.protocols.json_answers import Found, JsonAnswers, of_list_or_columns
+from chaos.protocols.json_answers import JsonAnswers
+from chaos.protocols.json_found import Found, of_list_or_columns
 from chaos.protocols.json_path import by_paths
 
 _PATH = re.compile(r"(?:/[^/]+)*/v1/models/[^/:]+(?:/(?:versions|labels)/[^/:]+)?(?::|%3[aA])predict")

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from chaos.protocols import oip_binary
 from chaos.protocols.base import Output, Undecodable
-from chaos.protocols.oip import Tensor, changes_of, rows_of, size_of
+from chaos.protocols.oip_tensors import Tensor, changes_of, decision_of, rows_of, size_of
 from chaos.rows import Label, Row
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
@@ -267,7 +267,7 @@ class OpenInferenceGrpc:
     def rows(self, body: bytes, headers: Mapping[str, str], output: Output) -> Sequence[Row]:
         """The rows of an answer's message. Raises Undecodable."""
         del headers
-        return rows_of(_read(body)[0], output)
+        return [*rows_of(decision_of(_read(body)[0], output), output)]
 
     def encode(
         self, body: bytes, headers: Mapping[str, str], output: Output, before: Sequence[Row], after: Sequence[Row]
@@ -276,7 +276,8 @@ class OpenInferenceGrpc:
         del headers
         tensors, outputs, raws = _read(body)
         fresh: dict[int, bytes] = {}
-        for place, changes in changes_of(tensors, output, before, after).items():
+        for one in changes_of(decision_of(tensors, output), before, after):
+            place, changes = one.tensor.place, one.by_place()
             if raws:
                 raw = raws[place]
                 payload = oip_binary.replaced(outputs[place].datatype, body[raw.value : raw.end], changes)

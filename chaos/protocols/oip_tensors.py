@@ -1,0 +1,161 @@
+"""What the Open Inference Protocol says, whether over HTTP or gRPC: from tensors to rows, and from changed rows to changed elements.
+
+The label output is the one that the system file names, else `predict`, else the first with one value a row; scores are the one
+named, else `predict_proba`. Shapes [n], [n, 1] and [n, k].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
+from typing import NamedTuple
+
+from chaos.protocols.base import Output, Undecodable
+from chaos.rows import Label, Row, class_numbers, differing, like
+
+_LABELS = {"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "BYTES", "BOOL", "FP32", "FP64"}
+_LABEL_TYPES = {str, int, float, bool, type(None)}
+_WHOLE = {int, bool}
+_NUMBER = {float, int}
+
+
+class Tensor(NamedTuple):
+    """One output that can be read: `values` of all rows, `width` of them a row; `place` is its number among the outputs."""
+
+    place: int
+    name: str
+    datatype: str
+    width: int
+    values: Sequence[object]
+
+
+class Changes(NamedTuple):
+    """Elements of a tensor that change: their numbers, ascending, and what each of them becomes."""
+
+    tensor: Tensor
+    places: Sequence[int]
+    values: Sequence[Label | None]
+
+    def by_place(self) -> dict[int, Label | None]:
+        """What becomes of each element."""
+        return dict(zip(self.places, self.values, strict=True))
+
+
+class Decision(NamedTuple):
+    """The outputs that hold an answer's decisions, and how many rows it has."""
+
+    label: Tensor | None
+    scores: Tensor | None
+    length: int
+
+
+def size_of(shape: object) -> tuple[int, int]:
+    """How many values a tensor of this shape has, and how many a row. Raises Undecodable."""
+    if not isinstance(shape, list) or not shape:
+        raise Undecodable("an output without a shape")
+    for side in shape:
+        if type(side) is not int or side < 0:
+            raise Undecodable("a shape that is no list of whole numbers")
+    width = math.prod(shape[1:])
+    return shape[0] * width, width
+
+
+def decision_of(tensors: Sequence[Tensor], output: Output) -> Decision:
+    """Where these outputs hold the decisions. Raises Undecodable when none does."""
+    named = {tensor.name: tensor for tensor in tensors}
+    scores = named.get(output.scores or "predict_proba")
+    label = named.get(output.label or "predict")
+    if label is None and output.label is None:
+        label = next((one for one in tensors if one.width == 1 and one.datatype in _LABELS and one is not scores), None)
+    if label is not None and label.width != 1:
+        label = None
+    if label is None and scores is None:
+        raise Undecodable("neither a label output nor a score output")
+    scored = len(scores.values) // scores.width if scores is not None and scores.width else 0
+    length = len(label.values) if label is not None else scored
+    if scores is not None and (not scores.width or scored != length):
+        scores = None
+    return Decision(label, scores, length)
+
+
+def rows_of(decision: Decision, output: Output) -> Iterable[Row]:
+    """The rows of an answer with this decision. Raises Undecodable."""
+    label, scores, length = decision
+    labels: Sequence[Label | None] = label.values if label is not None else [None] * length  # type: ignore[assignment]
+    types = {*map(type, labels)}
+    if not types <= _LABEL_TYPES:
+        raise Undecodable("a label that is neither text nor number")
+    if scores is None:
+        return map(Row, range(length), labels, repeat(None), repeat(output.classes))
+    numbers = _numbers(scores)
+    classes: Iterable[tuple[Label, ...]] = repeat(output.classes)
+    if not output.classes and not types.isdisjoint(_WHOLE):
+        # The label is the number of a class, and there is a score for each.
+        numbered = class_numbers(scores.width)
+        classes = repeat(numbered)
+        if not (types <= _WHOLE and all(numbers)):
+            both = zip(labels, numbers, strict=True)
+            classes = [numbered if isinstance(found, int) and given else () for found, given in both]
+    return map(Row, range(length), labels, numbers, classes)
+
+
+def _numbers(scores: Tensor) -> Sequence[tuple[float, ...] | None]:
+    """The scores of each row as decimals; None for a row with a value that is no number."""
+    values, width = scores.values, scores.width
+    if [*map(type, values)].count(float) < len(values):
+        types = {*map(type, values)}
+        if not types <= _LABEL_TYPES:
+            raise Undecodable("scores that are lists or objects")
+        if not types <= _NUMBER:
+            rows = [values[start : start + width] for start in range(0, len(values), width)]
+            return [tuple(_decimals(row)) if {*map(type, row)} <= _NUMBER else None for row in rows]
+        values = _decimals(values)
+    if len(values) == width:
+        return [tuple(values)]  # type: ignore[arg-type]
+    return [*zip(*[iter(values)] * width, strict=True)]
+
+
+def _decimals(values: Sequence[object]) -> Sequence[float]:
+    try:
+        return [*map(float, values)]  # type: ignore[arg-type]
+    except OverflowError as error:
+        raise Undecodable("a score with hundreds of digits") from error
+
+
+# --- from rows back to tensors ----------------------------------------------------------------------------------------
+
+
+def changes_of(decision: Decision, before: Sequence[Row], after: Sequence[Row]) -> list[Changes]:
+    """What the new rows change; values that stay are not among it. Raises Undecodable."""
+    label, scores, length = decision
+    if not len(before) == len(after) == length:
+        raise Undecodable("rows that are not those of this answer")
+    found: list[Changes] = []
+    if label is not None:
+        was, fresh = [row.label for row in before], [row.label for row in after]
+        places = differing(was, fresh)
+        if places:
+            found.append(Changes(label, places, [like(was[at], fresh[at]) for at in places]))
+    if scores is not None:
+        old, new = _scores(scores.width, before, after)
+        places = differing(old, new)
+        if places:
+            found.append(Changes(scores, places, [new[at] for at in places]))
+    return found
+
+
+def _scores(width: int, before: Sequence[Row], after: Sequence[Row]) -> tuple[Sequence[float], Sequence[float]]:
+    """All scores before and after. Rows without scores before or after have none that differ. Raises Undecodable."""
+    old: list[tuple[float, ...]] = [row.scores or () for row in before]
+    new: list[tuple[float, ...]] = [row.scores or () for row in after]
+    if not (all(old) and all(new)):
+        nothing = (0.0,) * width
+        both = [bool(was and fresh) for was, fresh in zip(old, new, strict=True)]
+        old = [was if there else nothing for was, there in zip(old, both, strict=True)]
+        new = [fresh if there else nothing for fresh, there in zip(new, both, strict=True)]
+    if not {*map(len, old), *map(len, new)} <= {width}:
+        raise Undecodable("a row whose number of scores was changed")
+    if len(old) == 1:
+        return old[0], new[0]
+    return tuple(chain.from_iterable(old)), tuple(chain.from_iterable(new))
