@@ -8,11 +8,10 @@ therefore only adds subjects, and a retried request meets the same fault.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, Protocol
 
 Arm = Literal["treatment", "control"]
 
@@ -22,6 +21,15 @@ REQUEST_HEADER = "x-request-id"
 """One id per request of a user, the same over its retries."""
 SYNTHETIC_HEADER = "x-chaos-synthetic"
 """Marks the run's own load, signed with the run's key; forwarded, so that downstream can discard it."""
+
+
+class HeaderValues(Protocol):
+    """A message's headers, by their lower-case names: a mapping, or whatever finds them when they are asked for."""
+
+    def get(self, name: str, /) -> str | None:
+        """The value; None where there is no such header."""
+        ...
+
 
 _SCALE = 1.0 / (1 << 64)
 
@@ -78,7 +86,7 @@ def header_of(by: str) -> str | None:
     return name.strip().lower() if kind == "header" and name.strip() else None
 
 
-def subject_of(by: str, headers: Mapping[str, str]) -> str | None:
+def subject_of(by: str, headers: HeaderValues) -> str | None:
     """The subject of a request whose lower-case headers these are, or None when it carries none."""
     name = header_of(by)
     return headers.get(name) if name is not None else None

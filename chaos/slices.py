@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from chaos.arms import HeaderValues
+
 _FORM = re.compile(
     r"""\s*(?:json:\$((?:\.\w+|\[\d+\])+)|header:([\w-]+))\s*(==|!=)\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|true|false|null)\s*"""
 )
@@ -39,7 +41,7 @@ class Slice:
         """Whether the request's body must be read to tell."""
         return self.header is None
 
-    def matches(self, headers: Mapping[str, str], body: bytes) -> bool:
+    def matches(self, headers: HeaderValues, body: bytes) -> bool:
         """Whether a request with these lower-case headers and this body is in the slice."""
         if self.header is not None:
             found = headers.get(self.header)

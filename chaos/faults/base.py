@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from chaos.arms import row_selected, unit_interval
+from chaos.arms import HeaderValues, row_selected, unit_interval
 from chaos.rows import Piece, Row
 from chaos.units import Duration, Share, parse_duration
 
@@ -68,7 +68,7 @@ class Call:
     fault_index: int
     subject: str
     share: float
-    headers: Mapping[str, str]
+    headers: HeaderValues
     body: bytes = b""
 
     def selected(self, row: int = 0) -> bool:

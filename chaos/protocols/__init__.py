@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import entry_points
 
+from chaos.arms import HeaderValues
 from chaos.protocols.base import Output, Protocol, Undecodable
 
 
@@ -26,7 +26,7 @@ def catalogue() -> dict[str, Protocol]:
 
 
 def sniff(
-    path: str, request_headers: Mapping[str, str], answer_body: bytes | None = None, output: Output | None = None
+    path: str, request_headers: HeaderValues, answer_body: bytes | None = None, output: Output | None = None
 ) -> Protocol | None:
     """The protocol that this traffic speaks, as far as anybody can tell; None when nobody can.
 
@@ -34,13 +34,19 @@ def sniff(
     answer does: the first (by name) that can read it, or the first at all when there is no answer yet. Where none does, the system
     file may: with `$.paths` in `output` it is plain JSON.
     """
-    known, said = catalogue(), output or Output()
-    claiming = [one for one in known.values() if one.detect(path, request_headers)]
+    said = output or Output()
+    claiming = _claiming(path, request_headers.get("content-type"))
     if not claiming and said.paths():
-        return known["json"]
+        return catalogue()["json"]
     if len(claiming) > 1 and answer_body is not None:
         return next((one for one in claiming if _reads(one, answer_body, said)), claiming[0])
     return claiming[0] if claiming else None
+
+
+@lru_cache(maxsize=1024)
+def _claiming(path: str, content_type: str | None) -> tuple[Protocol, ...]:
+    headers = {"content-type": content_type} if content_type is not None else {}
+    return tuple(one for one in catalogue().values() if one.detect(path, headers))
 
 
 def _reads(protocol: Protocol, body: bytes, output: Output) -> bool:

@@ -55,7 +55,7 @@ class Protocol(Interface):
     name: str
 
     def detect(self, path: str, request_headers: Mapping[str, str]) -> bool:
-        """Whether a request to this path looks like a prediction in this protocol."""
+        """Whether a request to this path looks like a prediction in this protocol. Of its headers, it is told `content-type` alone."""
         ...
 
     def rows(self, body: bytes, headers: Mapping[str, str], output: Output) -> Sequence[Row]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Literal
 
-from chaos.arms import SYNTHETIC_HEADER, Arms, header_of, is_synthetic, subject_of
+from chaos.arms import SYNTHETIC_HEADER, Arms, HeaderValues, header_of, is_synthetic, subject_of
 from chaos.faults.base import Fault
 from chaos.protocols import catalogue as protocols
 from chaos.protocols.base import Output, Protocol
@@ -119,7 +119,7 @@ class Armed:
         """Whether a request's body must be read before its arm is known."""
         return self.slice is not None and self.slice.needs_body
 
-    def group_of(self, headers: Mapping[str, str], body: bytes) -> tuple[Group, str | None]:
+    def group_of(self, headers: HeaderValues, body: bytes) -> tuple[Group, str | None]:
         """The arm of a request, and its subject. Nothing without a subject, outside the slice or unmarked is touched."""
         subject = subject_of(self.arms.by, headers)
         if subject is None:

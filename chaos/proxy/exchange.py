@@ -113,8 +113,8 @@ class Exchange(Hurting):
 
         `body` is None when it has not been read, because no run that holds the proxy asks for it.
         """
-        registry, headers = route.registry, self.head.headers
-        self._first = headers.get(ATTEMPT_HEADER, "1") == "1"
+        registry, headers = route.registry, self.head
+        self._first = headers.get(ATTEMPT_HEADER) in (None, "1")
         self._counted_in = counted_in = []
         for armed in self.runs:
             state = registry.holder_of(armed.run)

@@ -56,7 +56,7 @@ class Hurting:
     def _call(self, fault: ArmedFault) -> Call:
         assert self.armed is not None
         share = fault.fault.share * fault.fault.shape.intensity(time.monotonic() - fault.since_s)
-        return Call(self.armed.arms.seed, fault.index, self.subject or "", share, self.head.headers, self._body)
+        return Call(self.armed.arms.seed, fault.index, self.subject or "", share, self.head, self._body)
 
     def _protocol(self, route: Route, answer_body: bytes | None = None) -> Protocol | None:
         """What the answer is read as: what the arming says, or with `auto` what the traffic looks like."""
@@ -64,7 +64,7 @@ class Hurting:
         if self.armed.protocol is not None:
             return self.armed.protocol
         path = self.head.target.split("?", 1)[0]
-        found = sniff(path, self.head.headers, answer_body, self.armed.output)
+        found = sniff(path, self.head, answer_body, self.armed.output)
         if found is not None:
             _taken_for(route.name, found.name)
         return found

@@ -6,9 +6,10 @@ of one run or of many either not at all or whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Literal
 
+from chaos.arms import HeaderValues
 from chaos.proxy.armed import MOST_UNTOUCHED, Armed, RunState, armed_with
 from chaos.proxy.arming import Arming, Refusal
 from chaos.slices import conflict
@@ -149,7 +150,7 @@ class Registry:
                 return one.has(index)
         return False
 
-    def passed(self, headers: Mapping[str, str], body: bytes | None) -> None:
+    def passed(self, headers: HeaderValues, body: bytes | None) -> None:
         """A request goes by that no run touches: where it would have been in an arm of a run that has ended, that is counted.
 
         These counts prove removals, also while other runs hold the proxy. `body` is None when nobody has read it: such a request

@@ -45,6 +45,8 @@ class Head:
     length: int | None
     chunked: bool
     keep_alive: bool
+    low: bytes = b""
+    """`raw` in lower case, where its headers may still be looked for one by one."""
     expects_continue: bool = False
     streams: bool = False
     """Whether an answer is server-sent events."""
@@ -57,6 +59,17 @@ class Head:
             found = _LINE.findall(self.raw.decode("latin-1"))
             known = self.known_headers = {name.lower(): value.rstrip(" \t") for name, value in found}
         return known
+
+    def get(self, name: str) -> str | None:
+        """The header with this lower-case name, as `headers` has it; None where there is none."""
+        if self.known_headers is not None or not self.low:
+            return self.headers.get(name)
+        needle = b"\n%b:" % name.encode("ascii")
+        place = self.low.rfind(needle)
+        if place < 0:
+            return None
+        start = place + len(needle)
+        return self.raw[start : self.raw.index(b"\r", start)].decode("latin-1").strip(" \t")
 
 
 def _value(low: bytes, place: int) -> bytes:
@@ -110,7 +123,7 @@ def request_in(data: bytes) -> Head | None:
     place = low.rfind(b"\nexpect:")
     expects = place >= 0 and _value(low, place + 8) == b"100-continue"
     method, target = found[1].decode("ascii"), found[2].decode("latin-1")
-    return Head(raw, method, target, 0, None, length, chunked, _keep_alive(low, old=old), expects)
+    return Head(raw, method, target, 0, None, length, chunked, _keep_alive(low, old=old), low, expects)
 
 
 _KNOWN_ANSWERS: dict[bytes, Head] = {}
@@ -356,7 +369,7 @@ def with_headers(head: Head, changed: Mapping[str, str]) -> Head:
         value = changed.get(name.decode("latin-1").lower())
         if value is not None:
             lines[place] = name + b": " + value.encode("latin-1")
-    return replace(head, raw=b"\r\n".join(lines) + b"\r\n\r\n", known_headers=None)
+    return replace(head, raw=b"\r\n".join(lines) + b"\r\n\r\n", known_headers=None, low=b"")
 
 
 _REASON = {400: "Bad Request", 405: "Method Not Allowed", 429: "Too Many Requests", 500: "Internal Server Error",
