@@ -25,6 +25,7 @@ from chaos.protocols.oip_tensors import Changes, Decision, Tensor, changes_of, d
 from chaos.rows import Row
 
 _PATH = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
+_DIGITS = 18
 HEADER_LENGTH = "inference-header-content-length"
 
 
@@ -32,8 +33,8 @@ HEADER_LENGTH = "inference-header-content-length"
 class _Answer:
     """A decoded answer. `told` is its Inference-Header-Content-Length, `output` what the system file says about it.
 
-    `header` is its JSON, and `listed` are the places of all outputs whose `data` is in it; `raw` is the raw data of others by their
-    place, `rest` what is behind all that.
+    `header` is its JSON, and `listed` are the places of all outputs that have a list as `data` in it; `raw` is the raw data of others
+    by their place, `rest` what is behind all that.
     """
 
     body: bytes
@@ -54,7 +55,7 @@ def _read(body: bytes, told: str | None, output: Output) -> _Answer:
     """The answer, decoded. Raises Undecodable."""
     header, raw = body, b""
     if told is not None:
-        if not told.isascii() or not told.isdigit() or int(told) > len(body):
+        if not told.isascii() or not told.isdigit() or len(told) > _DIGITS or int(told) > len(body):
             raise Undecodable("an Inference-Header-Content-Length that does not fit")
         header, raw = body[: int(told)], body[int(told) :]
     try:
@@ -82,7 +83,8 @@ def _answer(body: bytes, told: str | None, output: Output, header: bytes, raw: b
     for place, one in enumerate(outputs):
         if not isinstance(one, dict):
             continue
-        if "data" in one:
+        data = one.get("data")
+        if isinstance(data, list):
             listed.append(place)
         size = _size(one) if told is not None else None
         if size is not None:
@@ -92,7 +94,7 @@ def _answer(body: bytes, told: str | None, output: Output, header: bytes, raw: b
             used += size
             tensors += _raw_tensor(place, one, pieces[place])
         elif "data" in one:  # else it is elsewhere, in shared memory for example
-            tensors.append(_json_tensor(place, one, one["data"]))
+            tensors.append(_json_tensor(place, one, data))
     return _Answer(body, told, output, header, listed, pieces, raw[used:], decision_of(tensors, output))
 
 
