@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 _LARGEST = 2.0**63
+_QUOTE, _N = b'"n'
 
 quickly = orjson.loads
 """The value of a text, except that integers beyond 64 bits are decimals. Raises ValueError for some texts that `exactly` reads."""
@@ -47,6 +48,6 @@ def dumped_all(values: Sequence[object]) -> list[bytes]:
         text = orjson.dumps(values)
     except TypeError:
         text = b'"'
-    if b'"' in text or b"n" in text:  # texts, whose commas do not part them, and null, which may have been NaN
+    if _QUOTE in text or _N in text:  # texts, whose commas do not part them, and null, which may have been NaN
         return [dumped(value) for value in values]
     return text[1:-1].split(b",")

@@ -23,11 +23,14 @@ _STRING = re.compile(_TEXT, re.DOTALL)
 _SCALAR = re.compile(rb"[^ \t\r\n,\]}]+")
 _FLAT = re.compile(rb'[^\[\]{}"]*+(?:' + _TEXT + rb'[^\[\]{}"]*+)*+', re.DOTALL)
 """Everything up to the next bracket that is not inside a string."""
-_GRID = re.compile(rb'\[[^\[\]{}"]*+(?:\[[^\[\]{}"]*+\][^\[\]{}"]*+)*+\]')
-"""A list of lists of numbers and constants."""
+_GRID = re.compile(rb"\[(?:[ \t\r\n,]*+\[[^\]]*+\])++[ \t\r\n]*+\]")
+"""A list of lists, if there are no other brackets, braces or quotes in it."""
 _LEAF = re.compile(_TEXT + rb"|[^ \t\r\n,\[\]]+", re.DOTALL)
 """A scalar in a list that holds nothing but scalars and other such lists."""
 _AROUND = b" \t\r\n[]"
+_QUOTE, _BACKSLASH, _LIST, _LIST_END, _OBJECT, _OBJECT_END = b'"\\[]{}'
+_SPACE, _TAB, _RETURN, _NEWLINE = b" \t\r\n"
+"""Bytes as numbers: searching for one of them needs no search string to be prepared."""
 _MANY = 100
 """Of so many items it is worth while to take only a part of their list apart."""
 
@@ -46,27 +49,29 @@ def replaced(text: bytes, edits: Iterable[tuple[Place, bytes]]) -> bytes:
 # --- lists of scalars -------------------------------------------------------------------------------------------------
 
 
-def with_scalars(text: bytes, count: int, places: Sequence[int], fresh: Sequence[bytes]) -> bytes:
-    """The text of a list of `count` scalars, however it is nested, with those of these numbers, ascending, replaced."""
-    first, at = 0, 0
-    if b'"' in text:
-        return _with_leaves(text, dict(zip(places, fresh, strict=True)))
-    if text.find(b"[", 1) >= 0:
-        pieces = text.split(b",")
+def with_scalars(text: bytes, place: Place, count: int, numbers: Sequence[int], fresh: Sequence[bytes]) -> bytes:
+    """The list of `count` scalars at this place, however it is nested, with those of these numbers, ascending, replaced."""
+    start, end = place
+    whole = text[start:end]
+    if _QUOTE in whole:
+        return _with_leaves(whole, dict(zip(numbers, fresh, strict=True)))
+    first = at = 0
+    if _LIST in whole[1:]:
+        pieces = whole.split(b",")
         if len(pieces) != count:  # there are lists without a scalar in them
-            return _with_leaves(text, dict(zip(places, fresh, strict=True)))
-    elif len(places) == count and not (b" " in text or b"\n" in text or b"\t" in text or b"\r" in text):
+            return _with_leaves(whole, dict(zip(numbers, fresh, strict=True)))
+    elif len(numbers) == count and not (_SPACE in whole or _TAB in whole or _RETURN in whole or _NEWLINE in whole):
         return b"[" + b",".join(fresh) + b"]"
     else:
         if count > _MANY:
-            first = places[0]
-            at = _start(text, count, first)
-        pieces = text[at:].split(b",", places[-1] - first + 1)
-    for place, one in zip(places, fresh, strict=True):
-        piece = pieces[place - first]
+            first = numbers[0]
+            at = _start(whole, count, first)
+        pieces = whole[at:].split(b",", numbers[-1] - first + 1)
+    for number, one in zip(numbers, fresh, strict=True):
+        piece = pieces[number - first]
         scalar = piece.strip(_AROUND)
-        pieces[place - first] = one if scalar is piece else piece.replace(scalar, one)
-    return text[:at] + b",".join(pieces)
+        pieces[number - first] = one if scalar is piece else piece.replace(scalar, one)
+    return whole[:at] + b",".join(pieces)
 
 
 def _start(text: bytes, count: int, number: int) -> int:
@@ -119,16 +124,15 @@ def lists_at(text: bytes, key: str, count: int) -> list[Place] | None:
     `text` must be valid JSON with at least so many, none of which is within another. Without a backslash in it, quotes are nothing
     but the ends of texts, and what looks like the key of a list is one. If there are no more, these are those that are looked for.
     """
-    if b"\\" in text:
+    if _BACKSLASH in text:
         return None
     search = _key_of_list(key).search
     found: list[Place] = []
-    match = search(text)
-    while match is not None:
+    end = 0
+    while (match := search(text, end)) is not None:
         start = match.end() - 1
         end = end_of(text, start)
         found.append((start, end))
-        match = search(text, end)
     return found if len(found) == count else None
 
 
@@ -178,9 +182,9 @@ def _walk(text: bytes, start: int, wanted: _Wanted, found: dict[Address, Place])
     sign = text[start]
     if not wanted.below or sign not in b"[{":
         end = end_of(text, start)
-    elif sign == ord("{"):
+    elif sign == _OBJECT:
         place = _after(text, start + 1)
-        while text[place] != ord("}"):
+        while text[place] != _OBJECT_END:
             key, place = _key(text, place)
             place = _member(text, _after(text, place), wanted.below.get(key), found)
         end = place + 1
@@ -193,7 +197,7 @@ def _walk(text: bytes, start: int, wanted: _Wanted, found: dict[Address, Place])
         end = close + 1
     else:
         place, index = _after(text, start + 1), 0
-        while text[place] != ord("]"):
+        while text[place] != _LIST_END:
             place = _member(text, place, wanted.below.get(index), found)
             index += 1
         end = place + 1
@@ -213,33 +217,32 @@ def _key(text: bytes, start: int) -> tuple[str, int]:
     match = _STRING.match(text, start)
     assert match is not None
     written = match[0]
-    return json.loads(written) if b"\\" in written else written[1:-1].decode("utf-8"), match.end()
+    return json.loads(written) if _BACKSLASH in written else written[1:-1].decode("utf-8"), match.end()
 
 
 def _close(text: bytes, start: int) -> int | None:
     """Where the list at `start` closes, if nothing but numbers and constants is in it."""
     close = text.find(b"]", start)
-    if (
-        text.find(b"[", start + 1, close) >= 0
-        or text.find(b'"', start, close) >= 0
-        or text.find(b"{", start, close) >= 0
-    ):
-        return None
-    return close
+    inside = text[start + 1 : close]
+    return None if _LIST in inside or _QUOTE in inside or _OBJECT in inside else close
+
+
+def _plain(grid: bytes) -> bool:
+    return grid.count(b"[") == grid.count(b"]") and _QUOTE not in grid and _OBJECT not in grid
 
 
 def end_of(text: bytes, start: int) -> int:
     """Where the value that begins at `start` ends."""
     sign = text[start]
-    if sign == ord("["):
+    if sign == _LIST:
         close = _close(text, start)
         if close is not None:
             return close + 1
         grid = _GRID.match(text, start)
-        if grid is not None:
+        if grid is not None and _plain(grid[0]):
             return grid.end()
-    elif sign != ord("{"):
-        match = (_STRING if sign == ord('"') else _SCALAR).match(text, start)
+    elif sign != _OBJECT:
+        match = (_STRING if sign == _QUOTE else _SCALAR).match(text, start)
         assert match is not None
         return match.end()
     depth, place = 1, start + 1

@@ -69,7 +69,9 @@ def test_scalars_of_a_list_are_replaced_and_no_other_byte_is(data: st.DataObject
     if not places:
         return
     fresh = [f'"fresh {place}"' for place in places]
-    made = json_places.with_scalars(text.encode(), len(leaves), places, [one.encode() for one in fresh])
+    made = json_places.with_scalars(
+        b'["' + text.encode() + b'"]', (2, 2 + len(text.encode())), len(leaves), places, [one.encode() for one in fresh]
+    )
     edits = [(leaves[place], one) for place, one in zip(places, fresh, strict=True)]
     assert made.decode() == json_spans.replace(text, edits)
 
@@ -83,7 +85,8 @@ def test_an_item_of_a_long_list_is_found_however_uneven_its_items_are(
     if swapped:
         items.reverse()
     places = sorted(data.draw(st.sets(st.integers(0, len(items) - 1), min_size=1, max_size=3)))
-    made = json_places.with_scalars(f"[{','.join(items)}]".encode(), len(items), places, [b"x"] * len(places))
+    text = f"[{','.join(items)}]".encode()
+    made = json_places.with_scalars(text, (0, len(text)), len(items), places, [b"x"] * len(places))
     assert made.decode() == "[" + ",".join("x" if at in places else item for at, item in enumerate(items)) + "]"
 
 

@@ -25,6 +25,7 @@ from chaos.protocols.oip_tensors import Changes, Decision, Tensor, changes_of, d
 from chaos.rows import Row
 
 _PATH = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
+_DIGITS = 18
 HEADER_LENGTH = "inference-header-content-length"
 
 
@@ -32,8 +33,8 @@ HEADER_LENGTH = "inference-header-content-length"
 class _Answer:
     """A decoded answer. `told` is its Inference-Header-Content-Length, `output` what the system file says about it.
 
-    `header` is its JSON, and `listed` are the places of all outputs whose `data` is in it; `raw` is the raw data of others by their
-    place, `rest` what is behind all that.
+    `header` is its JSON, and `listed` are the places of all outputs that have a list as `data` in it; `raw` is the raw data of others
+    by their place, `rest` what is behind all that.
     """
 
     body: bytes
@@ -54,7 +55,7 @@ def _read(body: bytes, told: str | None, output: Output) -> _Answer:
     """The answer, decoded. Raises Undecodable."""
     header, raw = body, b""
     if told is not None:
-        if not told.isascii() or not told.isdigit() or int(told) > len(body):
+        if not told.isascii() or not told.isdigit() or len(told) > _DIGITS or int(told) > len(body):
             raise Undecodable("an Inference-Header-Content-Length that does not fit")
         header, raw = body[: int(told)], body[int(told) :]
     try:
@@ -82,7 +83,8 @@ def _answer(body: bytes, told: str | None, output: Output, header: bytes, raw: b
     for place, one in enumerate(outputs):
         if not isinstance(one, dict):
             continue
-        if "data" in one:
+        data = one.get("data")
+        if isinstance(data, list):
             listed.append(place)
         size = _size(one) if told is not None else None
         if size is not None:
@@ -92,7 +94,7 @@ def _answer(body: bytes, told: str | None, output: Output, header: bytes, raw: b
             used += size
             tensors += _raw_tensor(place, one, pieces[place])
         elif "data" in one:  # else it is elsewhere, in shared memory for example
-            tensors.append(_json_tensor(place, one, one["data"]))
+            tensors.append(_json_tensor(place, one, data))
     return _Answer(body, told, output, header, listed, pieces, raw[used:], decision_of(tensors, output))
 
 
@@ -109,12 +111,12 @@ def _size(output: Mapping[str, object]) -> int | None:
 
 def _raw_tensor(place: int, output: Mapping[str, object], raw: bytes) -> list[Tensor]:
     """The tensor, if it can be read. Raises Undecodable."""
-    name, datatype = output.get("name"), output.get("datatype")
+    datatype = output.get("datatype")
     count, width = size_of(output.get("shape"))
     if type(datatype) is not str or not oip_binary.readable(datatype):
         return []
     values = oip_binary.values(datatype, raw, count)
-    return [Tensor(place, name if type(name) is str else "", datatype, width, values)]
+    return [Tensor(place, output.get("name"), datatype, width, values)]
 
 
 def _json_tensor(place: int, output: Mapping[str, object], data: object) -> Tensor:
@@ -127,8 +129,7 @@ def _json_tensor(place: int, output: Mapping[str, object], data: object) -> Tens
         data = list(chain.from_iterable(data))
     if count != len(data):
         raise Undecodable("data that does not fit its shape")
-    name, datatype = output.get("name"), output.get("datatype")
-    return Tensor(place, name if type(name) is str else "", datatype if type(datatype) is str else "", width, data)
+    return Tensor(place, output.get("name"), output.get("datatype"), width, data)
 
 
 class OpenInference:
@@ -154,7 +155,7 @@ class OpenInference:
         """The body with the bytes of changed labels and scores replaced; sizes that change with them are corrected."""
         told = headers.get(HEADER_LENGTH)
         answer = getattr(before, "read", None)
-        if not isinstance(answer, _Answer) or not answer.of(body, told, output):
+        if type(answer) is not _Answer or not answer.of(body, told, output):
             answer = _read(body, told, output)
         changes = changes_of(answer.decision, before, after)
         if not changes:
@@ -178,22 +179,20 @@ class OpenInference:
 
 def _data_edits(answer: _Answer, changes: Sequence[Changes]) -> list[tuple[Place, bytes]]:
     """The data of outputs in the JSON, with what changes in it."""
-    text = answer.header
-    inside = [one for one in changes if one.tensor.place not in answer.raw]
-    found = _data_places(answer, [one.tensor.place for one in inside])
+    text, listed = answer.header, answer.listed
+    places = json_places.lists_at(text, "data", len(listed)) or _searched(answer)
     edits: list[tuple[Place, bytes]] = []
-    for (start, end), (tensor, places, values) in zip(found, inside, strict=True):
-        fresh = json_codec.dumped_all(values)
-        edits.append(((start, end), json_places.with_scalars(text[start:end], len(tensor.values), places, fresh)))
+    for tensor, numbers, values in changes:
+        if tensor.place not in answer.raw:
+            place = places[listed.index(tensor.place)]
+            fresh = json_codec.dumped_all(values)
+            edits.append((place, json_places.with_scalars(text, place, len(tensor.values), numbers, fresh)))
     return edits
 
 
-def _data_places(answer: _Answer, wanted: Sequence[int]) -> Sequence[Place]:
-    """Where the lists under `data` stand in the JSON, of the outputs at these places."""
-    plain = json_places.lists_at(answer.header, "data", len(answer.listed))
-    if plain is not None:
-        return [plain[answer.listed.index(place)] for place in wanted]
-    addresses: list[Address] = [("outputs", place, "data") for place in wanted]
+def _searched(answer: _Answer) -> Sequence[Place]:
+    """Where the lists under `data` stand in the JSON, looked up by their addresses."""
+    addresses: list[Address] = [("outputs", place, "data") for place in answer.listed]
     found = json_places.find(answer.header, addresses)
     return [found[address] for address in addresses]
 
@@ -201,10 +200,10 @@ def _data_places(answer: _Answer, wanted: Sequence[int]) -> Sequence[Place]:
 def _with_raw(answer: _Answer, changes: Sequence[Changes]) -> Mapping[int, bytes]:
     """The raw data of all outputs that have any, with what changes in it."""
     raw = dict(answer.raw)
-    for one in changes:
-        place = one.tensor.place
-        if place in raw:
-            raw[place] = oip_binary.replaced(one.tensor.datatype, raw[place], one.by_place())
+    for tensor, numbers, values in changes:
+        if tensor.place in raw:
+            elements = dict(zip(numbers, values, strict=True))
+            raw[tensor.place] = oip_binary.replaced(str(tensor.datatype), raw[tensor.place], elements)
     return raw
 
 

@@ -276,8 +276,8 @@ class OpenInferenceGrpc:
         del headers
         tensors, outputs, raws = _read(body)
         fresh: dict[int, bytes] = {}
-        for one in changes_of(decision_of(tensors, output), before, after):
-            place, changes = one.tensor.place, one.by_place()
+        for tensor, numbers, values in changes_of(decision_of(tensors, output), before, after):
+            place, changes = tensor.place, dict(zip(numbers, values, strict=True))
             if raws:
                 raw = raws[place]
                 payload = oip_binary.replaced(outputs[place].datatype, body[raw.value : raw.end], changes)

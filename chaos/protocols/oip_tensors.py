@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import NamedTuple
 
 from chaos.protocols.base import Output, Undecodable
 from chaos.rows import Label, Row, class_numbers, differing, like
@@ -18,31 +18,26 @@ _LABELS = {"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT
 _LABEL_TYPES = {str, int, float, bool, type(None)}
 _WHOLE = {int, bool}
 _NUMBER = {float, int}
+_RESIZED = "a row whose number of scores was changed"
 
 
-class Tensor(NamedTuple):
+@dataclass(slots=True)
+class Tensor:
     """One output that can be read: `values` of all rows, `width` of them a row; `place` is its number among the outputs."""
 
     place: int
-    name: str
-    datatype: str
+    name: object
+    datatype: object
     width: int
     values: Sequence[object]
 
 
-class Changes(NamedTuple):
-    """Elements of a tensor that change: their numbers, ascending, and what each of them becomes."""
-
-    tensor: Tensor
-    places: Sequence[int]
-    values: Sequence[Label | None]
-
-    def by_place(self) -> dict[int, Label | None]:
-        """What becomes of each element."""
-        return dict(zip(self.places, self.values, strict=True))
+Changes = tuple[Tensor, Sequence[int], Sequence[Label | None]]
+"""Elements of a tensor that change: their numbers, ascending, and what each of them becomes."""
 
 
-class Decision(NamedTuple):
+@dataclass(slots=True)
+class Decision:
     """The outputs that hold an answer's decisions, and how many rows it has."""
 
     label: Tensor | None
@@ -63,11 +58,15 @@ def size_of(shape: object) -> tuple[int, int]:
 
 def decision_of(tensors: Sequence[Tensor], output: Output) -> Decision:
     """Where these outputs hold the decisions. Raises Undecodable when none does."""
-    named = {tensor.name: tensor for tensor in tensors}
-    scores = named.get(output.scores or "predict_proba")
-    label = named.get(output.label or "predict")
+    label = scores = None
+    for tensor in tensors:
+        if tensor.name == (output.label or "predict"):
+            label = tensor
+        if tensor.name == (output.scores or "predict_proba"):
+            scores = tensor
     if label is None and output.label is None:
-        label = next((one for one in tensors if one.width == 1 and one.datatype in _LABELS and one is not scores), None)
+        ones = (one for one in tensors if one.width == 1 and one is not scores)
+        label = next((one for one in ones if str(one.datatype) in _LABELS), None)
     if label is not None and label.width != 1:
         label = None
     if label is None and scores is None:
@@ -81,7 +80,7 @@ def decision_of(tensors: Sequence[Tensor], output: Output) -> Decision:
 
 def rows_of(decision: Decision, output: Output) -> Iterable[Row]:
     """The rows of an answer with this decision. Raises Undecodable."""
-    label, scores, length = decision
+    label, scores, length = decision.label, decision.scores, decision.length
     labels: Sequence[Label | None] = label.values if label is not None else [None] * length  # type: ignore[assignment]
     types = {*map(type, labels)}
     if not types <= _LABEL_TYPES:
@@ -89,14 +88,14 @@ def rows_of(decision: Decision, output: Output) -> Iterable[Row]:
     if scores is None:
         return map(Row, range(length), labels, repeat(None), repeat(output.classes))
     numbers = _numbers(scores)
-    classes: Iterable[tuple[Label, ...]] = repeat(output.classes)
-    if not output.classes and not types.isdisjoint(_WHOLE):
-        # The label is the number of a class, and there is a score for each.
-        numbered = class_numbers(scores.width)
-        classes = repeat(numbered)
-        if not (types <= _WHOLE and all(numbers)):
-            both = zip(labels, numbers, strict=True)
-            classes = [numbered if isinstance(found, int) and given else () for found, given in both]
+    if output.classes or types.isdisjoint(_WHOLE):
+        return map(Row, range(length), labels, numbers, repeat(output.classes))
+    # A label that is a whole number is that of a class, and there is a score for each.
+    numbered = class_numbers(scores.width)
+    if types <= _WHOLE and all(numbers):
+        return map(Row, range(length), labels, numbers, repeat(numbered))
+    both = zip(labels, numbers, strict=True)
+    classes = [numbered if isinstance(found, int) and given else () for found, given in both]
     return map(Row, range(length), labels, numbers, classes)
 
 
@@ -128,25 +127,30 @@ def _decimals(values: Sequence[object]) -> Sequence[float]:
 
 def changes_of(decision: Decision, before: Sequence[Row], after: Sequence[Row]) -> list[Changes]:
     """What the new rows change; values that stay are not among it. Raises Undecodable."""
-    label, scores, length = decision
+    label, scores, length = decision.label, decision.scores, decision.length
     if not len(before) == len(after) == length:
         raise Undecodable("rows that are not those of this answer")
     found: list[Changes] = []
     if label is not None:
         was, fresh = [row.label for row in before], [row.label for row in after]
-        places = differing(was, fresh)
-        if places:
-            found.append(Changes(label, places, [like(was[at], fresh[at]) for at in places]))
+        numbers = differing(was, fresh)
+        if numbers:
+            found.append((label, numbers, [like(was[at], fresh[at]) for at in numbers]))
     if scores is not None:
         old, new = _scores(scores.width, before, after)
-        places = differing(old, new)
-        if places:
-            found.append(Changes(scores, places, [new[at] for at in places]))
+        numbers = differing(old, new)
+        if numbers:
+            found.append((scores, numbers, [new[at] for at in numbers]))
     return found
 
 
 def _scores(width: int, before: Sequence[Row], after: Sequence[Row]) -> tuple[Sequence[float], Sequence[float]]:
     """All scores before and after. Rows without scores before or after have none that differ. Raises Undecodable."""
+    if len(before) == 1:
+        was, fresh = before[0].scores or (), after[0].scores or ()
+        if was and fresh and len(fresh) != width:
+            raise Undecodable(_RESIZED)
+        return (was, fresh) if was and fresh else ((), ())
     old: list[tuple[float, ...]] = [row.scores or () for row in before]
     new: list[tuple[float, ...]] = [row.scores or () for row in after]
     if not (all(old) and all(new)):
@@ -155,7 +159,5 @@ def _scores(width: int, before: Sequence[Row], after: Sequence[Row]) -> tuple[Se
         old = [was if there else nothing for was, there in zip(old, both, strict=True)]
         new = [fresh if there else nothing for fresh, there in zip(new, both, strict=True)]
     if not {*map(len, old), *map(len, new)} <= {width}:
-        raise Undecodable("a row whose number of scores was changed")
-    if len(old) == 1:
-        return old[0], new[0]
+        raise Undecodable(_RESIZED)
     return tuple(chain.from_iterable(old)), tuple(chain.from_iterable(new))

@@ -209,3 +209,17 @@ def test_texts_go_round_and_only_the_changed_ones_change(texts: list[str], chang
     made = oip_binary.replaced("BYTES", raw, changes)
     wanted = tuple(changes.get(place, text) for place, text in enumerate(texts))
     assert oip_binary.values("BYTES", made, len(texts)) == wanted
+
+
+def test_raw_data_beside_something_else_called_data_is_not_taken_for_it() -> None:
+    raw = b'{"name":"x","shape":[1],"datatype":"INT64","data":5,"parameters":{"binary_data_size":8}}'
+    header = b'{"outputs":[' + raw + b',{"name":"predict","shape":[1],"datatype":"INT64","data":[0]}],"x":{"data":[7]}}'
+    body, headers = header + bytes(8), {HEADER_LENGTH: str(len(header))}
+    rows = PROTOCOL.rows(body, headers, Output())
+    made, _ = PROTOCOL.encode(body, headers, Output(), rows, [Row(0, 1)])
+    assert made == body.replace(b'"data":[0]', b'"data":[1]')
+
+
+def test_a_header_length_of_thousands_of_digits_is_undecodable() -> None:
+    with pytest.raises(Undecodable):
+        PROTOCOL.rows(b'{"outputs":[]}', {HEADER_LENGTH: "9" * 5000}, Output())
