@@ -125,7 +125,7 @@ def row(index: int, found: Found, output: Output) -> Row:
 
 
 def _values(scores: Any) -> Sequence[Any]:
-    if isinstance(scores, dict):
+    if isinstance(scores, dict) and scores:
         return list(scores.values())
     if not isinstance(scores, list) or not scores:
         raise Undecodable("scores that are neither a list of numbers nor an object of them")

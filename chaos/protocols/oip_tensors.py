@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
+from typing import Any
 
 from chaos.protocols.base import Output, Undecodable
 from chaos.rows import Label, Row, class_numbers, differing, like
@@ -26,8 +27,8 @@ class Tensor:
     """One output that can be read: `values` of all rows, `width` of them a row; `place` is its number among the outputs."""
 
     place: int
-    name: object
-    datatype: object
+    name: Any
+    datatype: Any
     width: int
     values: Sequence[object]
 

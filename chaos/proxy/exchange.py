@@ -57,7 +57,7 @@ class Exchange(Hurting):
     own_status = 0
     instead: bytes | None = None
     answer_buffer = b""
-    answer_body: wire.Body | None = None
+    answer_body: wire.Body | None
     editing = False
     """Whether the answer is kept until it is whole, for a fault."""
     streaming = False
@@ -87,6 +87,7 @@ class Exchange(Hurting):
         self.head = head
         self.runs = runs
         self.begun_s = begun_s
+        self.answer_body = None
 
     # --- the request --------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -16,8 +16,10 @@ from chaos.protocols import catalogue, sniff
 from chaos.protocols.base import Output, Undecodable
 from chaos.proxy import wire
 from chaos.proxy.arming import parse_arming
+from chaos.proxy.counters import Counters
 from chaos.proxy.exchange import Exchange
 from chaos.proxy.registry import Registry
+from chaos.proxy.route import Route
 from chaos.rows import Row
 from tests.protocols.protocol_contract import captured
 from tests.proxy.loopback import Backend, arming, infer, running_proxy, sized, talk
@@ -30,7 +32,7 @@ class Claiming:
         self.name, self.path = name, path
 
     def detect(self, path: str, request_headers: Mapping[str, str]) -> bool:
-        return path == self.path and request_headers.get("x-not-for") != self.name
+        return path == self.path and request_headers.get("content-type") != self.name
 
     def rows(self, body: bytes, headers: Mapping[str, str], output: Output) -> Sequence[Row]:
         if not body.startswith(self.name.encode()):
@@ -52,9 +54,11 @@ def two(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Claiming, Claiming]]:
     made = Claiming("aaa", "/both"), Claiming("bbb", "/both")
     entries = [SimpleNamespace(load=lambda one=one: one) for one in made]
     monkeypatch.setattr(protocols, "entry_points", lambda group: entries)
-    catalogue.cache_clear()
+    for cached in (catalogue, protocols._claiming):
+        cached.cache_clear()
     yield made
-    catalogue.cache_clear()
+    for cached in (catalogue, protocols._claiming):
+        cached.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +83,7 @@ def test_where_several_claim_a_path_the_answer_decides(two: tuple[Claiming, Clai
 
 
 def test_headers_decide_before_the_answer(two: tuple[Claiming, Claiming]) -> None:
-    assert sniff("/both", {"x-not-for": "aaa"}, b"aaa says") is two[1]
+    assert sniff("/both", {"content-type": "aaa"}, b"aaa says") is two[1]
 
 
 def test_an_unknown_path_is_plain_json_when_the_system_file_says_where_to_look() -> None:
@@ -102,7 +106,7 @@ def exchange(path: str, protocol: str = "auto", **output: Any) -> Exchange:
 
 
 def told(route: str, one: Exchange, body: bytes = b"{}") -> str | None:
-    found = one._protocol(cast("Any", SimpleNamespace(name=route)), body)
+    found = one._protocol(Route(route, "127.0.0.1", 9, Registry(lambda: 0.0), Counters()), body)
     return found.name if found else None
 
 
