@@ -32,8 +32,7 @@ class Case:
     """One server, asked by one client in one protocol.
 
     `environment` has the client, `calls` is what the client program is told, `package` is the client's. `output` goes into the arming:
-    what the system file would say. `untouched` says why answers cannot be made wrong: then they must pass as they came. A client that
-    `hangs_up` closes the connection once it has read the last event, with the end of the chunked body perhaps still on its way.
+    what the system file would say. `untouched` says why answers cannot be made wrong: then they must pass as they came.
     """
 
     server: str
@@ -45,7 +44,6 @@ class Case:
     output: dict[str, Any] = field(default_factory=dict)
     grpc: bool = False
     untouched: str = ""
-    hangs_up: bool = False
 
     @property
     def name(self) -> str:
@@ -61,9 +59,9 @@ def _kserve(server: str, protocol: str, kind: str, output: dict[str, Any] | None
     return Case(server, "kserve", protocol, "kserve", f"kserve {kind}", "kserve", output or {}, kind == "grpc")
 
 
-def _openai(protocol: str, kind: str, untouched: str = "", *, hangs_up: bool = False) -> Case:
+def _openai(protocol: str, kind: str, untouched: str = "") -> Case:
     calls = f"openai {kind}"
-    return Case("LLMock", "openai", protocol, "clients", calls, "openai", untouched=untouched, hangs_up=hangs_up)
+    return Case("LLMock", "openai", protocol, "clients", calls, "openai", untouched=untouched)
 
 
 _STREAMED = "no fault edits streamed text"
@@ -77,7 +75,7 @@ CASES = (
     Case("MLflow, labels", "requests", "/invocations", "clients", "requests labels", "requests", _LABELS),
     Case("MLflow, probabilities", "requests", "/invocations", "clients", "requests probabilities", "requests"),
     _openai("chat", "chat"),
-    _openai("chat, streamed", "chat-stream", _STREAMED, hangs_up=True),
+    _openai("chat, streamed", "chat-stream", _STREAMED),
     _openai("embeddings", "embeddings", "vectors have no classes"),
     _openai("responses", "responses"),
     _openai("responses, streamed", "responses-stream", _STREAMED),

@@ -36,8 +36,8 @@ class Stand:
     calls: str
     direct: list[dict[str, Any]] = field(default_factory=list)
     """What the client makes of the server's answers without the proxy, a subject each."""
-    asked_directly: tuple[bytes, list[bytes]] = (b"", [])
-    """What it sent for them: all bytes, and those of each connection."""
+    asked_directly: list[bytes] = field(default_factory=list)
+    """What it sent for them, an exchange each; with gRPC a connection each."""
 
     def ask(self, *, directly: bool = False) -> list[dict[str, Any]]:
         """What the client makes of one answer for each subject, asked one after another over one client object."""
@@ -83,7 +83,7 @@ class Stands:
             near, far, proxy, port = self._parts[case.grpc]
             self._made[case.name] = stand = Stand(near, far, proxy, port, self._program(case.environment), case.calls)
             stand.direct = stand.ask(directly=True)
-            stand.asked_directly = bytes(near.since.asked), [bytes(one.asked) for one in near.connections]
+            stand.asked_directly = [bytes(one.asked) for one in (near.connections if case.grpc else near.exchanges)]
         assert self._made[case.name].proxy.ask("DELETE", "/runs").status_code == 204
         return self._made[case.name]
 
