@@ -94,6 +94,19 @@ def test_an_exchange_that_one_side_did_not_see_once_is_no_pair(far: int) -> None
         paired([seen(b"1")], [seen(b"1")] * far, "x-user-id")
 
 
+def test_a_request_that_met_a_closed_connection_and_was_sent_again_is_one_exchange() -> None:
+    front, lost, back = seen(b"1"), seen(b""), seen(b"1")
+    assert paired([front], [lost, back], "x-user-id") == [(front, back)]
+
+
+@pytest.mark.parametrize(
+    "asked", [ASKED.replace(b"one", b"two"), ASKED.lower()], ids=["never sent again", "sent again differently"]
+)
+def test_a_request_that_was_never_answered_must_have_been_sent_again_as_it_was(asked: bytes) -> None:
+    with pytest.raises(AssertionError, match="was not sent again as it was"):
+        paired([seen(b"1")], [seen(b"", asked=asked), seen(b"1")], "x-user-id")
+
+
 def test_exchanges_on_one_connection_are_told_apart(backend: Backend) -> None:
     again = ASKED.replace(b"one", b"two").replace(b"Host", b"Connection: close\r\nHost")
     with closing(Tap(backend.port)) as tap:
