@@ -89,7 +89,7 @@ def _openai_streamed(server: str, client: str, protocol: str, kind: str) -> Case
 _STREAMED = "wrong_predictions and biased_outputs need the whole text, of which a stream brings a piece at a time"
 _VECTORS = "vectors have no classes"
 _LABELS = {"classes": CLASSES}
-_LLAMA, _LLMOCK = "llama.cpp, from xllamacpp", "LLMock"
+_LLAMA, _LLMOCK = "xllamacpp, llama.cpp's server", "LLMock"
 CASES = (
     _triton("MLServer", "V2, JSON", "json json"),
     _triton("MLServer", "V2, JSON, gzip both ways", "json json gzip"),

@@ -42,7 +42,8 @@ class Results:
 
     def counts(self) -> str:
         """How many cells are what."""
-        cells = [cell(self, case, check) for case in CASES for check in CHECKS]
+        tried = {name for name, _ in self.outcomes}
+        cells = [cell(self, case, check) if case.name in tried else "not tried" for case in CASES for check in CHECKS]
         failed, untried = sum(one.startswith("**") for one in cells), cells.count("not tried")
         told = f"{cells.count('ok')} ok, {cells.count('not applicable')} not applicable, {failed} failed"
         return f"{told}, {untried} not tried" if untried else told

@@ -97,7 +97,7 @@ KINDS: dict[str, Kind] = {
     "MLflow, labels": Kind("mlflow", "mlflow", _mlflow("predict"), "/ping"),
     "MLflow, probabilities": Kind("mlflow", "mlflow", _mlflow("predict_proba"), "/ping"),
     "KServe": Kind("kserve", "kserve", _kserve, "/v2/models/iris/ready"),
-    "llama.cpp, from xllamacpp": Kind("llama", "xllamacpp", _llama, "/health"),
+    "xllamacpp, llama.cpp's server": Kind("llama", "xllamacpp", _llama, "/health"),
     "LLMock": Kind("llmock", "llmock", _llmock, "/v1/models"),
 }
 
