@@ -93,7 +93,9 @@ _SHOWN: pytest.StashKey[str] = pytest.StashKey()
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
     """No letter for each check: `pytest_runtest_protocol` tells more."""
-    return (report.outcome, "", "") if report.when == "call" or report.skipped else None
+    if report.when != "call" and not report.skipped:
+        return None
+    return report.outcome, "", "" if report.passed else report.outcome.upper()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,7 +14,7 @@ from tests.proxy.loopback import eventually
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]  # the first case of a server starts it
 UNAVAILABLE = "the model is not available"
 """What the proxy says in the protocol's own error shape."""
-EVERY = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+EVERY = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace("×", "-"))
 
 
 def parsed(answer: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def test_idle_client_and_server_see_each_others_bytes(stand: Stand, case: Case) 
 @pytest.mark.parametrize(
     ("case", "fault"),
     [(case, fault) for case in CASES for fault in case.faults()],
-    ids=lambda value: value.name if isinstance(value, Case) else value,
+    ids=lambda value: value.name.replace("×", "-") if isinstance(value, Case) else value,
 )
 def test_armed_exactly_the_selected_rows_differ(stand: Stand, case: Case, fault: str) -> None:
     rows = stand.direct[0]["rows"]

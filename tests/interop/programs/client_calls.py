@@ -21,6 +21,8 @@ MODEL = "gpt-4o"
 """A name that LLMock knows; llama.cpp has one model and takes any."""
 QUESTION = [{"role": "user", "content": "is this loan safe?"}]
 Call = Callable[[dict[str, str]], Any]
+PATIENCE_S = 10
+"""How long a client waits for its server: whatever goes wrong on the way shall be an answer, and no silence."""
 _EACH_ITS_OWN = {"id", "created", "item_id", "timings"}
 
 
@@ -68,7 +70,8 @@ def triton(port: int, *, kind: str) -> Iterator[Call]:
         import tritonclient.grpc as module
     else:
         import tritonclient.http as module
-    client = module.InferenceServerClient(f"127.0.0.1:{port}")
+    patience = {} if sent == "grpc" else {"connection_timeout": PATIENCE_S, "network_timeout": PATIENCE_S}
+    client = module.InferenceServerClient(f"127.0.0.1:{port}", **patience)
     given = module.InferInput("x", [len(FLOWERS), 4], "FP32")
     given.set_data_from_numpy(
         np.array(FLOWERS, dtype="float32"), **({} if sent == "grpc" else {"binary_data": sent == "raw"})
@@ -79,12 +82,12 @@ def triton(port: int, *, kind: str) -> Iterator[Call]:
     ]
     typed = {"Content-Type": "application/json"} if "typed" in more else {}
     coding = "gzip" if "gzip" in more else None
-    codings = {"request_compression_algorithm": coding, "response_compression_algorithm": coding} if coding else {}
+    how: dict[str, Any] = {"client_timeout": PATIENCE_S} if sent == "grpc" else {}
+    if coding:
+        how |= {"request_compression_algorithm": coding, "response_compression_algorithm": coding}
 
     def call(headers: dict[str, str]) -> Any:
-        result = client.infer(
-            "iris", [given], outputs=wanted, headers={**headers, **typed}, request_id="one", **codings
-        )
+        result = client.infer("iris", [given], outputs=wanted, headers={**headers, **typed}, request_id="one", **how)
         answer = result.get_response(as_json=True) if sent == "grpc" else result.get_response()
         return tensors(answer, result.as_numpy("predict"), result.as_numpy("predict_proba"))
 
@@ -111,7 +114,7 @@ def kserve(port: int, *, kind: str) -> Iterator[Call]:
 
         client = loop.run_until_complete(made())
     else:
-        client = InferenceRESTClient(RESTConfig(protocol="v1" if kind == "v1" else "v2"))
+        client = InferenceRESTClient(RESTConfig(protocol="v1" if kind == "v1" else "v2", timeout=PATIENCE_S))
 
     def request() -> Any:
         given = InferInput("x", [len(FLOWERS), 4], "FP32")
@@ -122,7 +125,7 @@ def kserve(port: int, *, kind: str) -> Iterator[Call]:
 
     def call(headers: dict[str, str]) -> Any:
         if kind == "grpc":
-            waited: Awaitable[Any] = client.infer(request(), headers=list(headers.items()))
+            waited: Awaitable[Any] = client.infer(request(), headers=list(headers.items()), timeout=PATIENCE_S)
         else:
             data = {"instances": FLOWERS} if kind == "v1" else request()
             waited = client.infer(f"http://127.0.0.1:{port}", data, model_name="iris", headers=dict(headers))
@@ -158,7 +161,7 @@ def plain(port: int, *, kind: str) -> Iterator[Call]:
         session.trust_env = False
 
         def posted(path: str, question: Any, headers: dict[str, str]) -> requests.Response:
-            answer = session.post(f"http://127.0.0.1:{port}{path}", json=question, headers=headers, timeout=30)
+            answer = session.post(f"http://127.0.0.1:{port}{path}", json=question, headers=headers, timeout=PATIENCE_S)
             if not answer.ok:
                 told = answer.json()
                 raise HttpError(answer.status_code, f"{told.get('error_code')}: {told.get('message') or told['error']}")
@@ -199,7 +202,7 @@ def openai(port: int, *, kind: str) -> Iterator[Call]:
     """Chat, completions, embeddings and responses, plain and streamed."""
     from openai import OpenAI
 
-    client = OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="no-key", max_retries=0)
+    client = OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="no-key", max_retries=0, timeout=PATIENCE_S)
     name, _, more = kind.partition(" ")
 
     def chat(**also: Any) -> Any:
