@@ -35,7 +35,7 @@ fuzz: setup  ## the fuzzers of wire, streams, leases and protocols, a hundred ti
 	  tests/protocols/test_protocol_contract.py
 
 interop: setup  ## the proxy between real servers and real clients, into docs/interop.md (installs them first: some minutes)
-	@.venv/bin/pytest tests/interop -m interop $(ARGS)
+	@.venv/bin/pytest tests/interop -m interop --quiet --no-header -rfE $(ARGS)
 
 bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs/benchmarks.md (half an hour, a quiet machine)
 	@.venv/bin/python -m benchmarks.proxy --publish $(ARGS)

@@ -1,121 +1,22 @@
-"""One server after another, each behind a proxy with a tap on both sides; what came of every check is kept and written down."""
+"""Environments are installed first, then each case is tried; what came of it is told on the way and written down."""
 
 from __future__ import annotations
 
-import json
-import subprocess
+import signal
+import time
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.interop.cases import CASES, SUBJECTS, Case
-from tests.interop.environments import environment, version
-from tests.interop.matrix import Results, publish, section
-from tests.interop.servers import KINDS, PROGRAMS, serving
-from tests.interop.tap import Tap
-from tests.proxy.loopback import Proxy, running_proxy
+from tests.interop.cases import CASES, Case
+from tests.interop.environments import NotInstalled, environment, installed, version
+from tests.interop.matrix import IDLE, Results, publish, section
+from tests.interop.servers import KINDS, NotReady
+from tests.interop.stands import Stand, Stands
 
 _KEPT: pytest.StashKey[Results] = pytest.StashKey()
 _SERVERS = {name: (kind.environment, kind.package) for name, kind in KINDS.items()}
-
-
-@dataclass
-class Stand:
-    """client ─▶ near ─▶ proxy ─▶ far ─▶ server, or client ─▶ near ─▶ server."""
-
-    near: Tap
-    far: Tap
-    proxy: Proxy
-    server_port: int
-    program: subprocess.Popen[str]
-    calls: str
-    direct: list[dict[str, Any]] = field(default_factory=list)
-    """What the client makes of the server's answers without the proxy, a subject each."""
-    asked_directly: tuple[bytes, list[bytes]] = (b"", [])
-    """What it sent for them: all bytes, and those of each connection."""
-
-    def ask(self, *, directly: bool = False) -> list[dict[str, Any]]:
-        """What the client makes of one answer for each subject, asked one after another over one client object."""
-        self.near.upstream = self.server_port if directly else self.proxy.routes["model"]
-        self.near.forget()
-        self.far.forget()
-        assert self.program.stdin is not None
-        assert self.program.stdout is not None
-        command = {"client": self.calls, "port": self.near.port, "calls": SUBJECTS}
-        self.program.stdin.write(json.dumps(command) + "\n")
-        self.program.stdin.flush()
-        line = self.program.stdout.readline()
-        assert line, "the client's program has ended"
-        answers: list[dict[str, Any]] = json.loads(line)["answers"]
-        return answers
-
-
-class Stands:
-    """One server at a time with its proxy, and one client program an environment."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._server = ""
-        self._begun = 0
-        self._failed: dict[str, str] = {}
-        self._running = ExitStack()
-        self._programs = ExitStack()
-        self._started: dict[str, subprocess.Popen[str]] = {}
-        self._made: dict[str, Stand] = {}
-        self._parts: dict[bool, tuple[Tap, Tap, Proxy, int]] = {}
-
-    def close(self) -> None:
-        """Everything that was started has ended."""
-        self._running.close()
-        self._programs.close()
-
-    def of(self, case: Case) -> Stand:
-        """The case's stand, the proxy idle. Raises AssertionError when the server does not start."""
-        if case.server != self._server:
-            self._begin(case.server)
-        assert case.server not in self._failed, self._failed[case.server]
-        if case.name not in self._made:
-            near, far, proxy, port = self._parts[case.grpc]
-            self._made[case.name] = stand = Stand(near, far, proxy, port, self._program(case.environment), case.calls)
-            stand.direct = stand.ask(directly=True)
-            stand.asked_directly = bytes(near.since.asked), [bytes(one.asked) for one in near.connections]
-        assert self._made[case.name].proxy.ask("DELETE", "/runs").status_code == 204
-        return self._made[case.name]
-
-    def _begin(self, server: str) -> None:
-        self._running.close()
-        self._server = server
-        self._made.clear()
-        self._begun += 1
-        folder = self._folder / f"server-{self._begun}"
-        folder.mkdir()
-        try:
-            found = self._running.enter_context(serving(server, folder))
-        except (AssertionError, OSError, subprocess.SubprocessError) as error:
-            self._failed[server] = str(error) or type(error).__name__
-            return
-        for grpc, port in ((False, found.http), (True, found.grpc)):
-            near, far = Tap(port), Tap(port)
-            self._running.callback(near.close)
-            self._running.callback(far.close)
-            own = folder / ("grpc" if grpc else "http")
-            own.mkdir()
-            proxy = self._running.enter_context(running_proxy(own, "--protocol=auto", model=far.port))
-            self._parts[grpc] = near, far, proxy, port
-
-    def _program(self, name: str) -> subprocess.Popen[str]:
-        if name not in self._started:
-            command = [str(environment(name) / "python"), str(PROGRAMS / "client_calls.py")]
-            errors = self._programs.enter_context((self._folder / f"{name}.log").open("w"))
-            self._started[name] = self._programs.enter_context(
-                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
-            )  # leaving the context closes its stdin, which ends it
-        return self._started[name]
 
 
 @pytest.fixture(scope="session")
@@ -126,28 +27,75 @@ def _stands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stands]:
 
 
 @pytest.fixture
-def stand(_stands: Stands, case: Case) -> Stand:
-    """The case's client, proxy and server; the proxy is idle."""
-    return _stands.of(case)
+def stand(_stands: Stands, case: Case, pytestconfig: pytest.Config) -> Stand:
+    """The case's client, proxy and server; the proxy is idle. What this machine cannot have is skipped, and told at the end."""
+    try:
+        return _stands.of(case)
+    except (NotInstalled, NotReady) as error:
+        pytestconfig.stash[_KEPT].untried[case.server] = str(error)
+        pytest.skip(str(error))
 
 
-# --- what came of it --------------------------------------------------------------------------------------------------
+# --- before -----------------------------------------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing was tried yet; whoever ends the run ends the servers, too."""
+    config.stash[_KEPT] = Results()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Checks of one case follow each other, so that each server is started once."""
     places = {case.name: place for place, case in enumerate(CASES)}
-
-    def place(item: pytest.Item) -> int:
-        case = getattr(item, "callspec", None) and item.callspec.params.get("case")  # type: ignore[attr-defined]
-        return places[case.name] if isinstance(case, Case) else -1
-
-    items.sort(key=place)
+    items.sort(key=lambda item: places[case.name] if (case := _case(item)) is not None else -1)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Nothing was tried yet."""
-    config.stash[_KEPT] = Results()
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What the collected cases need is installed, or known to be impossible."""
+    if session.config.option.collectonly:
+        return
+    cases = [case for item in session.items if (case := _case(item)) is not None]
+    needed = dict.fromkeys(name for case in cases for name in (_SERVERS[case.server][0], case.environment))
+    missing = [name for name in needed if not installed(name)]
+    for place, name in enumerate(missing, start=1):
+        _tell(session.config, f"installing {name} ({place} of {len(missing)}) …", end="")
+        begun = time.monotonic()
+        try:
+            environment(name)
+        except NotInstalled as error:
+            _tell(session.config, f" {error}")
+        else:
+            _tell(session.config, f" {time.monotonic() - begun:.0f} s")
+
+
+# --- on the way -------------------------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """A line when a server is started, and one for each case that was tried."""
+    config, case, following = item.config, _case(item), _case(nextitem)
+    if case is not None and case.server != config.stash.get(_SHOWN, ""):
+        config.stash[_SHOWN] = case.server
+        _tell(config, case.server)
+    done = yield
+    if case is not None and (following is None or following.name != case.name):
+        results = config.stash[_KEPT]
+        failures = [f"{check} FAILED: {why}" for check, why in results.failures(case).items()]
+        said = "not tried" if case.server in results.untried else "; ".join(failures) or "ok"
+        _tell(config, f"  {case.client} × {case.protocol}: {said}")
+    return done
+
+
+_SHOWN: pytest.StashKey[str] = pytest.StashKey()
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """No letter for each check: `pytest_runtest_protocol` tells more."""
+    if report.when != "call" and not report.skipped:
+        return None
+    return report.outcome, "", "" if report.passed else report.outcome.upper()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -156,36 +104,52 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """The outcome of a check is kept under its case."""
     report = yield
-    parameters = getattr(getattr(item, "callspec", None), "params", {})
-    if "case" in parameters and (report.when == "call" or report.failed):
+    case = _case(item)
+    if case is not None and not report.skipped and (report.when == "call" or report.failed):
         lines = call.excinfo.exconly().removeprefix("AssertionError: ").splitlines() if call.excinfo else []
-        said = next((line for line in reversed(lines) if report.when == "setup" and line.strip()), "")
-        reason = (said or next(iter(lines), "failed"))[:160] if report.failed else ""
-        item.config.stash[_KEPT].outcomes[parameters["case"].name, parameters.get("fault", "idle")] = reason
+        reason = next(iter(lines), "failed")[:160] if report.failed else ""
+        fault = getattr(item, "callspec").params.get("fault", IDLE)  # noqa: B009  # only items of functions have one
+        item.config.stash[_KEPT].outcomes[case.name, fault] = reason
     return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The matrix is printed; once every cell was tried, it is in the page."""
+# --- afterwards -------------------------------------------------------------------------------------------------------
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Who asked for the whole matrix and did not get it is told by the exit code."""
+    if session.config.stash[_KEPT].untried and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    """Once every cell was tried, the matrix is in the page; otherwise the page stays, and it is told why."""
     results = config.stash[_KEPT]
-    if not results.outcomes:
+    if not results.outcomes and not results.untried:
+        return
+    _tell(config, results.counts())
+    for server, why in results.untried.items():
+        _tell(config, f"{server} was not tried: {why}")
+    if not results.whole():
+        _tell(config, "docs/interop.md stays as it was, because not every cell was tried")
         return
     for case in CASES:
         for asked in (_SERVERS[case.server], (case.environment, case.package)):
-            if any(name == case.name for name, _ in results.outcomes) and asked not in results.versions:
-                results.versions[asked] = _version(*asked)
-    text = section(results, _SERVERS, f"{datetime.now(UTC):%Y-%m-%d}")
-    terminalreporter.write_line("")
-    terminalreporter.write_line(text)
-    if results.whole():
-        publish(text)
-        terminalreporter.write_line("written to docs/interop.md")
-    else:
-        terminalreporter.write_line("not written to docs/interop.md: some cells were not tried")
+            if asked not in results.versions:
+                results.versions[asked] = version(*asked)
+    publish(section(results, _SERVERS, f"{datetime.now(UTC):%Y-%m-%d}"))
+    _tell(config, "written to docs/interop.md")
 
 
-def _version(name: str, package: str) -> str:
-    try:
-        return version(name, package)
-    except AssertionError:
-        return ""
+def _case(item: pytest.Item | None) -> Case | None:
+    """The case that an item tries."""
+    found = getattr(item, "callspec", None)
+    case = found.params.get("case") if found is not None else None
+    return case if isinstance(case, Case) else None
+
+
+def _tell(config: pytest.Config, line: str, end: str = "\n") -> None:
+    """People read this now."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write(line + end, flush=True)

@@ -6,19 +6,23 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 
 from tests.interop.environments import environment
+from tests.proxy.loopback import eventually
 
 PROGRAMS = Path(__file__).parent / "programs"
 START_S = 120.0
 """How long a server may take until it is ready; importing all of its packages from a cold disk takes most of it."""
+
+
+class NotReady(Exception):
+    """A server that does not start here, in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,11 @@ def _kserve(folder: Path, ports: Ports) -> Start:
 def _llmock(folder: Path, ports: Ports) -> Start:
     del folder
     flags = ["--host", "127.0.0.1", "--port", str(ports.http), "--latency-ms", "0"]
-    return [str(environment("openai") / "llmock"), "serve", *flags], {}
+    return [str(environment("llmock") / "llmock"), "serve", *flags], {}
+
+
+def _llama(folder: Path, ports: Ports) -> Start:
+    return [str(environment("llama") / "python"), str(PROGRAMS / "llama_model.py"), str(folder), str(ports.http)], {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +97,14 @@ KINDS: dict[str, Kind] = {
     "MLflow, labels": Kind("mlflow", "mlflow", _mlflow("predict"), "/ping"),
     "MLflow, probabilities": Kind("mlflow", "mlflow", _mlflow("predict_proba"), "/ping"),
     "KServe": Kind("kserve", "kserve", _kserve, "/v2/models/iris/ready"),
-    "LLMock": Kind("openai", "llmock", _llmock, "/v1/models"),
+    "xllamacpp, llama.cpp's server": Kind("llama", "xllamacpp", _llama, "/health"),
+    "LLMock": Kind("llmock", "llmock", _llmock, "/v1/models"),
 }
 
 
 @contextmanager
 def serving(name: str, folder: Path) -> Iterator[Server]:
-    """The server, ready; its processes have ended afterwards. Raises AssertionError with the end of its log."""
+    """The server, ready; its processes have ended afterwards. Raises NotInstalled, or NotReady with the end of its log."""
     kind = KINDS[name]
     ports = _ports()
     command, more = kind.start(folder, ports)
@@ -112,16 +121,19 @@ def serving(name: str, folder: Path) -> Iterator[Server]:
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + START_S
+    def ready() -> bool:
+        try:
+            return session.get(url, timeout=5).status_code == 200
+        except requests.RequestException:
+            return False
+
     with requests.Session() as session:
         session.trust_env = False
-        while process.poll() is None and time.monotonic() < until:
-            try:
-                if session.get(url, timeout=5).status_code == 200:
-                    return
-            except requests.RequestException:
-                time.sleep(0.2)
-    raise AssertionError(f"it did not become ready: {log.read_text(errors='replace')[-2000:]}")
+        with suppress(AssertionError):
+            eventually(lambda: process.poll() is not None or ready(), START_S)
+        if process.poll() is not None or not ready():
+            how = "it ended while it started" if process.poll() is not None else f"it was not ready in {START_S:.0f} s"
+            raise NotReady(f"{how}; the end of its log: {_end_of(log.read_text(errors='replace'))}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -145,4 +157,10 @@ def _ports() -> Ports:
 
 def _done(*command: str) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=START_S)
-    assert ended.returncode == 0, ended.stderr[-2000:]
+    if ended.returncode != 0:
+        raise NotReady(f"its model cannot be made: {_end_of(ended.stderr)}")
+
+
+def _end_of(said: str) -> str:
+    """The last words, on one line."""
+    return " ".join(said.split())[-400:]

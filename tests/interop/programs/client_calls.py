@@ -2,7 +2,7 @@
 
     {"client": NAME, "port": PORT, "calls": [{"header": value}, …]}  →  {"answers": [ANSWER, …]}
 
-One client object serves all calls of a command. An ANSWER has `seconds` and either `rows` (label and scores of each) and `rest`
+One client object serves all calls of a command, or each has its own where NAME ends with `alone`. An ANSWER has `seconds` and either `rows` (label and scores of each) and `rest`
 (everything else that the client parsed, without ids and times), or the `error`, its `status` and its `message`.
 """
 
@@ -17,15 +17,30 @@ from contextlib import contextmanager
 from typing import Any
 
 FLOWERS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3], [5.9, 3.0, 4.2, 1.5], [4.9, 3.1, 1.5, 0.1]]
+MODEL = "gpt-4o"
+"""A name that LLMock knows; llama.cpp has one model and takes any."""
 QUESTION = [{"role": "user", "content": "is this loan safe?"}]
 Call = Callable[[dict[str, str]], Any]
+PATIENCE_S = 10
+"""How long a client waits for its server: whatever goes wrong on the way shall be an answer, and no silence."""
+_EACH_ITS_OWN = {"id", "created", "item_id", "timings"}
 
 
 def rest_of(value: Any) -> Any:
     """The value without what differs between two equal calls."""
     if isinstance(value, dict):
-        return {key: rest_of(one) for key, one in value.items() if key not in {"id", "created", "item_id"}}
+        return {key: rest_of(one) for key, one in value.items() if key not in _EACH_ITS_OWN and not key.endswith("_at")}
     return [rest_of(one) for one in value] if isinstance(value, list) else value
+
+
+def events_of(value: Any) -> Any:
+    """The events of a stream without what differs between two equal calls, and without their text; its length stays."""
+    if isinstance(value, dict):
+        return {
+            key: len(one) if key in {"content", "text", "delta"} and isinstance(one, str) else events_of(one)
+            for key, one in rest_of(value).items()
+        }
+    return [events_of(one) for one in value] if isinstance(value, list) else value
 
 
 def tensors(answer: dict[str, Any], labels: Any, scores: Any) -> dict[str, Any]:
@@ -44,22 +59,36 @@ def tensors(answer: dict[str, Any], labels: Any, scores: Any) -> dict[str, Any]:
 
 @contextmanager
 def triton(port: int, *, kind: str) -> Iterator[Call]:
-    """Over HTTP with JSON or raw tensors, or over gRPC."""
+    """Over gRPC, or over HTTP: what is sent and what is asked for, each `json` or `raw`; then perhaps `gzip`, or `typed`.
+
+    `typed` says that the request is JSON. tritonclient says nothing of its own, and some servers take that for raw tensors.
+    """
     import numpy as np
 
-    if kind == "grpc":
+    sent, *more = kind.split()
+    if sent == "grpc":
         import tritonclient.grpc as module
     else:
         import tritonclient.http as module
-    raw = {} if kind == "grpc" else {"binary_data": kind == "binary"}
-    client = module.InferenceServerClient(f"127.0.0.1:{port}")
+    patience = {} if sent == "grpc" else {"connection_timeout": PATIENCE_S, "network_timeout": PATIENCE_S}
+    client = module.InferenceServerClient(f"127.0.0.1:{port}", **patience)
     given = module.InferInput("x", [len(FLOWERS), 4], "FP32")
-    given.set_data_from_numpy(np.array(FLOWERS, dtype="float32"), **raw)
-    wanted = [module.InferRequestedOutput(name, **raw) for name in ("predict", "predict_proba")]
+    given.set_data_from_numpy(
+        np.array(FLOWERS, dtype="float32"), **({} if sent == "grpc" else {"binary_data": sent == "raw"})
+    )
+    wanted = [
+        module.InferRequestedOutput(name, **({} if sent == "grpc" else {"binary_data": more[0] == "raw"}))
+        for name in ("predict", "predict_proba")
+    ]
+    typed = {"Content-Type": "application/json"} if "typed" in more else {}
+    coding = "gzip" if "gzip" in more else None
+    how: dict[str, Any] = {"client_timeout": PATIENCE_S} if sent == "grpc" else {}
+    if coding:
+        how |= {"request_compression_algorithm": coding, "response_compression_algorithm": coding}
 
     def call(headers: dict[str, str]) -> Any:
-        result = client.infer("iris", [given], outputs=wanted, headers=headers, request_id="one")
-        answer = result.get_response(as_json=True) if kind == "grpc" else result.get_response()
+        result = client.infer("iris", [given], outputs=wanted, headers={**headers, **typed}, request_id="one", **how)
+        answer = result.get_response(as_json=True) if sent == "grpc" else result.get_response()
         return tensors(answer, result.as_numpy("predict"), result.as_numpy("predict_proba"))
 
     yield call
@@ -85,18 +114,18 @@ def kserve(port: int, *, kind: str) -> Iterator[Call]:
 
         client = loop.run_until_complete(made())
     else:
-        client = InferenceRESTClient(RESTConfig(protocol="v1" if kind == "v1" else "v2"))
+        client = InferenceRESTClient(RESTConfig(protocol="v1" if kind == "v1" else "v2", timeout=PATIENCE_S))
 
     def request() -> Any:
         given = InferInput("x", [len(FLOWERS), 4], "FP32")
         given.set_data_from_numpy(np.array(FLOWERS, dtype="float32"), binary_data=kind != "json")
-        more = {"parameters": {"binary_data_output": True}} if kind == "binary" else {}
+        more = {"parameters": {"binary_data_output": True}} if kind == "raw" else {}
         wanted = [RequestedOutput(name) for name in ("predict", "predict_proba")]
         return InferRequest(model_name="iris", infer_inputs=[given], request_id="one", request_outputs=wanted, **more)
 
     def call(headers: dict[str, str]) -> Any:
         if kind == "grpc":
-            waited: Awaitable[Any] = client.infer(request(), headers=list(headers.items()))
+            waited: Awaitable[Any] = client.infer(request(), headers=list(headers.items()), timeout=PATIENCE_S)
         else:
             data = {"instances": FLOWERS} if kind == "v1" else request()
             waited = client.infer(f"http://127.0.0.1:{port}", data, model_name="iris", headers=dict(headers))
@@ -125,20 +154,29 @@ class HttpError(Exception):
 
 @contextmanager
 def plain(port: int, *, kind: str) -> Iterator[Call]:
-    """`requests`, which accepts gzip: MLflow's labels or probabilities, or V2 with JSON."""
+    """`requests`, which accepts gzip: MLflow's labels or probabilities, V2 with JSON, or a streamed chat, read until its body ends."""
     import requests
 
     with requests.Session() as session:
         session.trust_env = False
 
-        def asked(path: str, question: Any, headers: dict[str, str]) -> Any:
-            answer = session.post(f"http://127.0.0.1:{port}{path}", json=question, headers=headers, timeout=30)
-            told = answer.json()
+        def posted(path: str, question: Any, headers: dict[str, str]) -> requests.Response:
+            answer = session.post(f"http://127.0.0.1:{port}{path}", json=question, headers=headers, timeout=PATIENCE_S)
             if not answer.ok:
+                told = answer.json()
                 raise HttpError(answer.status_code, f"{told.get('error_code')}: {told.get('message') or told['error']}")
-            return told
+            return answer
+
+        def asked(path: str, question: Any, headers: dict[str, str]) -> Any:
+            return posted(path, question, headers).json()
 
         def call(headers: dict[str, str]) -> Any:
+            if kind == "chat-stream":
+                question = {"model": MODEL, "messages": QUESTION, "stream": True}
+                lines = posted("/v1/chat/completions", question, headers).text.split("\n")
+                events = [json.loads(line[6:]) for line in lines if line.startswith("data: ") and line[6:] != "[DONE]"]
+                text = "".join(one["delta"].get("content") or "" for event in events for one in event["choices"])
+                return {"rows": [[text, None]], "rest": events_of(events)}
             if kind == "v2":
                 flat = [number for row in FLOWERS for number in row]
                 given = {"name": "x", "shape": [len(FLOWERS), 4], "datatype": "FP32", "data": flat}
@@ -161,48 +199,57 @@ def plain(port: int, *, kind: str) -> Iterator[Call]:
 
 @contextmanager
 def openai(port: int, *, kind: str) -> Iterator[Call]:
-    """Chat, embeddings and responses, plain and streamed."""
+    """Chat, completions, embeddings and responses, plain and streamed."""
     from openai import OpenAI
 
-    client = OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="no-key", max_retries=0)
+    client = OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="no-key", max_retries=0, timeout=PATIENCE_S)
+    name, _, more = kind.partition(" ")
 
-    def call(headers: dict[str, str]) -> Any:
-        if kind == "chat":
-            told = client.chat.completions.create(model="gpt-4o", messages=QUESTION, extra_headers=headers).model_dump()
-            return {"rows": [[one["message"].pop("content"), None] for one in told["choices"]], "rest": rest_of(told)}
-        if kind == "chat-stream":
-            chunks = list(
-                client.chat.completions.create(
-                    model="gpt-4o", messages=QUESTION, extra_headers=headers, stream=True,
-                    stream_options={"include_usage": True},
-                )
-            )  # fmt: skip
-            text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-            return {"rows": [[text, None]], "rest": rest_of([chunk.model_dump() for chunk in chunks])}
-        if kind == "embeddings":
-            made = client.embeddings.create(model="text-embedding-3-small", input=["one", "two"], extra_headers=headers)
-            told = made.model_dump()
-            return {"rows": [[None, one.pop("embedding")] for one in told["data"]], "rest": rest_of(told)}
-        if kind == "responses":
-            answer = client.responses.create(model="gpt-4o", input="is this loan safe?", extra_headers=headers)
-            told = answer.model_dump()
-            row = told["output"][0]["content"][0].pop("text")
-            return {"rows": [[row, None]], "rest": rest_of(_without_times(told))}
-        events = list(
-            client.responses.create(model="gpt-4o", input="is this loan safe?", stream=True, extra_headers=headers)
+    def chat(**also: Any) -> Any:
+        choices = {"n": int(more)} if more not in {"", "1"} else {}
+        told = client.chat.completions.create(model=MODEL, messages=QUESTION, **choices, **also).model_dump()
+        return {"rows": [[one["message"].pop("content"), None] for one in told["choices"]], "rest": rest_of(told)}
+
+    def chat_stream(**also: Any) -> Any:
+        options = {"include_usage": True}
+        chunks = list(
+            client.chat.completions.create(model=MODEL, messages=QUESTION, stream=True, stream_options=options, **also)
         )
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+        return {"rows": [[text, None]], "rest": events_of([chunk.model_dump() for chunk in chunks])}
+
+    def completions(**also: Any) -> Any:
+        told = client.completions.create(model=MODEL, prompt=["one", "two", "three"], **also).model_dump()
+        return {"rows": [[one.pop("text"), None] for one in told["choices"]], "rest": rest_of(told)}
+
+    def completions_stream(**also: Any) -> Any:
+        chunks = list(client.completions.create(model=MODEL, prompt="one", stream=True, **also))
+        text = "".join(chunk.choices[0].text for chunk in chunks if chunk.choices)
+        return {"rows": [[text, None]], "rest": events_of([chunk.model_dump() for chunk in chunks])}
+
+    def embeddings(**also: Any) -> Any:
+        coding = {"encoding_format": "float"} if more == "float" else {}
+        told = client.embeddings.create(model=MODEL, input=["one", "two"], **coding, **also).model_dump()
+        return {"rows": [[None, one.pop("embedding")] for one in told["data"]], "rest": rest_of(told)}
+
+    def responses(**also: Any) -> Any:
+        told = client.responses.create(model=MODEL, input=QUESTION[0]["content"], **also).model_dump()
+        return {"rows": [[told["output"][0]["content"][0].pop("text"), None]], "rest": rest_of(told)}
+
+    def responses_stream(**also: Any) -> Any:
+        events = list(client.responses.create(model=MODEL, input=QUESTION[0]["content"], stream=True, **also))
         text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
-        told = [_without_times(event.model_dump()) for event in events]
-        return {"rows": [[text, None]], "rest": rest_of(told)}
+        repeated = next(event.response.output_text for event in events if event.type == "response.completed")
+        if repeated != text:
+            raise ValueError(f"the events say {text!r}, and their end {repeated!r}")
+        return {"rows": [[text, None]], "rest": events_of([event.model_dump() for event in events])}
 
-    yield call
+    calls = {
+        "chat": chat, "chat-stream": chat_stream, "completions": completions, "completions-stream": completions_stream,
+        "embeddings": embeddings, "responses": responses, "responses-stream": responses_stream,
+    }  # fmt: skip
+    yield lambda headers: calls[name](extra_headers=headers)
     client.close()
-
-
-def _without_times(told: Any) -> Any:
-    if isinstance(told, dict):
-        return {key: _without_times(one) for key, one in told.items() if not key.endswith("_at")}
-    return [_without_times(one) for one in told] if isinstance(told, list) else told
 
 
 # --- one command after another ----------------------------------------------------------------------------------------
@@ -238,8 +285,12 @@ def main() -> None:
     for line in sys.stdin:
         command = json.loads(line)
         family, _, kind = command["client"].partition(" ")
-        with FAMILIES[family](command["port"], kind=kind) as call:
-            answers = [answered(call, headers) for headers in command["calls"]]
+        bare = kind.removesuffix(" alone")
+        groups = [command["calls"]] if bare == kind else [[headers] for headers in command["calls"]]
+        answers: list[dict[str, Any]] = []
+        for group in groups:
+            with FAMILIES[family](command["port"], kind=bare) as call:
+                answers += [answered(call, headers) for headers in group]
         print(json.dumps({"answers": answers}), flush=True)
 
 
