@@ -37,7 +37,7 @@ fuzz: setup  ## the fuzzers of wire, streams, leases and protocols, a hundred ti
 interop: setup  ## the proxy between real servers and real clients, into docs/interop.md (installs them first: some minutes)
 	@.venv/bin/pytest tests/interop -m interop $(ARGS)
 
-bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs/benchmarks.md (half an hour, a quiet machine)
+bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs/benchmarks.md (half an hour, a quiet machine; ARGS=--quick: 5 minutes)
 	@.venv/bin/python -m benchmarks.proxy --publish $(ARGS)
 
 format: setup  ## ruff's formatter and its safe fixes
