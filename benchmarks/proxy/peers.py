@@ -84,7 +84,7 @@ def _direct(stage: Stage) -> Peer:
     return Peer("direct", "", {IDLE: stage.backend}, None)
 
 
-def _arming(case: Case) -> Arming:
+def arming(case: Case) -> Arming:
     """What our proxy is armed with: `share` of the subjects are the treatment arm, and each of their rows is changed."""
     faults = [
         {"index": place, "fault": {"fault": "wrong_predictions", "target": "model"}} for place in range(case.faults)
@@ -108,7 +108,7 @@ def _chaos(stage: Stage, name: str = "chaos", workers: int = 1) -> Peer:
     def prepare(case: Case) -> None:
         fleet.disarm("benchmark")
         if case.share:
-            fleet.arm("benchmark", _arming(case))
+            fleet.arm("benchmark", arming(case))
 
     return Peer(name, VERSION, dict.fromkeys(WORKS, port), running, prepare)
 
