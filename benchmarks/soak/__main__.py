@@ -179,7 +179,7 @@ def _judge(seen: Seen, options: Options) -> int:
     """The exit code; everything that was seen has been said."""
     say(report(seen.samples, seen.tally, options.warm_up_s))
     found = [*seen.problems, *problems(seen.samples, seen.tally, options.warm_up_s)]
-    if not seen.interrupted:
+    if seen.samples and not seen.interrupted:  # without any, there was no traffic at all, and why has been said
         kinds = [kind.name for kind in KINDS]
         found += missing(seen.samples, seen.tally, options.warm_up_s, kinds, HAPPENS)
     for one in found:
