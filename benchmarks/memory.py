@@ -1,7 +1,7 @@
 """What the proxy's resident memory is made of: `python -m benchmarks.memory`.
 
     imports   a fresh interpreter imports one thing after the other; what each adds, with all that it brings along
-    life      a proxy at its start, after idle load, armed, with 512 connections, after answers of 10 MB
+    life      a proxy at its start, after idle load, armed, with 512 connections, after answers of 1 and 10 MB
 
     python -m benchmarks.memory MODULE …                 these imports alone, in this order
     python -m benchmarks.memory --workers 2 --flags=-OO        a life with other flags of Python
@@ -12,6 +12,7 @@ Modules are compiled before anything is measured: an interpreter that compiles t
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 import subprocess
@@ -32,7 +33,10 @@ STEPS = (
     "chaos.faults.base", "chaos.faults", "chaos.proxy.armed", "chaos.proxy.exchange", "h2.connection", "chaos.proxy.plane",
     "chaos.proxy.serving", "chaos.proxy.workers", "argparse", "aiohttp.web", "chaos.proxy.control", "chaos.proxy.__main__",
 )  # fmt: skip
-"""From below: what comes first is charged with what later ones would have brought, too."""
+"""From below: what comes first is charged with what later ones would have brought, too. What the proxy does without is left out."""
+_USED = (
+    "import json, sys, chaos.proxy.__main__; print(json.dumps([name for name in sys.argv[1:] if name in sys.modules]))"
+)
 _IMPORTS = """
 import sys
 def held():
@@ -54,21 +58,23 @@ for name in sys.argv[1:]:
 """
 
 
-def _python(arguments: Sequence[str]) -> None:
+def _python(*arguments: str) -> str:
+    """What this interpreter says, started afresh with modules that it may compile and keep."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    subprocess.run([sys.executable, *arguments], env={**kept, "PYTHONPATH": str(ROOT)}, check=True)
+    argv, environment = [sys.executable, *arguments], {**kept, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(argv, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def used() -> list[str]:
+    """The steps that a proxy takes before it serves anybody; every module of it is compiled."""
+    found: list[str] = json.loads(_python("-c", _USED, *STEPS))
+    return found
 
 
 def imports(modules: Sequence[str]) -> None:
     """The table of imports is on standard output."""
-    _python(
-        [
-            "-c",
-            "import importlib, sys\nfor name in sys.argv[1:]:\n try: __import__(name)\n except ImportError: pass",
-            *modules,
-        ]
-    )
-    _python(["-c", _IMPORTS, *modules])
+    _python("-c", _IMPORTS, *modules)  # once for compiling them
+    print(_python("-c", _IMPORTS, *modules))
 
 
 def _told(what: str, number: int) -> None:
@@ -81,7 +87,7 @@ def _told(what: str, number: int) -> None:
 
 def life(workers: int, flags: Sequence[str]) -> None:
     """What one proxy holds while it lives is on standard output; it has ended."""
-    _python(["-c", "import chaos.proxy.__main__"])
+    used()
     with ExitStack() as stack:
         folder = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-memory-", ignore_cleanup_errors=True))
@@ -120,6 +126,8 @@ def life(workers: int, flags: Sequence[str]) -> None:
         _told("armed, 10 % changed", number)
         load(SMALL, 512, 2)
         _told("512 connections", number)
+        load(MODELS["1MB"], 2, 3)
+        _told("1 MB, 10 % changed", number)
         load(MODELS["10MB"], 8, 2)
         _told("8 answers of 10 MB", number)
         fleet.disarm("benchmark")
@@ -132,9 +140,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--flags", default="", help="of Python, for the proxy that lives")
     given = parser.parse_args()
-    imports(given.modules or STEPS)
+    imports(given.modules or used())
     if not given.modules:
-        print()
         life(given.workers, shlex.split(given.flags))
     return 0
 
