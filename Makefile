@@ -1,5 +1,5 @@
 # `make quickstart` shows what this is; `make test` runs everything. Both set up what they need.
-.PHONY: help setup quickstart test check lint types unit interop bench format clean
+.PHONY: help setup quickstart test check lint types unit interop bench soak format clean
 .DEFAULT_GOAL := help
 # Compiled modules make every command start three times as fast.
 unexport PYTHONDONTWRITEBYTECODE
@@ -37,8 +37,11 @@ fuzz: setup  ## the fuzzers of wire, streams, leases and protocols, a hundred ti
 interop: setup  ## the proxy between real servers and real clients, into docs/interop.md (installs them first: some minutes)
 	@.venv/bin/pytest tests/interop -m interop --quiet --no-header -rfE $(ARGS)
 
-bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs/benchmarks.md (half an hour, a quiet machine)
+bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs/benchmarks.md (half an hour, a quiet machine; ARGS=--quick: 5 minutes)
 	@.venv/bin/python -m benchmarks.proxy --publish $(ARGS)
+
+soak: setup  ## mixed traffic through one proxy: does it leak or err? (ten minutes; ARGS="--minutes 60")
+	@.venv/bin/python -m benchmarks.soak $(ARGS)
 
 format: setup  ## ruff's formatter and its safe fixes
 	@.venv/bin/ruff format --quiet . && .venv/bin/ruff check --quiet --fix .

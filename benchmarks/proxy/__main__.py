@@ -1,6 +1,6 @@
 """`python -m benchmarks.proxy`: brings everything up, measures in interleaved rounds, tells, and ends everything.
 
-Quick, while developing:  python -m benchmarks.proxy --rounds 2 --seconds 1 --peers direct,chaos,nginx --sections cpu
+Half a minute, while developing:  python -m benchmarks.proxy --rounds 2 --seconds 1 --peers direct,chaos,nginx --sections cpu
 """
 
 from __future__ import annotations
@@ -10,21 +10,24 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.proxy import machine, tools
-from benchmarks.proxy.cases import CASES, CURVES, RATES, SMALL, Case, request_ids
+from benchmarks.proxy.cases import CASES, CURVES, LATENCIES, TWO, WORKERS, Case, request_ids
 from benchmarks.proxy.measure import Bench, check, measure
 from benchmarks.proxy.peers import HERE, ROOT, STARTS, Absent, Peer, Stage, bring_up
 from benchmarks.proxy.render import publish, tables
 from benchmarks.proxy.results import Result, Run, from_json
 from chaos.errors import ChaosError
 
-SECTIONS = ("cpu", "latency", *(curve.name for curve in CURVES))
+QUICK = ("cpu", "latency", "workers")
+SECTIONS = (*QUICK, *(curve.name for curve in CURVES))
+STEP_S = 0.4
+"""What a measurement takes besides its seconds, about: arming, the load's start, looking at memory."""
 STATE = ROOT / ".chaos" / "benchmarks"
 
 
@@ -35,21 +38,36 @@ class Step:
     section: str
     case: Case
     peer: str
-    rate: float = 0.0
+
+    def seconds(self, whole: int) -> int:
+        """How long it lasts when the budget's measurements last `whole`: those of curves are there to be looked at."""
+        return whole if self.section in QUICK else max(1, whole // 3)
 
 
 def steps(sections: list[str], peers: list[Peer]) -> list[Step]:
     """Everything that one round measures: case by case, and within a case peer by peer."""
     able = {peer.name: peer for peer in peers}
-    found: list[Step] = []
-    if "cpu" in sections:
-        found += [Step("cpu", case, name) for case in CASES for name, peer in able.items() if peer.can(case)]
-    if "latency" in sections:
-        found += [Step("latency", Case(f"{rate}/s", SMALL), name, rate) for rate in RATES for name in able]
-    for curve in CURVES:
-        if curve.name in sections:
-            found += [Step(curve.name, case, name) for case in curve.cases for name in curve.peers if name in able]
-    return found
+    most = [name for name in able if name != TWO]
+    planned: list[tuple[str, tuple[Case, ...], Sequence[str]]] = [
+        ("cpu", CASES, [name for name in most if name != "direct"]),
+        ("latency", LATENCIES, most),
+        ("workers", WORKERS, ("chaos", TWO)),
+        *((curve.name, curve.cases, curve.peers) for curve in CURVES),
+    ]
+    return [
+        Step(section, case, name)
+        for section, cases, names in planned
+        if section in sections
+        for case in cases
+        for name in names
+        if name in able and able[name].can(case)
+    ]
+
+
+def taking_part(names: list[str], sections: list[str]) -> list[str]:
+    """Who is started: our proxy with two workers goes with the section that is about it, and with no other."""
+    asked = {*names, TWO} if "chaos" in names and "workers" in sections else {*names} - {TWO}
+    return [name for name in STARTS if name in asked]
 
 
 def turned(all_steps: list[Step], number: int) -> Iterator[Step]:
@@ -106,7 +124,7 @@ def _set_up(stack: ExitStack, names: list[str], sections: list[str]) -> tuple[Be
 def _measured(setup: Bench, peer: Peer, step: Step, number: int, seconds: int) -> Run:
     """One run; a failed one when the peer or the load broke down, so that the rest is measured all the same."""
     try:
-        return measure(setup, peer, step.case, step.section, number, seconds=seconds, rate=step.rate)
+        return measure(setup, peer, step.case, step.section, number, seconds=step.seconds(seconds))
     except (RuntimeError, ChaosError) as error:
         say(f"failed: {step.section} {step.case.name} {step.peer}: {error}")
         return Run(step.section, step.case.name, step.peer, number, 0, 1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -119,9 +137,8 @@ def bench(names: list[str], sections: list[str], rounds: int, seconds: int) -> R
         setup, peers, absent = _set_up(stack, names, sections)
         able = {peer.name: peer for peer in peers}
         todo = steps(sections, peers)
-        say(
-            f"{len(todo)} measurements a round, {rounds} rounds: about {rounds * len(todo) * (seconds + 0.3) / 60:.0f} minutes"
-        )
+        minutes = rounds * sum(step.seconds(seconds) + STEP_S for step in todo) / 60
+        say(f"{len(todo)} measurements a round, {rounds} rounds: about {minutes:.0f} minutes")
         for number in range(rounds):
             for step in turned(todo, number):
                 run = _measured(setup, able[step.peer], step, number, seconds)
@@ -148,29 +165,36 @@ def _words(text: str, known: tuple[str, ...], what: str) -> list[str]:
 def main() -> int:
     """The exit code: 0, or 130 when it was interrupted."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.proxy", description="What the fault proxy costs.")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="of each measurement; whole, at least 1")
+    parser.add_argument("--rounds", type=int, help="5, or 3 with --quick")
+    parser.add_argument(
+        "--seconds", type=int, help="of each measurement, whole; curves take a third: 3, or 1 with --quick"
+    )
     parser.add_argument("--peers", type=lambda text: _words(text, tuple(STARTS), "peer"), default=list(STARTS))
-    parser.add_argument("--sections", type=lambda text: _words(text, SECTIONS, "section"), default=list(SECTIONS))
+    parser.add_argument("--sections", type=lambda text: _words(text, SECTIONS, "section"))
+    parser.add_argument("--quick", action="store_true", help="the budget alone, in about 5 minutes; publishes nothing")
     parser.add_argument("--publish", action="store_true", help="into results/ and docs/, not only into .chaos/")
     parser.add_argument("--render", type=Path, metavar="FILE", help="measure nothing, publish this stored result")
     given = parser.parse_args()
-    if given.rounds < 1 or given.seconds < 1:
+    rounds = given.rounds if given.rounds is not None else 3 if given.quick else 5
+    seconds = given.seconds if given.seconds is not None else 1 if given.quick else 3
+    sections = given.sections or list(QUICK if given.quick else SECTIONS)
+    publishes = given.publish and not given.quick
+    if rounds < 1 or seconds < 1:
         parser.error("--rounds and --seconds must be at least 1")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if given.render:
             found = from_json(json.loads(given.render.read_text()))
         else:
-            found = bench(given.peers, given.sections, given.rounds, given.seconds)
-            stored = HERE / "results" / f"{found.taken}.json" if given.publish else STATE / "last.json"
+            found = bench(taking_part(given.peers, sections), sections, rounds, seconds)
+            stored = HERE / "results" / f"{found.taken}.json" if publishes else STATE / "last.json"
             stored.parent.mkdir(parents=True, exist_ok=True)
             stored.write_text(json.dumps(found.as_json(), indent=1) + "\n")
             say(f"stored: {stored.relative_to(ROOT)}")
     except KeyboardInterrupt:
         say("interrupted; everything has ended")
         return 130
-    if given.publish or given.render:
+    if publishes or given.render:
         publish(found, ROOT / "docs")
     print(tables(found))
     return 0

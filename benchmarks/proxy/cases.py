@@ -43,19 +43,48 @@ SIZES = (
 )
 BATCHES = tuple(Model(f"rows-{rows}", 190 + 40 * rows, rows) for rows in (1, 10, 100, 400))
 MODELS = {model.name: model for model in (*SIZES, *BATCHES)}
-SHARES = (0.0, 0.1, 1.0)
-"""Which share of requests has its prediction changed; every peer listens once for each that it can do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a peer does to answers: this share of them is changed, so many times each."""
+
+    share: float
+    times: int
+
+    def __str__(self) -> str:
+        return f"{self.share:g}x{self.times}"
+
+    @classmethod
+    def of(cls, text: str) -> Work:
+        """As `str` writes it."""
+        share, _, times = text.partition("x")
+        return cls(float(share), int(times))
+
+
+IDLE, SOME, ALL, MANY = Work(0.0, 0), Work(0.1, 1), Work(1.0, 1), Work(0.1, 10)
+WORKS = (IDLE, SOME, ALL, MANY)
+"""A peer listens once for each of these that it can do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One thing that is measured. `share` of requests is changed, by `faults` faults; `connections` are kept open."""
+    """One thing that is measured. `share` of requests is changed, by `faults` faults; `connections` are kept open.
+
+    With a `rate` it is an open loop of so many requests a second; without, each answer is followed by the next request.
+    """
 
     name: str
     model: Model
     share: float = 0.0
     connections: int = 32
     faults: int = 1
+    rate: float = 0.0
+
+    @property
+    def work(self) -> Work:
+        """What a peer has to do."""
+        return Work(self.share, self.faults) if self.share and self.faults else IDLE
 
 
 CASES = (
@@ -68,6 +97,13 @@ CASES = (
 )
 RATES = (500, 2000)
 """Requests a second at which latency is measured."""
+LATENCIES = tuple(Case(f"{rate}/s", SMALL, rate=rate) for rate in RATES)
+TWO = "chaos-2"
+"""Our proxy with two workers: it runs for the section `workers` alone."""
+WORKERS = (
+    Case("idle, 0.5 kB, 128 connections", SMALL, connections=128),
+    Case("all changed, 0.5 kB, 128 connections", SMALL, 1.0, connections=128),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +115,14 @@ class Curve:
     cases: tuple[Case, ...]
     at: tuple[float, ...]
     peers: tuple[str, ...]
+    latency: bool = False
+    """Whether it is about latency; otherwise about CPU and memory."""
 
 
-_CONNECTIONS, _FAULTS = (1, 32, 512), (0, 1, 10)
-_PROXIES = ("chaos", "nginx", "haproxy", "envoy", "toxiproxy")
+_CONNECTIONS, _FAULTS, _CURVE_RATES = (1, 32, 512), (0, 1, 10), (250, 1000, 4000)
+_PROXIES = ("chaos", "nginx", "haproxy", "envoy", "toxiproxy", "aiohttp", "mitmproxy")
+_CHANGING = ("chaos", "nginx+lua", "envoy+lua", "aiohttp", "mitmproxy")
+_FAST = ("direct", "chaos", "nginx", "haproxy", "envoy", "toxiproxy")
 CURVES = (
     Curve(
         "connections",
@@ -100,17 +140,33 @@ CURVES = (
     ),
     Curve(
         "faults",
-        "armed faults; 10 % of requests, 0.5 kB",
+        "faults; 10 % of requests, 0.5 kB",
         tuple(Case(f"{count} faults", SMALL, 0.1, faults=count) for count in _FAULTS),
         _FAULTS,
-        ("chaos",),
+        _CHANGING,
     ),
     Curve(
         "rows",
         "predictions in one answer; all changed",
         tuple(Case(f"{model.rows} rows", model, 1.0) for model in BATCHES),
         tuple(model.rows for model in BATCHES),
-        ("chaos", "nginx+lua"),
+        _CHANGING,
+    ),
+    Curve(
+        "latency-rate",
+        "requests a second; idle, 0.5 kB",
+        tuple(Case(f"{rate}/s, growing", SMALL, rate=rate) for rate in _CURVE_RATES),
+        _CURVE_RATES,
+        _FAST,
+        latency=True,
+    ),
+    Curve(
+        "latency-size",
+        "bytes in the answer; idle, 20/s",
+        tuple(Case(f"{model.name}, 20/s", model, connections=8, rate=20) for model in SIZES),
+        tuple(model.size for model in SIZES),
+        _FAST,
+        latency=True,
     ),
 )
 
@@ -129,17 +185,23 @@ def answer(model: Model) -> bytes:
     return json.dumps(whole, separators=(",", ":")).encode()
 
 
-def change(body: bytes) -> bytes:
-    """The answer with every label replaced by the next class, and the scores of both swapped."""
+def change(body: bytes, times: int = 1) -> bytes:
+    """The answer with every label replaced by the next class and the scores of both swapped, as often as that.
+
+    It is read and written once, as anybody would do it; changed 0 times it keeps every byte.
+    """
+    if not times:
+        return body
     whole = json.loads(body)
     tensors = {output["name"]: output for output in whole["outputs"]}
     labels, scores = tensors["predict"]["data"], tensors["predict_proba"]["data"]
     classes = tensors["predict_proba"]["shape"][1]
-    for row, found in enumerate(labels):
-        given = (found + 1) % classes
-        labels[row] = given
-        one, other = row * classes + found, row * classes + given
-        scores[one], scores[other] = scores[other], scores[one]
+    for _ in range(times):
+        for row, found in enumerate(labels):
+            given = (found + 1) % classes
+            labels[row] = given
+            one, other = row * classes + found, row * classes + given
+            scores[one], scores[other] = scores[other], scores[one]
     return json.dumps(whole, separators=(",", ":")).encode()
 
 

@@ -8,7 +8,7 @@ function change.selected(id, share)
   return share >= 1 or (share > 0 and id ~= nil and tonumber(string.sub(id, -4), 16) < 0x199A)
 end
 
-function change.body(text)
+function change.body(text, times)
   local good, whole = pcall(cjson.decode, text)
   if not good then
     return text
@@ -21,11 +21,13 @@ function change.body(text)
       scores, classes = output.data, output.shape[2]
     end
   end
-  for row, found in ipairs(labels) do
-    local given = (found + 1) % classes
-    local one, other = (row - 1) * classes + found + 1, (row - 1) * classes + given + 1
-    labels[row] = given
-    scores[one], scores[other] = scores[other], scores[one]
+  for _ = 1, times do
+    for row, found in ipairs(labels) do
+      local given = (found + 1) % classes
+      local one, other = (row - 1) * classes + found + 1, (row - 1) * classes + given + 1
+      labels[row] = given
+      scores[one], scores[other] = scores[other], scores[one]
+    end
   end
   return cjson.encode(whole)
 end

@@ -1,6 +1,7 @@
 """The configurations of the peers, tuned alike: one worker, keep-alive to both sides, no access log. Pure text.
 
-`ports` are share → port; share 0 changes nothing, and has no filter in it that could.
+`ports` are what is to be done → the port for it. Where there is a filter it is there in every case, as in our proxy: idle means
+that it selects nothing.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+
+from benchmarks.proxy.cases import Work
 
 KEPT = 600
 """Idle connections to the backend that a peer keeps."""
@@ -23,17 +26,16 @@ _FILTER = """
         local kept = ngx.ctx.kept
         if not kept then kept = {{}}; ngx.ctx.kept = kept end
         kept[#kept + 1] = ngx.arg[1]
-        ngx.arg[1] = ngx.arg[2] and require("change").body(table.concat(kept)) or nil
+        ngx.arg[1] = ngx.arg[2] and require("change").body(table.concat(kept), {times}) or nil
       }}"""
 
 
-def nginx(
-    folder: Path, backend: int, ports: Mapping[float, int], lua: tuple[list[Path], str, str] | None = None
-) -> str:
+def nginx(folder: Path, backend: int, ports: Mapping[Work, int], lua: tuple[list[Path], str, str] | None = None) -> str:
     """nginx.conf; `lua` are the modules to load, and Lua's search paths for sources and libraries."""
     servers = []
-    for share, port in ports.items():
-        filters = _FILTER.format(select=_SELECT.format(share=share)) if lua else ""
+    for work, port in ports.items():
+        select = _SELECT.format(share=work.share)
+        filters = _FILTER.format(select=select, times=work.times) if lua else ""
         servers.append(
             f"""
   server {{
@@ -107,35 +109,35 @@ function envoy_on_response(handle)
   local noted = handle:streamInfo():dynamicMetadata():get("benchmark")
   if noted and noted.selected then
     local body = handle:body()
-    local length = body:setBytes(change.body(body:getBytes(0, body:length())))
+    local length = body:setBytes(change.body(body:getBytes(0, body:length()), {times}))
     handle:headers():replace("content-length", length)
   end
 end
 """
 
 
-def _envoy_filters(share: float, sources: Path | None, libraries: Path | None) -> list[dict[str, object]]:
+def _envoy_filters(work: Work, sources: Path | None, libraries: Path | None) -> list[dict[str, object]]:
     kind = "type.googleapis.com/envoy.extensions.filters.http"
     filters: list[dict[str, object]] = []
     if sources is not None:
-        source = _ENVOY_LUA.format(sources=sources, libraries=libraries, share=share)
+        source = _ENVOY_LUA.format(sources=sources, libraries=libraries, share=work.share, times=work.times)
         config = {"@type": f"{kind}.lua.v3.Lua", "default_source_code": {"inline_string": source}}
         filters.append({"name": "envoy.filters.http.lua", "typed_config": config})
     filters.append({"name": "envoy.filters.http.router", "typed_config": {"@type": f"{kind}.router.v3.Router"}})
     return filters
 
 
-def envoy(backend: int, ports: Mapping[float, int], sources: Path | None, libraries: Path | None) -> str:
+def envoy(backend: int, ports: Mapping[Work, int], sources: Path | None, libraries: Path | None) -> str:
     """Envoy's bootstrap as JSON (which is YAML); without `sources` no Lua filter is in the chain."""
     listeners = []
-    for share, port in ports.items():
+    for work, port in ports.items():
         route = {"match": {"prefix": "/"}, "route": {"cluster": "backend", "timeout": "0s"}}
         manager = {
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": "front",
             "generate_request_id": False,
             "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
-            "http_filters": _envoy_filters(share, sources, libraries),
+            "http_filters": _envoy_filters(work, sources, libraries),
         }
         chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
         listeners.append({"address": _address(port), "filter_chains": [chain]})

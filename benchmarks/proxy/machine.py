@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
+TWO_TICKS_NS = round(2 * TICK_S * 1e9)
+"""How far ticks may be off: user and system time of a process are rounded, each for itself."""
 PATIENCE_S = 20.0
 """How long a process may take to listen."""
 
@@ -35,8 +37,11 @@ def cores() -> Cores:
 
 
 @contextlib.contextmanager
-def pinned(core: int) -> Iterator[None]:
+def pinned(core: int | None) -> Iterator[None]:
     """Within, this process runs on one core only; what it starts inherits that, threads and children included."""
+    if core is None:
+        yield
+        return
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -64,24 +69,78 @@ def family(number: int) -> list[int]:
     return [number, *(below for child in _children(number) for below in family(child))]
 
 
-def cpu_s(number: int) -> float:
-    """Seconds of CPU (user and system) of a process and its living descendants so far."""
-    ticks = 0
-    for one in family(number):
-        with contextlib.suppress(OSError):
-            # The name in brackets may hold spaces; utime and stime are the 12th and 13th field behind it.
-            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks * TICK_S
+def _ticks_ns(number: int) -> int:
+    """User and system time of a whole process, to the kernel's tick of 10 ms."""
+    with contextlib.suppress(OSError):
+        # The name in brackets may hold spaces; utime and stime are the 12th and 13th field behind it.
+        fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+        return round((int(fields[11]) + int(fields[12])) * TICK_S * 1e9)
+    return 0
 
 
-def rss_mb(number: int) -> float:
-    """Resident memory of a process and its descendants, in 10^6 bytes; pages that they share count for each."""
-    pages = 0
-    for one in family(number):
-        with contextlib.suppress(OSError):
-            pages += int(Path(f"/proc/{one}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """CPU that processes have used so far: nanoseconds of each, by its id, in the order of `family`."""
+
+    processes: tuple[tuple[int, int], ...]
+
+    def since(self, before: Usage) -> float:
+        """Seconds used since then. A process that came or went between counts as far as it can be seen."""
+        earlier = dict(before.processes)
+        return sum(max(0, used - earlier.get(one, 0)) for one, used in self.processes) / 1e9
+
+    def same(self, other: Usage) -> bool:
+        """Whether exactly the same processes were alive: only then is the difference the whole truth."""
+        return {one for one, _ in self.processes} == {one for one, _ in other.processes}
+
+
+def usage(number: int) -> Usage:
+    """Of a process and its living descendants, by the scheduler's own count where the kernel tells it.
+
+    The usual count has ticks of 10 ms, twice for each process: a tenth of what an idle proxy uses in a second. The
+    scheduler's has nanoseconds, of living threads alone; a process of which a thread has ended is told by the ticks.
+    """
+    return Usage(tuple((one, max(_scheduled_ns(one), _ticks_ns(one) - TWO_TICKS_NS)) for one in family(number)))
+
+
+def _scheduled_ns(number: int) -> int:
+    """What the scheduler has given to the living threads of one process; 0 where the kernel does not tell."""
+    used = 0
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{number}/task").iterdir():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                used += int((thread / "schedstat").read_text().split()[0])
+    return used
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a process and its descendants hold, in 10^6 bytes."""
+
+    rss_mb: float
+    """Resident, summed: a page that several share counts for each of them."""
+    pss_mb: float
+    """Proportional, summed: a page that several share, these or any others of this machine, counts once in all."""
+    parent_mb: float
+    """Resident in the first process."""
+    largest_mb: float
+    """Resident in the largest of the others; 0 when there is none."""
+
+
+def memory(number: int) -> Memory:
+    """What is held now."""
+    held = [_held(one) for one in family(number)]
+    resident = [rss for rss, _ in held]
+    return Memory(sum(resident), sum(pss for _, pss in held), resident[0], max(resident[1:], default=0.0))
+
+
+def _held(number: int) -> tuple[float, float]:
+    """Resident and proportional memory of one process in 10^6 bytes; zeros when it is gone."""
+    with contextlib.suppress(OSError):
+        lines = (line.split() for line in Path(f"/proc/{number}/smaps_rollup").read_text().splitlines()[1:])
+        told = {words[0]: int(words[1]) * 1024 / 1e6 for words in lines if len(words) == 3}
+        return told["Rss:"], told["Pss:"]
+    return 0.0, 0.0
 
 
 def listens(port: int) -> bool:
@@ -115,13 +174,17 @@ class Running:
 
 
 def start(
-    argv: Sequence[str], core: int, log: Path, ports: Sequence[int], environment: Mapping[str, str] | None = None
+    argv: Sequence[str], core: int | None, log: Path, ports: Sequence[int], environment: Mapping[str, str] | None = None
 ) -> Running:
-    """A process that runs on this core and listens at all these ports. Raises RuntimeError with its last words."""
+    """A process that runs on this core (None: on any) and listens at all these ports. Raises RuntimeError with its last words.
+
+    Python's modules are compiled once and kept, whatever this process was told: those that compile at each start hold more memory.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with log.open("wb") as output, pinned(core):
         process = subprocess.Popen(
             argv, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True,
-            env={**os.environ, **(environment or {})},
+            env={**kept, **(environment or {})},
         )  # fmt: skip
     running = Running(process, log)
     try:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.proxy.cases import REQUEST, Case, answer, change, request_ids, selected
-from benchmarks.proxy.machine import Cores, cpu_s, pinned, rss_mb
+from benchmarks.proxy.machine import Cores, Memory, Usage, memory, pinned, usage
 from benchmarks.proxy.peers import HERE, ROOT, Peer
 from benchmarks.proxy.results import Run
 
@@ -40,7 +40,7 @@ def check(peer: Peer, case: Case) -> str | None:
     ids = request_ids()
     hurt = next(one for one in ids if selected(one, 0.1))
     for one in (hurt, next(one for one in ids if one[-4:] > "8000")):
-        connection = http.client.HTTPConnection("127.0.0.1", peer.ports[case.share], timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", peer.ports[case.work], timeout=20)
         try:
             headers = {"X-Request-Id": one, "Content-Type": "application/json"}
             connection.request("POST", case.model.path, REQUEST, headers)
@@ -51,10 +51,8 @@ def check(peer: Peer, case: Case) -> str | None:
         finally:
             connection.close()
         before = answer(case.model)
-        times = case.faults if selected(one, case.share) else 0
-        wanted = before
-        for _ in range(times):
-            wanted = change(wanted)
+        times = case.work.times if selected(one, case.work.share) else 0
+        wanted = change(before, times)
         if status != 200 or (not times and body != before) or (times and not _same(body, wanted)):
             return f"wrong answer ({status}, {len(body)} bytes) where {times} changes were due"
     return None
@@ -103,7 +101,7 @@ def _load(bench: Bench, argv: Sequence[str], seconds: float, environment: dict[s
 
 
 def _argv(bench: Bench, peer: Peer, case: Case, seconds: float, rate: float) -> tuple[list[str], dict[str, str]]:
-    port = peer.ports[case.share]
+    port = peer.ports[case.work]
     if bench.wrk is not None and not rate:
         program, environment = bench.wrk
         size = [f"-c{case.connections}", "-t1", f"-d{max(1, round(seconds))}s", "--timeout", "20s"]
@@ -125,31 +123,34 @@ def _children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measure(
-    bench: Bench, peer: Peer, case: Case, section: str, number: int, *, seconds: float, rate: float = 0.0
-) -> Run:
+def measure(bench: Bench, peer: Peer, case: Case, section: str, number: int, *, seconds: float) -> Run:
     """One run. Raises RuntimeError when the load cannot say what it saw."""
     peer.prepare(case)
-    argv, environment = _argv(bench, peer, case, seconds, rate)
+    argv, environment = _argv(bench, peer, case, seconds, case.rate)
     process = peer.running.process.pid if peer.running is not None else None
-    began_s, busy_s, load_s = time.monotonic(), _busy_s(bench.cores.peer), _children_s() + cpu_s(bench.backend)
-    peer_s = cpu_s(process) if process is not None else 0.0
+    began_s, busy_s, load_s, backend = time.monotonic(), _busy_s(bench.cores.peer), _children_s(), usage(bench.backend)
+    before = usage(process) if process is not None else Usage(())
     told = _load(bench, argv, seconds, environment)
-    used_s = cpu_s(process) - peer_s if process is not None else 0.0
-    elapsed_s = time.monotonic() - began_s
+    after = usage(process) if process is not None else Usage(())
+    used_s, elapsed_s = after.since(before), time.monotonic() - began_s
     foreign_s = _busy_s(bench.cores.peer) - busy_s - used_s
+    held = memory(process) if process is not None else Memory(0.0, 0.0, 0.0, 0.0)
     return Run(
         section=section,
         case=case.name,
         peer=peer.name,
         round=number,
         requests=int(told["requests"]),
-        errors=int(told["errors"]),
+        # What a process used that came or went meanwhile is not known: such a run counts as failed, too.
+        errors=int(told["errors"]) + (not after.same(before)),
         seconds=told["seconds"],
-        cpu_s=round(used_s, 4),
-        load_cpu_s=round(_children_s() + cpu_s(bench.backend) - load_s, 4),
+        cpu_s=round(used_s, 6),
+        load_cpu_s=round(_children_s() - load_s + usage(bench.backend).since(backend), 4),
         foreign=round(min(1.0, max(0.0, foreign_s / elapsed_s)), 4),
-        rss_mb=round(rss_mb(process), 1) if process is not None else 0.0,
+        rss_mb=round(held.rss_mb, 1),
         p50_ms=told["p50_ms"],
         p99_ms=told["p99_ms"],
+        pss_mb=round(held.pss_mb, 1),
+        parent_mb=round(held.parent_mb, 1),
+        largest_mb=round(held.largest_mb, 1),
     )

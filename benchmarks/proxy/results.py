@@ -1,13 +1,14 @@
 """What a benchmark found: single runs, and what they become (medians, ranges, ratios inside rounds). Pure.
 
 Peers follow each other within a round, so slow moments of the machine meet all of them; a ratio is formed inside of each
-round first, and its median is told. Runs with failed requests are left out of every number, and counted.
+round first, and its median is told. Runs with failed requests are left out of every number, and counted. A few rounds say
+little: how many there were goes with every median, so that a verdict can say what it rests on.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -32,6 +33,12 @@ class Run:
     rss_mb: float
     p50_ms: float
     p99_ms: float
+    pss_mb: float = 0.0
+    """Memory of the peer's processes where shared pages count once; `rss_mb` counts them for each. 0: not measured."""
+    parent_mb: float = 0.0
+    """Resident in the peer's first process alone."""
+    largest_mb: float = 0.0
+    """Resident in the largest of the others; 0 when it is one process."""
 
     @property
     def cpu_us(self) -> float:
@@ -49,21 +56,41 @@ Value = Callable[[Run], float]
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The median of several rounds, and the lowest and highest."""
+    """The median of several rounds, the lowest and the highest, and how many there were."""
 
     median: float
     low: float
     high: float
-
-    @property
-    def noise(self) -> float:
-        """How far apart the rounds are, as a share of the median."""
-        return (self.high - self.low) / self.median if self.median else 0.0
+    rounds: int
 
 
 def spread(values: Sequence[float]) -> Spread | None:
     """Of all values; None when there is none."""
-    return Spread(statistics.median(values), min(values), max(values)) if values else None
+    return Spread(statistics.median(values), min(values), max(values), len(values)) if values else None
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How far single rounds lie from the median of their measurement, as shares of it.
+
+    Unlike a range, this does not grow with the number of rounds.
+    """
+
+    usual: float
+    """Half of the rounds lie closer."""
+    seldom: float
+    """One round in twenty lies further off."""
+
+
+def noise(groups: Iterable[Sequence[float]]) -> Noise | None:
+    """Over all groups of at least two rounds that measured the same; None when there is none."""
+    off: list[float] = []
+    for values in groups:
+        middle = statistics.median(values) if len(values) > 1 else 0.0
+        if middle > 0:
+            off += [abs(value / middle - 1) for value in values]
+    off.sort()
+    return Noise(statistics.median(off), off[min(len(off) - 1, int(0.95 * len(off)))]) if off else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +120,23 @@ class Result:
         """Of one value over the rounds; None when there is no good run."""
         return spread([value(run) for run in self.good(section, case, peer).values()])
 
-    def ratio(self, section: str, case: str, peer: str, to: str, value: Value) -> Spread | None:
-        """`peer` as a multiple of `to`, formed inside of each round in which both are good; None when there is none."""
+    def paired(self, section: str, case: str, peer: str, to: str, value: Value) -> list[tuple[float, float]]:
+        """The values of `peer` and of `to` in each round in which both are good, round by round."""
         ours, theirs = self.good(section, case, peer), self.good(section, case, to)
-        both = [(value(ours[one]), value(theirs[one])) for one in ours.keys() & theirs.keys()]
-        return spread([one / other for one, other in both if other > 0])
+        return [(value(ours[one]), value(theirs[one])) for one in sorted(ours.keys() & theirs.keys())]
 
-    def noise(self) -> Spread | None:
-        """How far apart the rounds of the same case and peer are, over all of them."""
-        keys = dict.fromkeys((run.section, run.case, run.peer) for run in self.runs if run.peer != "direct")
-        spreads = [self.spread(*key, value=lambda run: run.cpu_us) for key in keys]
-        return spread([one.noise for one in spreads if one is not None])
+    def ratios(self, section: str, case: str, peer: str, to: str, value: Value) -> list[float]:
+        """`peer` as a multiple of `to`, formed inside of each round in which both are good."""
+        return [one / other for one, other in self.paired(section, case, peer, to, value) if other > 0]
+
+    def ratio(self, section: str, case: str, peer: str, to: str, value: Value) -> Spread | None:
+        """The median and range of `ratios`; None when there is none."""
+        return spread(self.ratios(section, case, peer, to, value))
+
+    def noise(self, sections: Collection[str], value: Value) -> Noise | None:
+        """Of one value, over every case and peer of these sections. `direct` has no CPU, and counts where it has a value."""
+        keys = dict.fromkeys((run.section, run.case, run.peer) for run in self.runs if run.section in sections)
+        return noise([[value(run) for run in self.good(*key).values()] for key in keys])
 
     def foreign(self) -> Spread | None:
         """Share of the peers' core that others used, over all runs."""
@@ -115,7 +148,10 @@ class Result:
 
 
 def from_json(body: dict[str, Any]) -> Result:
-    """A stored result. Raises ValueError when it is of another format, or when something is missing in it."""
+    """A stored result; what runs of earlier days did not measure is 0.
+
+    Raises ValueError when it is of another format, or when something is missing in it.
+    """
     if body.get("format") != FORMAT:
         raise ValueError(f"this is no result of format {FORMAT}")
     try:

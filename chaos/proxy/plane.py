@@ -191,6 +191,10 @@ class Client(asyncio.Protocol):
         else:
             self.buffer = data[start:]
             self._begin_parts(exchange)
+        return self._under_way()
+
+    def _under_way(self) -> bool:
+        """Whether there is an exchange, now: what was called may have ended it."""
         return self.exchange is not None
 
     def _begin_parts(self, exchange: Exchange) -> None:
@@ -240,7 +244,7 @@ class Client(asyncio.Protocol):
                     self._decide(exchange)
             elif exchange.pending_size > BUFFERED:
                 self.hold("waiting")
-        return self.exchange is not None
+        return self._under_way()
 
     def _decide(self, exchange: Exchange) -> None:
         """The body is there (or too large): the arm can be told, and the collected bytes go on as they came."""
