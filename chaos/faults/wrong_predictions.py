@@ -46,39 +46,42 @@ class WrongPredictions(Fault):
 
     def edit(self, rows: Sequence[Row], call: Call) -> Sequence[Row]:
         """Selected rows get another class; the score of the class found and of the class given are swapped."""
-        return [self._wrong(row, call) if call.selected(row.index) else row for row in rows]
-
-    def _wrong(self, row: Row, call: Call) -> Row:
-        classes, scores = row.classes, row.scores
-        many = len(classes)
-        try:
-            found = classes.index(row.label)
-        except ValueError:
-            return row
-        if many < 2:
-            return row
-        if scores is not None and len(scores) != many:
-            scores = None
-        given = (found + 1) % many if self.to == "next" else self._other(found, scores, row, call)
-        if scores is None:
-            return Row(row.index, classes[given], row.scores, classes)
-        moved = [*scores]
-        moved[found], moved[given] = scores[given], scores[found]
-        return Row(row.index, classes[given], tuple(moved), classes)
-
-    def _other(self, found: int, scores: tuple[float, ...] | None, row: Row, call: Call) -> int:
-        """The place of a random other class than the one found, or of the least likely one."""
-        if self.to == "random":
-            other = int(call.chance(row.index, "wrong_predictions") * (len(row.classes) - 1))
-        elif scores is None:
-            other = len(row.classes) - 2
-        else:
-            others = scores[:found] + scores[found + 1 :]
-            other = others.index(min(others))
-        return other if other < found else other + 1
+        to = self.to
+        return [_wrong(row, to, call) if call.selected(row.index) else row for row in rows]
 
     def treated(self, signal: Signal, control: float) -> float | None:
         """Accuracy among hurt rows is the share of mistakes that happen to be put right: 1 - control for two classes."""
         if signal is Signal.accuracy:
             return (1 - self.share) * control + self.share * (1 - control)
         return None
+
+
+def _wrong(row: Row, to: str, call: Call) -> Row:
+    classes, scores = row.classes, row.scores
+    many = len(classes)
+    try:
+        found = classes.index(row.label)
+    except ValueError:
+        return row
+    if many < 2:
+        return row
+    if scores is not None and len(scores) != many:
+        scores = None
+    given = (found + 1) % many if to == "next" else _other(found, scores, to, row, call)
+    if scores is None:
+        return Row(row.index, classes[given], row.scores, classes)
+    moved = [*scores]
+    moved[found], moved[given] = scores[given], scores[found]
+    return Row(row.index, classes[given], tuple(moved), classes)
+
+
+def _other(found: int, scores: tuple[float, ...] | None, to: str, row: Row, call: Call) -> int:
+    """The place of a random other class than the one found, or of the least likely one."""
+    if to == "random":
+        other = int(call.chance(row.index, "wrong_predictions") * (len(row.classes) - 1))
+    elif scores is None:
+        other = len(row.classes) - 2
+    else:
+        others = scores[:found] + scores[found + 1 :]
+        other = others.index(min(others))
+    return other if other < found else other + 1
