@@ -133,7 +133,6 @@ class Link(asyncio.Protocol):
         """What the other end sent that ended the connection; None when something else did, or nothing yet."""
         self.other_protocol = False
         """Whether TLS was agreed on, and HTTP/2 was not: then nothing is ever said."""
-        self._owed = 0
         self._unflushed = 0
         self._queues: dict[int, deque[Item]] = {}
         self._splitter = Splitter(0 if client_side else len(PREFACE))
@@ -218,7 +217,6 @@ class Link(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The other end reads again."""
         self.clogged = False
-        self._owed = 0
         self._pump_all()
         self.side.settled()
 
@@ -298,10 +296,9 @@ class Link(asyncio.Protocol):
         self._unflushed = 0
         data = self.http2.data_to_send()
         if data and self.transport is not None and not self.transport.is_closing():
-            # Data waits while the other end does not read; what goes out all the same is what must be answered.
-            self._owed += len(data) if self.clogged else 0
             self.transport.write(data)
-            if self._owed > MOST_OWED:
+            # Data waits while the other end does not read; this much else is a flood of what must be answered.
+            if self.clogged and self.transport.get_write_buffer_size() > MOST_OWED:
                 self.transport.abort()
 
     def say_goodbye(self, goodbye: GoAway) -> None:
