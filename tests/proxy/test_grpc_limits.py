@@ -245,6 +245,16 @@ def test_no_more_is_written_at_once_than_the_connection_takes_however_wide_the_w
     assert 65536 < transport.written < 4 * 65536
 
 
+def test_no_more_headers_are_remembered_for_the_other_end_than_it_takes_to_compress_them() -> None:
+    transport, link = Slow(), Link(Nobody(), client_side=True)  # type: ignore[arg-type]
+    transport.link = link
+    link.connection_made(transport)
+    link.data_received(bytes([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 1, 255, 255, 255, 255]))
+    for number in range(2000):
+        link.send(2 * number + 1, Item(headers=request_headers((b"x-request-id", b"%d" % number * 20)), end=True))
+    assert sum(32 + len(name) + len(value) for name, value in link.http2.encoder.header_table.dynamic_entries) <= 65536
+
+
 def test_a_client_that_asks_and_never_reads_is_cut_off_before_it_floods_the_proxy(proxy: Proxy) -> None:
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

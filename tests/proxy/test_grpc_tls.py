@@ -21,7 +21,7 @@ from chaos.proxy.armed import Registry
 from chaos.proxy.counters import Counters
 from chaos.proxy.grpc.frames import GoAway
 from chaos.proxy.grpc.plane import Bridge
-from chaos.proxy.grpc.reach import addressed, connect
+from chaos.proxy.grpc.reach import EndedAtOnce, addressed, connect
 from chaos.proxy.plane import Route
 from chaos.proxy.upstream import UpstreamAddress, tls_context
 from tests.proxy.grpc_loopback import (
@@ -431,6 +431,19 @@ def test_without_a_context_for_http2_a_route_over_tls_is_never_spoken_to_in_clea
             asyncio.run(reach(server.getsockname()[1]))
         with pytest.raises(BlockingIOError):
             server.accept()
+
+
+def test_a_link_that_is_over_by_the_time_it_is_connected_is_no_connection() -> None:
+    """The event loop may hear of the end before the task that waits for the connection runs again."""
+
+    async def reach(port: int) -> None:
+        route = Route("model", "127.0.0.1", port, Registry(lambda: 0.0), Counters())
+        link = Bridge(route).client
+        link.over = True
+        await connect(link, route)
+
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(EndedAtOnce):
+        asyncio.run(reach(server.getsockname()[1]))
 
 
 def test_an_upstream_in_clear_text_that_speaks_no_http2_is_unavailable_and_the_connection_lives(tmp_path: Path) -> None:

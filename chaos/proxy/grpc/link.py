@@ -193,6 +193,8 @@ class Link(asyncio.Protocol):
             self._pump(event.stream_id)
         elif isinstance(event, (WindowUpdated, RemoteSettingsChanged)):
             self.heard = True
+            encoder = self.http2.encoder
+            encoder.header_table_size = min(encoder.header_table_size, LARGEST_HEADERS)  # whatever the other end offers
             self._pump_all()
         elif isinstance(event, _WITH_HEADERS) and not well_formed(event, by_server=self.http2.config.client_side):
             stream = int(event.stream_id or 0)
