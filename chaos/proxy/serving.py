@@ -157,11 +157,16 @@ class DataSide:
             for client in route.clients
         )
 
+    def accept_nobody(self) -> None:
+        """Nobody new is accepted. An event loop must hear of it before its listening sockets are closed."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
     async def stop(self) -> None:
         """Nobody new is accepted; answers under way go out for at most DRAIN_S; then every connection is closed."""
         loop = asyncio.get_running_loop()
-        for server in self._servers:
-            server.close()
+        self.accept_nobody()
         for bridge in [one for route in self._routes for one in route.clients if isinstance(one, Bridge)]:
             bridge.leave()
         deadline_s = loop.time() + DRAIN_S

@@ -46,7 +46,7 @@ MOST_OWED = 4 * 1024 * 1024
 """Bytes of what must be answered to another end that does not read: what is more is a flood."""
 MOST_STREAMS = 1024
 LARGEST_HEADERS = 64 * 1024
-_AT_ONCE = 64 * 1024
+_AT_ONCE = 256 * 1024
 _FIRST_WINDOW = 65535  # RFC 9113, section 6.9.2: a connection's window before anybody widens it
 
 
