@@ -39,11 +39,11 @@ def _proxy(value: str) -> str:
         if not value.removeprefix("http+unix://").startswith("/"):
             raise ValueError(f"{value!r} is no socket; write http+unix:///PATH, with three slashes")
         return value
-    if value.startswith("dns+http://"):
+    if value.startswith(("dns+http://", "dns+https://")):
         _http(value.removeprefix("dns+"))
         if urlsplit(value).path in ("", "/") and urlsplit(value).port and "@" not in value:
             return value.rstrip("/")
-        raise ValueError("this names no proxies; write dns+http://NAME:PORT")
+        raise ValueError(f"this names no proxies; write {value.partition(':')[0]}://NAME:PORT")
     return _http(value)
 
 
@@ -123,7 +123,7 @@ class Target(Strict):
     token: SecretStr = SecretStr("")
     control_ca: str | None = Field(
         None,
-        description="certificate authorities for `https://` proxies, a file relative to this one; else the usual ones",
+        description="certificate authorities for `https://` and `dns+https://` proxies, a file relative to this one; else the usual ones",
     )
     protocol: Annotated[str, AfterValidator(_known_protocol)] = "auto"
     output: Output = Output()

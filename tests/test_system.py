@@ -82,13 +82,19 @@ def test_what_is_no_address_is_refused_with_what_to_write(address):
 @pytest.mark.parametrize(
     ("known", "line", "said"),
     [
-        ("proxies: ['http://127.0.0.1:8474']", "proxies: ['dns+https://proxies:8474']", "write http:// or https://"),
+        (
+            "prometheus: 'http://127.0.0.1:9090'",
+            "prometheus: 'dns+https://prometheus:9090'",
+            "write http:// or https://",
+        ),
         (
             "prometheus: 'http://127.0.0.1:9090'",
             "prometheus: 'dns+http://prometheus:9090'",
             "write http:// or https://",
         ),
         ("proxies: ['http://127.0.0.1:8474']", "proxies: ['dns+http://proxies']", "write dns[+]http://NAME:PORT"),
+        ("proxies: ['http://127.0.0.1:8474']", "proxies: ['dns+https://proxies/a']", "write dns[+]https://NAME:PORT"),
+        ("proxies: ['http://127.0.0.1:8474']", "proxies: ['dns+ftp://proxies:1']", "is no address"),
         ("proxies: ['http://127.0.0.1:8474']", "proxies: ['http+unix://run/it.sock']", "with three slashes"),
     ],
 )
@@ -97,7 +103,15 @@ def test_an_address_that_no_driver_can_look_up_is_refused(known, line, said):
         system((known, line))
 
 
-@pytest.mark.parametrize("address", ["dns+http://proxies.ml:8474", "http+unix:///run/chaos.sock", "https://proxy:8474"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "dns+http://proxies.ml:8474",
+        "dns+https://proxies.ml:8474",
+        "http+unix:///run/chaos.sock",
+        "https://proxy:8474",
+    ],
+)
 def test_proxies_may_be_behind_a_name_a_socket_or_tls(address):
     made = system(("proxies: ['http://127.0.0.1:8474']", f"proxies: ['{address}']"))
     assert next(iter(made.targets.values())).proxies == [address]

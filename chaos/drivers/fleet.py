@@ -1,6 +1,7 @@
 """Where the control APIs of fault proxies are: `http://`, `https://`, `http+unix:///PATH`, or every replica behind a name.
 
-`dns+http://NAME:PORT` names as many proxies as the name has addresses, such as a headless Service in Kubernetes.
+`dns+http://NAME:PORT` names as many proxies as the name has addresses, such as a headless Service in Kubernetes. So does
+`dns+https://NAME:PORT`, over TLS: every one of them must prove that it is NAME.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import requests
 
 UNIX = "http+unix://"
-DNS = "dns+http://"
+DNS = ("dns+http://", "dns+https://")
 
 Resolve = Callable[[str, int], list[str]]
 """Every address of a name, for connections to this port. Raises OSError."""
@@ -43,8 +44,8 @@ def replicas(address: str, resolve: Resolve = addresses_of) -> tuple[str, ...]:
     """
     if not address.startswith(DNS):
         return (url_of(address),)
-    parts = urlsplit(address)
-    name, port = parts.hostname or "", parts.port or 80
+    scheme = urlsplit(address).scheme.removeprefix("dns+")
+    name, port = name_of(address)
     try:
         found = resolve(name, port)
     except OSError as error:
@@ -53,7 +54,13 @@ def replicas(address: str, resolve: Resolve = addresses_of) -> tuple[str, ...]:
         ) from error
     if not found:
         raise NoAddress(f"the name {name} has no address: no fault proxy is ready behind it, or the name is wrong")
-    return tuple(f"http://[{one}]:{port}" if ":" in one else f"http://{one}:{port}" for one in found)
+    return tuple(f"{scheme}://[{one}]:{port}" if ":" in one else f"{scheme}://{one}:{port}" for one in found)
+
+
+def name_of(address: str) -> tuple[str, int]:
+    """The name and the port of an address that stands for every replica behind a name."""
+    parts = urlsplit(address)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "dns+https" else 80)
 
 
 def url_of(address: str) -> str:
@@ -68,4 +75,12 @@ def speaks_unix(using: requests.Session, addresses: Sequence[str]) -> requests.S
         from chaos.drivers.unix_http import UnixAdapter
 
         using.mount(UNIX, UnixAdapter())
+    return using
+
+
+def verifies_name(using: requests.Session, address: str) -> requests.Session:
+    """The session, which takes nobody for a replica behind this name who cannot prove to be it, whatever IP address is asked."""
+    from chaos.drivers.named_https import NamedAdapter
+
+    using.mount("https://", NamedAdapter(*name_of(address)))
     return using

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 TIMEOUT_S = 2.0
 _USERINFO = re.compile(r"(?<=://)[^/?#]*@")
 
+_REJECTED = re.compile(r"certificate verify failed: (.+?)\.? \(_ssl")
+"""Where the reason stands in what the TLS library says."""
+
 
 def without_secrets(url: str) -> str:
     """The address as it may be shown and kept: whoever it logs in as, and with what, is replaced by asterisks."""
@@ -42,6 +45,12 @@ def ask(
     except requests.Timeout as error:
         raise Unreachable(
             f"{what} at {without_secrets(url)} did not answer within {timeout_s:g}s; is it overloaded, or is the address wrong?"
+        ) from error
+    except requests.exceptions.SSLError as error:
+        found = _REJECTED.search(str(error))
+        reason = f"its certificate is not accepted: {found[1]}" if found else "no TLS can be spoken with it"
+        raise Unreachable(
+            f"{what} at {without_secrets(url)} cannot be reached: {reason}; are the name and the authorities in the system file right?"
         ) from error
     except requests.RequestException as error:
         raise Unreachable(

@@ -10,14 +10,17 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from chaos.drivers.fleet import DNS, NoAddress, Resolve, addresses_of, replicas, speaks_unix
+from chaos.drivers.fleet import DNS, NoAddress, Resolve, addresses_of, replicas, speaks_unix, verifies_name
 from chaos.drivers.http import TIMEOUT_S, ask, session, without_secrets
 from chaos.errors import ChaosError, Unreachable
 from chaos.observation import ArmTraffic, FaultTraffic, ProxyRead
 from chaos.survey import Holder
+
+if TYPE_CHECKING:
+    import requests
 
 WHAT = "the fault proxy"
 _LOG = logging.getLogger(__name__)
@@ -71,14 +74,22 @@ class ProxyFleet:
         self._resolve = resolve
         self._runs: dict[str, _Members] = {}
         self._lock = threading.Lock()
-        self._session = speaks_unix(session({"Authorization": f"Bearer {token}"}), self.addresses)
-        self._session.verify = ca if ca is not None else True
+        self._session = speaks_unix(_session(token, ca), self.addresses)
+        self._named = {one: verifies_name(_session(token, ca), one) for one in self.addresses if one.startswith(DNS[1])}
+        self._using: dict[str, requests.Session] = {}
+        """How replicas are asked that must prove to be the name which they were found behind."""
 
     # --- who belongs to it --------------------------------------------------------------------------------------------
 
     def _all(self) -> tuple[str, ...]:
-        found = [one for address in self.addresses for one in replicas(address, self._resolve)]
+        found = [one for address in self.addresses for one in self._replicas(address)]
         return tuple(dict.fromkeys(found))
+
+    def _replicas(self, address: str) -> tuple[str, ...]:
+        found = replicas(address, self._resolve)
+        if address in self._named:
+            self._using.update(dict.fromkeys(found, self._named[address]))
+        return found
 
     def _members(self, run: str) -> _Members:
         """Who was armed when the run came first; whoever is there now when it never did."""
@@ -123,9 +134,13 @@ class ProxyFleet:
 
     # --- what it does -------------------------------------------------------------------------------------------------
 
+    def _answer(self, address: str, method: str, path: str, **more: Any) -> requests.Response:
+        using = self._using.get(address, self._session)
+        return ask(using, method, address + path, what=WHAT, timeout_s=self.timeout_s, **more)
+
     def _ask(self, address: str, method: str, path: str, **more: Any) -> Any:
         try:
-            answer = ask(self._session, method, address + path, what=WHAT, timeout_s=self.timeout_s, **more)
+            answer = self._answer(address, method, path, **more)
         except Unreachable as error:
             raise Silent(str(error)) from error
         if answer.status_code == 204:
@@ -149,12 +164,12 @@ class ProxyFleet:
 
         Where the address is a name, every replica behind it is asked: whoever holds one of them is told.
         """
-        found = [self._look(one) for one in replicas(address, self._resolve)]
+        found = [self._look(one) for one in self._replicas(address)]
         return ProxyInfo(found[0].version, tuple(dict.fromkeys(holder for one in found for holder in one.holders)))
 
     def _look(self, address: str) -> ProxyInfo:
         body = self._ask(address, "GET", "/version")
-        probe = ask(self._session, "GET", f"{address}/runs/none", what=WHAT, timeout_s=self.timeout_s)
+        probe = self._answer(address, "GET", "/runs/none")
         if probe.status_code == 401:
             raise Unreachable(
                 f"the fault proxy at {without_secrets(address)} does not accept the token; write the right `token:` in the system file"
@@ -242,6 +257,13 @@ def _holders(body: Any) -> tuple[Holder, ...]:
     if "holders" in body:
         return tuple(Holder(one["run"], one.get("where")) for one in body["holders"])
     return (Holder(body["held_by"], alone=True),) if body.get("held_by") is not None else ()
+
+
+def _session(token: str, ca: str | None) -> requests.Session:
+    """Sends the token, and trusts the authorities in `ca` alone where it is named."""
+    made = session({"Authorization": f"Bearer {token}"})
+    made.verify = ca if ca is not None else True
+    return made
 
 
 def _arm(bodies: list[Any], name: str) -> ArmTraffic:

@@ -98,6 +98,8 @@ class ApiServer:
             await _Conversation(reader, writer, self._handler).hold(self._serving)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass  # the client is gone, or says nothing
+        except asyncio.CancelledError:
+            pass  # the server stops; this task is over in any case, and asyncio would make a trace of it
         finally:
             self._connections.discard(task)
             writer.close()

@@ -151,6 +151,7 @@ async def serve(options: Options) -> None:
             write_ports(options.ports_file, {"control": control, "routes": ports})
             await _until(ended, registry, workers)
             registry.disarm(None)
+            data.accept_nobody()
             _close(listeners)
             await data.stop()
             if workers is not None:

@@ -7,11 +7,12 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaos.drivers.serving import split_address
 from chaos.proxy.counters import Counters
+from chaos.proxy.grpc.plane import Bridge
 from chaos.proxy.observe import Observer
 from chaos.proxy.plane import factory
 from chaos.proxy.registry import Registry
@@ -108,6 +109,7 @@ class DataSide:
         self._counters = counters
         self._options = options
         self._tls: ssl.SSLContext | None = None
+        self._tls_http2: ssl.SSLContext | None = None
         self._servers: list[asyncio.Server | SharedListener] = []
         self._routes: list[Route] = []
         self._observer = Observer(options.observe, counters, options.protocol) if options.observe else None
@@ -127,6 +129,7 @@ class DataSide:
         """
         if route.upstream.tls and self._tls is None:
             self._tls = tls_context(self._options.upstream_ca)
+            self._tls_http2 = tls_context(self._options.upstream_ca, "h2")
         made = Route(
             route.name,
             route.upstream.host,
@@ -136,6 +139,8 @@ class DataSide:
             record_bodies=self._options.record_bodies,
             tls=self._tls if route.upstream.tls else None,
         )
+        if route.upstream.tls:
+            made.upstream = replace(made.upstream, http2=self._tls_http2)
         made.observer, made.consumer = self._observer, self._consumer
         self._routes.append(made)
         loop = asyncio.get_running_loop()
@@ -146,13 +151,24 @@ class DataSide:
                 self._servers.append(await loop.create_server(factory(made), sock=listener, backlog=BACKLOG))
 
     def _busy(self) -> bool:
-        return any(client.exchange is not None for route in self._routes for client in route.clients)
+        return any(
+            client.busy if isinstance(client, Bridge) else client.exchange is not None
+            for route in self._routes
+            for client in route.clients
+        )
+
+    def accept_nobody(self) -> None:
+        """Nobody new is accepted. An event loop must hear of it before its listening sockets are closed."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
 
     async def stop(self) -> None:
         """Nobody new is accepted; answers under way go out for at most DRAIN_S; then every connection is closed."""
         loop = asyncio.get_running_loop()
-        for server in self._servers:
-            server.close()
+        self.accept_nobody()
+        for bridge in [one for route in self._routes for one in route.clients if isinstance(one, Bridge)]:
+            bridge.leave()
         deadline_s = loop.time() + DRAIN_S
         # The event loop has no word for "every connection is idle"; a look every 20 ms at the very end costs nothing.
         while self._busy() and loop.time() < deadline_s:  # noqa: ASYNC110

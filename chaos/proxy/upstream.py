@@ -1,16 +1,18 @@
 """Where an upstream is, and how it is reached over TLS: verified, by its own name, never in clear text instead.
 
 `HOST:PORT` is reached as it is, and every byte passes untouched. `https://HOST[:PORT]` is reached over TLS: the server name is
-sent (SNI), its certificate is verified, and the request is addressed to it: Host carries its name, not the proxy's.
+sent (SNI), its certificate is verified, one protocol is agreed on (ALPN), and the request is addressed to it: Host, or in HTTP/2
+`:authority`, carries its name, not the proxy's.
 
-Source: RFC 9110, sections 4.3.4 and 7.2; RFC 9112, section 3.2; RFC 6066, section 3.
+Source: RFC 9110, sections 4.3.4 and 7.2; RFC 9112, section 3.2; RFC 9113, section 3.3; RFC 6066, section 3; RFC 7301.
 """
 
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from chaos.drivers.serving import split_address
@@ -28,6 +30,8 @@ class UpstreamAddress:
     host: str
     port: int
     tls: bool = False
+    http2: ssl.SSLContext | None = field(default=None, compare=False, repr=False)
+    """How HTTP/2 is spoken to it over TLS; the route's own context is for HTTP/1.1."""
 
     @property
     def authority(self) -> bytes:
@@ -55,8 +59,8 @@ def parse_upstream(text: str) -> UpstreamAddress:
     return UpstreamAddress(host, port or 443, tls=True)
 
 
-def tls_context(ca: Path | None) -> ssl.SSLContext:
-    """Verifies certificates and names, with the system's store or only with the authorities in `ca`; HTTP/1.1 by ALPN.
+def tls_context(ca: Path | None, protocol: Literal["http/1.1", "h2"] = "http/1.1") -> ssl.SSLContext:
+    """Verifies certificates and names, with the system's store or only with the authorities in `ca`; offers this protocol alone.
 
     Raises ValueError when `ca` has no certificates.
     """
@@ -65,7 +69,7 @@ def tls_context(ca: Path | None) -> ssl.SSLContext:
     except OSError as error:
         raise ValueError(f"{ca} cannot be used as certificate authorities: {error}") from error
     made.minimum_version = ssl.TLSVersion.TLSv1_2
-    made.set_alpn_protocols(["http/1.1"])
+    made.set_alpn_protocols([protocol])
     return made
 
 
@@ -92,14 +96,22 @@ def addressed(head: wire.Head, authority: bytes) -> wire.Head:
 
 
 def why_unreachable(error: Exception, upstream: UpstreamAddress) -> tuple[str, str]:
-    """For the 502 of an upstream that could not be connected to: what `x-chaos-proxy` says, and the sentence in the body."""
+    """For whoever asked an upstream that could not be connected to: what `x-chaos-proxy` says, and a sentence without quotes."""
     if not upstream.tls:
         return "upstream-unreachable", "the model behind this proxy did not answer"
     where = f"https://{upstream.authority.decode('ascii')}"
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = " ".join((error.verify_message or str(error)).replace('"', "'").split())
-        return "upstream-certificate", f"the certificate of {where} is not accepted: {reason}; nothing was sent to it"
+        told = f"the certificate of {where} is not accepted: {reason}; nothing was sent to it;"
+        return (
+            "upstream-certificate",
+            f"{told} write its own name in --route, or name its authorities with --upstream-ca",
+        )
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or "no TLS is spoken there").replace("_", " ").lower()
-        return "upstream-tls", f"{where} cannot be spoken to over TLS: {reason}; nothing was sent to it"
-    return "upstream-unreachable", f"the model behind this proxy, {where}, did not answer"
+        told = f"{where} cannot be spoken to over TLS: {reason}; nothing was sent to it;"
+        return "upstream-tls", f"{told} if it speaks none, write HOST:PORT without https:// in --route"
+    return (
+        "upstream-unreachable",
+        f"the model behind this proxy, {where}, did not answer; is it running, and its address right?",
+    )

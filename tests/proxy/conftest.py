@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.proxy.loopback import Backend, Proxy, running_proxy, unused_port
 
@@ -34,3 +36,17 @@ def proxy(_proxy: Proxy) -> Proxy:
     """The proxy, idle."""
     assert _proxy.ask("DELETE", "/runs").status_code == 204
     return _proxy
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """A certificate authority that nobody else trusts."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def trusted(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its certificate, in a file."""
+    path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -129,17 +130,23 @@ class Peer:
 
 
 class Listener:
-    """Where the proxy finds its upstream: each connection is taken by the test itself."""
+    """Where the proxy finds its upstream: each connection is taken by the test itself; over TLS where there is a context."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        self.context = context
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.socket.settimeout(DEADLINE_S)
         self.port: int = self.socket.getsockname()[1]
 
     def accept(self, **settings: int) -> Peer:
         """The next connection, as a server."""
+        return Peer(self.connection(), client=False, **settings)
+
+    def connection(self) -> socket.socket:
+        """The next connection, on which nothing is said; over TLS, once that is agreed on."""
         connection, _ = self.socket.accept()
-        return Peer(connection, client=False, **settings)
+        connection.settimeout(DEADLINE_S)
+        return connection if self.context is None else self.context.wrap_socket(connection, server_side=True)
 
 
 @contextmanager
@@ -164,13 +171,18 @@ TRAILERS = [(b"grpc-status", b"0"), (b"x-after-bin", b"AAE="), (b"grpc-message",
 class Model:
     """A real gRPC server. What it does for a path is a function of the request and the call; it records what it was asked."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, credentials: grpc.ServerCredentials | None = None) -> None:
         self.answer: Callable[[bytes, grpc.ServicerContext], bytes] = lambda request, context: request
         self.asked: list[tuple[str, dict[str, Any], bytes]] = []
         self.cancelled = threading.Event()
         self._server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.max_receive_message_length", -1)])
         self._server.add_generic_rpc_handlers((_Handlers(self),))
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        where = f"127.0.0.1:{port}"
+        self.port: int = (
+            self._server.add_insecure_port(where)
+            if credentials is None
+            else self._server.add_secure_port(where, credentials)
+        )
         self._server.start()
 
     def forget(self) -> None:

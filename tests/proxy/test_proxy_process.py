@@ -6,6 +6,8 @@ import signal
 import threading
 from pathlib import Path
 
+import pytest
+
 from tests.proxy.loopback import Backend, Reply, eventually, infer, running_proxy, sized, talk
 
 
@@ -33,3 +35,15 @@ def test_told_to_end_it_lets_the_answers_under_way_go_out_and_hurts_nobody_any_m
     backend.close()
     assert answers["slow"].endswith(b"in time")
     assert answers["delayed"].startswith(b"HTTP/1.1 200 OK")
+
+
+def test_without_the_faster_event_loop_it_serves_and_ends_as_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "uvloop.py").write_text("raise ImportError('not installed')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    backend = Backend()
+    with running_proxy(tmp_path, model=backend.port) as proxy:
+        assert talk(proxy.routes["model"], infer("someone")).startswith(b"HTTP/1.1 200 OK")
+    backend.close()
+    assert proxy.process.returncode == 0

@@ -63,20 +63,6 @@ class SecureBackend(Backend):
         super()._serve(secure)
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """A certificate authority that nobody else trusts."""
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def trusted(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its certificate, in a file."""
-    path = tmp_path_factory.mktemp("authority") / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return path
-
-
 class ClearText:
     """A server without TLS, which answers whatever comes as an HTTP server does that cannot read it. `seen` has every byte."""
 

@@ -8,7 +8,7 @@ Source: gRPC over HTTP/2 (PROTOCOL-HTTP2); google.rpc.Code for what a status is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from chaos.protocols.base import Protocol, Undecodable
 from chaos.proxy import wire
 from chaos.proxy.armed import Armed
 from chaos.proxy.exchange import Exchange
+from chaos.proxy.grpc.frames import LARGEST_FRAME
 from chaos.proxy.grpc.link import Headers
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ def texts(headers: Headers) -> dict[str, str]:
 
 class Call(Exchange):
     """The state of one call."""
+
+    took: Callable[[int], None]
+    """Hears that so many bytes of the request have gone on, or were dropped: the client may send as many more."""
+    gave: Callable[[int], None]
+    """The same of the answer, for the upstream; there once the upstream was asked."""
 
     def __init__(self, stream: int, headers: Headers, runs: tuple[Armed, ...], begun_s: float) -> None:
         told = texts(headers)
@@ -96,7 +102,7 @@ class Call(Exchange):
         told = texts(headers)
         status = told.get(":status", "")
         head = self.answer_head = wire.Head(
-            b"", "", "", int(status) if status.isdigit() else 0, told, None, False, True
+            b"", "", "", int(status) if status.isdecimal() else 0, told, None, False, True
         )  # fmt: skip
         hurt = self.group == "treatment" and self.armed is not None and bool(self.armed.answer_faults)
         hurt = hurt and status == "200" and self._predicts()
@@ -108,6 +114,14 @@ class Call(Exchange):
             self.kept, self.kept_headers = [], list(headers)
         if hurt or route.observer is not None:
             self._look_later(route.observer, head, shadow=hurt and not self.editing, largest=LARGEST_COPY)
+
+    def keep(self, data: bytes) -> None:
+        """More of an answer that is kept for a fault; small pieces are kept as one."""
+        if self.kept and len(self.kept[-1]) + len(data) <= LARGEST_FRAME:
+            self.kept[-1] += data
+        else:
+            self.kept.append(data)
+        self.kept_size += len(data)
 
     def edited_answer(self, route: Route, status: str) -> tuple[Headers, bytes]:
         """Headers and data as the client gets them, edited or as they came; `status` is the call's own, from its trailers."""
@@ -161,7 +175,7 @@ class Call(Exchange):
 
     def http_status(self, grpc_status: str | None) -> int:
         """The status that counters know; that of HTTP where the answer has none of gRPC."""
-        if grpc_status is not None and grpc_status.isdigit():
+        if grpc_status is not None and grpc_status.isdecimal():
             return _HTTP.get(int(grpc_status), 500)
         if self.is_grpc:
             return 500  # a call without a status has failed

@@ -6,7 +6,8 @@
 
 Idle, headers, messages and trailers go on as they came, in their order; frames, header compression, windows, settings and pings are
 each connection's own. Each client has an upstream connection of its own, opened with its first call: so a GOAWAY, an end or
-a lost connection means to the client what it means without the proxy.
+a lost connection means to the client what it means without the proxy. An upstream that nobody could speak HTTP/2 with ends no
+connection: its calls are answered with what to do about it.
 """
 
 from __future__ import annotations
@@ -14,28 +15,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from h2 import events as happenings
-from h2.exceptions import ProtocolError
 
 from chaos.proxy.exchange import Hurt
+from chaos.proxy.grpc.answers import Answers
 from chaos.proxy.grpc.call import Call
 from chaos.proxy.grpc.frames import LAST_STREAM, GoAway
-from chaos.proxy.grpc.link import REFUSED, Headers, Item, Link
-from chaos.proxy.upstream import CONNECT_S
+from chaos.proxy.grpc.link import REFUSED, Happening, Headers, Item, Link, Malformed, enqueue
+from chaos.proxy.grpc.reach import addressed, connect, ended, why_not
 
 if TYPE_CHECKING:
     from chaos.proxy.route import Route
 
-LARGEST_EDITED = 8 * 1024 * 1024
-"""Answers above this are passed on untouched and counted."""
-MOST_KEPT = 4 * LARGEST_EDITED
-"""The same for all answers of one connection together: many calls at once must not eat the memory."""
 _INTERNAL_ERROR = 2  # RFC 9113, section 7
 
 
-class Bridge:
+class Bridge(Answers):
     """A client's connection, its upstream's, and the calls between them."""
 
     def __init__(self, route: Route) -> None:
@@ -49,10 +47,12 @@ class Bridge:
         self._pending: dict[int, list[Item]] = {}
         """What calls that are not open at the upstream have to send there; the first item is the request's headers."""
         self._waits: dict[int, tuple[asyncio.TimerHandle, object]] = {}
-        self._kept = 0
-        self._connecting = False
+        self._connecting: asyncio.Task[None] | None = None
         self._last_taken = LAST_STREAM
+        self._leaving = False
+        """Whether no more calls are taken, and the connection ends with its last one."""
         self._closing = False
+        """Whether the upstream has ended the connection: what waits for the client still goes out."""
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -64,9 +64,14 @@ class Bridge:
         """A call that is not done; None when the connection is idle."""
         return next((call for call in self.calls.values() if not call.answer_ended), None)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a call is not done, or its answer not out."""
+        return self.exchange is not None or self.client.waiting()
+
     # --- what happens on either side ----------------------------------------------------------------------------------
 
-    def happened(self, link: Link, event: happenings.Event | GoAway) -> None:
+    def happened(self, link: Link, event: Happening) -> None:
         """Something came from the client or from the upstream."""
         if link is self.client:
             self._from_client(event)
@@ -76,36 +81,57 @@ class Bridge:
     def settled(self) -> None:
         """What came of a read is written; a connection whose other side has ended ends once all is out."""
         if self.upstream is not None:
-            if not self.upstream.over:
+            if not self.upstream.over and self._connecting is None:
                 self._open_more()
             self.upstream.flush()
         self.client.flush()
-        if self._closing and not self.client.waiting() and not self.client.over:
+        done = self._closing or (self._leaving and not self.calls)
+        if done and not self.client.waiting() and not self.client.over:
             self.client.close()
             self._client_gone()
 
-    def lost(self, link: Link, error: ProtocolError | None) -> None:
+    def lost(self, link: Link) -> None:
         """A side is gone."""
         if link is self.client:
-            self.route.counters.refused += error is not None
+            self.route.counters.refused += link.error is not None
             self._client_gone()
-        elif link is self.upstream:
-            self._upstream_gone()
+        elif link is self.upstream and self._connecting is None:
+            if link.heard:
+                self._upstream_gone()
+            else:
+                self._unreachable(ended(link))
+
+    def closed(self, link: Link) -> None:
+        """The route knows the client for as long as its transport lives, even when it was refused with its first bytes."""
+        if link is self.client:
+            self.route.clients.discard(self)
+
+    def leave(self) -> None:
+        """The proxy ends: the client hears that no more calls are taken here, and its connection ends with its last one."""
+        if not (self._leaving or self._closing or self.client.over):
+            self._leaving = True
+            self.client.say_goodbye(GoAway(self.client.http2.highest_inbound_stream_id, 0))
+            self.settled()
 
     # --- the client ---------------------------------------------------------------------------------------------------
 
-    def _from_client(self, event: happenings.Event | GoAway) -> None:
+    def _from_client(self, event: Happening) -> None:
         match event:
             case happenings.RequestReceived(stream_id=int(stream), headers=list(headers)):
                 self._begin(stream, headers, ended=event.stream_ended is not None)
             case happenings.DataReceived(stream_id=int(stream), data=bytes(data)):
                 size, ended = event.flow_controlled_length or 0, event.stream_ended is not None
-                item = Item(data=data, end=ended, sent=lambda: self.client.acknowledge(stream, size))
-                self._to_upstream(stream, item)
+                call = self.calls.get(stream)
+                if call is None or not (data or ended):  # nobody wants it, or a frame that says nothing
+                    self.client.acknowledge(stream, size)
+                else:
+                    self._to_upstream(call, Item(data=data, end=ended, sent=call.took, owed=size))
             case happenings.TrailersReceived(stream_id=int(stream), headers=list(headers)):
-                self._to_upstream(stream, Item(headers=headers, end=True))
-            case happenings.StreamReset(stream_id=int(stream), error_code=code):
+                if stream in self.calls:
+                    self._to_upstream(self.calls[stream], Item(headers=headers, end=True))
+            case happenings.StreamReset(stream_id=int(stream), error_code=code) | Malformed(stream, code):
                 self.client.forget(stream)
+                self.route.counters.refused += isinstance(event, Malformed)
                 call = self.calls.get(stream)
                 if call is not None:
                     if call.upstream_id is not None and self.upstream is not None:
@@ -116,24 +142,20 @@ class Bridge:
         """A call has come: its arm is known, and its faults begin."""
         call = Call(stream, headers, self.route.registry.current(), time.monotonic())
         call.request_ended = ended
+        call.took = partial(self.client.acknowledge, stream)
         self.calls[stream] = call
         self._pending[stream] = [Item(headers=headers, end=ended)]
-        if self._closing or self._last_taken < LAST_STREAM:
+        if self._closing or self._leaving or self._last_taken < LAST_STREAM:
             self._refuse(call)
             return
         call.decide(b"", self.route)
         self._act(call)
 
-    def _to_upstream(self, stream: int, item: Item) -> None:
-        """More of the request: it goes on, waits with the call, or is dropped where nobody wants it any more."""
-        call = self.calls.get(stream)
-        if call is not None and item.end:
-            call.request_ended = True
-        if call is None:
-            if item.sent is not None:
-                item.sent()
-        elif call.upstream_id is None:
-            self._pending[stream].append(item)
+    def _to_upstream(self, call: Call, item: Item) -> None:
+        """More of the request: it goes on, or waits with the call."""
+        call.request_ended = call.request_ended or item.end
+        if call.upstream_id is None:
+            enqueue(self._pending[call.stream_id], item)
         else:
             assert self.upstream is not None
             self.upstream.send(call.upstream_id, item)
@@ -189,7 +211,9 @@ class Bridge:
         self._forget(call)
 
     def _refuse(self, call: Call) -> None:
-        """The upstream takes no more streams here: the client may safely ask again, on another connection."""
+        """No more streams are taken here: the client may safely ask again, on another connection."""
+        if call.upstream_id is not None and self.upstream is not None:
+            self.upstream.forget(call.upstream_id)
         self._forget(call)
         self.client.reset(call.stream_id, REFUSED)
 
@@ -202,8 +226,7 @@ class Bridge:
         self._kept -= call.kept_size
         call.kept_size = 0
         for item in self._pending.pop(call.stream_id, ()):
-            if item.sent is not None:
-                item.sent()
+            item.done()
 
     def _client_gone(self) -> None:
         self._closing = True
@@ -217,38 +240,35 @@ class Bridge:
 
     def _ask(self) -> None:
         """Calls go to the upstream, as many as it takes; it is connected to when it is not."""
-        if self.upstream is not None:
+        if self.upstream is None:
+            self.upstream = Link(self, client_side=True)
+            self._connecting = asyncio.get_running_loop().create_task(self._connect(self.upstream))
+        elif self._connecting is None:
             self._open_more()
-        elif not self._connecting:
-            self._connecting = True
-            asyncio.get_running_loop().create_task(self._connect())
 
-    async def _connect(self) -> None:
+    async def _connect(self, link: Link) -> None:
+        error: Exception | None = None
         try:
-            if self.route.tls is not None:
-                raise OSError("HTTP/2 is passed on in clear text only")
-            async with asyncio.timeout(CONNECT_S):
-                _, upstream = await asyncio.get_running_loop().create_connection(
-                    lambda: Link(self, client_side=True), self.route.host, self.route.port
-                )
-        except (OSError, TimeoutError):
-            self._connecting = False
-            self._unreachable("upstream-unreachable" if self.route.tls is None else "upstream-tls")
-            return
-        self._connecting = False
-        if self._closing or self.client.over:
-            upstream.close()
-            return
-        self.upstream = upstream
-        self.settled()
+            await connect(link, self.route)
+        except (OSError, TimeoutError) as failed:
+            error = failed
+        self._connecting = None
+        if self._closing:
+            link.close()
+        elif error is not None:
+            self._unreachable(error)
+        else:
+            self.settled()
 
-    def _unreachable(self, why: str) -> None:
-        """Everybody who waits for the upstream is told; the next call tries again."""
-        calls = [call for call in self._unopened if call.stream_id in self.calls]
+    def _unreachable(self, error: Exception) -> None:
+        """Everybody who waits for the upstream is told what to do; the next call tries again."""
+        self.upstream = None
+        why, told = why_not(error, self.route.upstream)
+        waiting = [call for call in self._unopened if self.calls.get(call.stream_id) is call]
         self._unopened.clear()
-        for call in calls:
+        for call in [*self._by_upstream.values(), *waiting]:
             self.route.counters.unreachable[self.route.name] += 1
-            self._answer_instead(call, 502, "the model behind this proxy did not answer", x_chaos_proxy=why)
+            self._answer_instead(call, 502, told, x_chaos_proxy=why)
         self.settled()
 
     def _open_more(self) -> None:
@@ -267,111 +287,40 @@ class Bridge:
                 continue
             call.upstream_id = http2.get_next_available_stream_id()
             call.asked_s = time.monotonic()
+            call.gave = partial(upstream.acknowledge, call.upstream_id)
             self._by_upstream[call.upstream_id] = call
-            for item in self._pending.pop(call.stream_id):
+            first, *others = self._pending.pop(call.stream_id)
+            if self.route.tls is not None and first.headers is not None:
+                first.headers = addressed(first.headers, self.route.upstream)
+            for item in (first, *others):
                 upstream.send(call.upstream_id, item)
 
-    def _from_upstream(self, event: happenings.Event | GoAway) -> None:
+    def _from_upstream(self, event: Happening) -> None:
         assert self.upstream is not None
         if isinstance(event, GoAway):
             self._goes_away(event)
             return
-        stream = getattr(event, "stream_id", None)
-        call = self._by_upstream.get(stream) if stream else None
-        if call is None:
-            if isinstance(event, happenings.DataReceived):
-                self.upstream.acknowledge(int(stream or 0), event.flow_controlled_length or 0)
-            return
+        stream = int(getattr(event, "stream_id", None) or 0)
+        call = self._by_upstream.get(stream)
         match event:
+            case happenings.DataReceived(data=bytes(data)):
+                size, ended = event.flow_controlled_length or 0, event.stream_ended is not None
+                if call is None or not (data or ended):
+                    self.upstream.acknowledge(stream, size)
+                else:
+                    self._answer_data(call, data, size, ended=ended)
+            case happenings.StreamReset(error_code=code) | Malformed(error_code=code):
+                self.upstream.forget(stream)  # what it would not take any more gives its client room again
+                if call is not None:
+                    self._answer_reset(call, int(code or 0))
+            case _ if call is None:
+                return
             case happenings.InformationalResponseReceived(headers=list(headers)):
                 self.client.send(call.stream_id, Item(headers=headers))
             case happenings.ResponseReceived(headers=list(headers)):
                 self._answer_head(call, headers, ended=event.stream_ended is not None)
-            case happenings.DataReceived(data=bytes(data)):
-                self._answer_data(call, data, event.flow_controlled_length or 0, ended=event.stream_ended is not None)
             case happenings.TrailersReceived(headers=list(headers)):
                 self._answer_end(call, headers)
-            case happenings.StreamReset(error_code=code):
-                self._answer_reset(call, int(code or 0))
-
-    def _answer_head(self, call: Call, headers: Headers, *, ended: bool) -> None:
-        self.route.counters.upstream_took(self.route.name, time.monotonic() - call.asked_s)
-        if ended:  # headers alone: an error, or an answer without a body
-            self._done(call, headers)
-            self.client.send(call.stream_id, Item(headers=headers, end=True))
-            return
-        call.answer_begins(headers, self.route)
-        if not call.editing:
-            self.client.send(call.stream_id, Item(headers=headers))
-
-    def _answer_data(self, call: Call, data: bytes, size: int, *, ended: bool) -> None:
-        upstream, stream = self.upstream, call.upstream_id
-        assert upstream is not None
-        assert stream is not None
-        if not call.editing:
-            if call.copying:
-                call.copy(data)
-            item = Item(data=data, end=ended, sent=lambda: upstream.acknowledge(stream, size))
-            if ended:
-                self._done(call, ())
-            self.client.send(call.stream_id, item)
-            return
-        upstream.acknowledge(stream, size)
-        call.kept.append(data)
-        call.kept_size += len(data)
-        self._kept += len(data)
-        if ended:
-            self._answer_end(call, None)
-        elif call.kept_size > LARGEST_EDITED or self._kept > MOST_KEPT:
-            call.give_up_editing()
-            self._release_kept(call)
-
-    def _release_kept(self, call: Call) -> None:
-        """What was kept of an answer that is not edited after all goes out as it came."""
-        self.client.send(call.stream_id, Item(headers=call.kept_headers))
-        self.client.send(call.stream_id, Item(data=b"".join(call.kept)))
-        self._kept -= call.kept_size
-        call.kept, call.kept_size, call.kept_headers = [], 0, None
-
-    def _answer_end(self, call: Call, trailers: Headers | None) -> None:
-        """The answer is whole: an edited one goes out now, and its trailers behind it."""
-        status = dict(trailers or ()).get(b"grpc-status", b"").decode("latin-1")
-        if call.editing:
-            headers, data = call.edited_answer(self.route, status)
-            self.client.send(call.stream_id, Item(headers=headers))
-            if data or trailers is None:
-                self.client.send(call.stream_id, Item(data=data, end=trailers is None))
-        self._done(call, trailers or ())
-        if trailers is not None:
-            self.client.send(call.stream_id, Item(headers=trailers, end=True))
-
-    def _answer_reset(self, call: Call, code: int) -> None:
-        """The upstream ends the stream: behind its answer where that is whole, else at once."""
-        if call.answer_ended:
-            self.client.send(call.stream_id, Item(reset=code))
-        else:
-            if call.editing:
-                call.editing = False
-                self._release_kept(call)
-            call.count_answer(self.route, call.http_status("14" if code == REFUSED else "13"))
-            self.client.reset(call.stream_id, code)
-        self._forget(call)
-
-    def _done(self, call: Call, last: Headers) -> None:
-        """The upstream has answered; `last` are the headers that say how it went."""
-        call.answer_ended = True
-        said = dict(last)
-        if call.answer_head is None and not call.is_grpc:
-            status = said.get(b":status", b"502")
-            call.count_answer(self.route, int(status) if status.isdigit() else 502)
-        else:
-            grpc_status = said.get(b"grpc-status")
-            told = grpc_status.decode("latin-1") if grpc_status is not None else None
-            call.count_answer(self.route, call.http_status(told))
-            if call.looking or self.route.observer is not None:
-                asyncio.get_running_loop().call_soon(call.done, self.route, told)
-        if call.request_ended:
-            self._forget(call)
 
     def _goes_away(self, goodbye: GoAway) -> None:
         """The upstream takes no more streams: the client hears it, and what was not begun it may ask elsewhere."""
