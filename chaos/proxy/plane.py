@@ -17,6 +17,7 @@ requests, its upstream connection waits IDLE_S for the next one: not as long as 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import socket
 import struct
 import time
@@ -25,8 +26,6 @@ from typing import cast
 
 from chaos.proxy import wire
 from chaos.proxy.exchange import Exchange, Hurt
-from chaos.proxy.grpc.frames import HTTP2_START
-from chaos.proxy.grpc.plane import hand_over
 from chaos.proxy.route import Route, Upstream
 from chaos.proxy.upstream import CONNECT_S, HANDSHAKE_S, addressed, why_unreachable
 
@@ -162,10 +161,10 @@ class Client(asyncio.Protocol):
         try:
             head = wire.request_in(data)
         except wire.BadMessage as error:
-            if data.startswith(HTTP2_START) and not self._begun and self.transport is not None:
+            if data.startswith(wire.HTTP2_START) and not self._begun and self.transport is not None:
                 self.finished = True
-                self.route.clients.discard(self)
-                self.route.clients.add(hand_over(self.route, self.transport, data))
+                self.transport.pause_reading()
+                asyncio.get_running_loop().create_task(self._hand_over(self.transport, data))
             else:
                 self._refuse(400, str(error))
             return False
@@ -196,6 +195,15 @@ class Client(asyncio.Protocol):
     def _under_way(self) -> bool:
         """Whether there is an exchange, now: what was called may have ended it."""
         return self.exchange is not None
+
+    async def _hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
+        """The connection is HTTP/2, and is served as such. Loaded with the first one: nobody else waits for that, or has the weight."""
+        loop = asyncio.get_running_loop()
+        grpc = await loop.run_in_executor(None, importlib.import_module, "chaos.proxy.grpc.plane")
+        if not transport.is_closing():
+            self.route.clients.discard(self)
+            self.route.clients.add(grpc.hand_over(self.route, transport, data))
+            transport.resume_reading()
 
     def _begin_parts(self, exchange: Exchange) -> None:
         """The body is still to come. Where its content decides about the arm, it is kept until it is whole."""

@@ -21,6 +21,7 @@ from chaos.drivers.serving import split_address, write_ports
 from chaos.proxy.api_server import ApiServer
 from chaos.proxy.control import ControlApi
 from chaos.proxy.counters import Counters
+from chaos.proxy.footprint import settle
 from chaos.proxy.registry import Registry
 from chaos.proxy.serving import DataOptions, DataSide, RouteText, address_of, listening, loop_factory, parse_route
 from chaos.proxy.worker import EXPIRY_S
@@ -148,6 +149,7 @@ async def serve(options: Options) -> None:
             for route in options.routes:
                 await data.start(route, listeners[route.text])
         async with _control(options, ControlApi(registry, counters, options.token, workers, options.data)) as control:
+            settle()
             write_ports(options.ports_file, {"control": control, "routes": ports})
             await _until(ended, registry, workers)
             registry.disarm(None)

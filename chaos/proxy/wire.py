@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 LARGEST_HEAD = 64 * 1024
+HTTP2_START = b"PRI * HTTP/2.0\r\n\r\n"
+"""What a client that knows of HTTP/2 begins with, as a parser of HTTP/1.1 sees it; RFC 9113, section 3.4."""
 _HEX = b"0123456789abcdefABCDEF"
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _LINES = rb"(?:" + _TOKEN + rb":[^\r\n\0]*+\r\n)*+\r\n"

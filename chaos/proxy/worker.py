@@ -24,6 +24,7 @@ from typing import Any, cast
 from chaos.proxy.armed import Armed, RunState, armed_with
 from chaos.proxy.arming import Arming, Refusal, parse_arming
 from chaos.proxy.counters import Counters
+from chaos.proxy.footprint import settle
 from chaos.proxy.registry import Registry
 from chaos.proxy.serving import DataOptions, DataSide, loop_factory, parse_route
 from chaos.proxy.sharing import Share, Shares
@@ -272,6 +273,7 @@ class Worker:
             for listener in listeners:
                 listener.setblocking(False)
             await data.start(parse_route(text), listeners, self._share)
+        settle()
         self._report(number, problem)
 
     def _report(self, number: int | None, problem: str | None = None) -> None:

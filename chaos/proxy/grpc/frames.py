@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from h2.exceptions import FrameTooLargeError
 
-HTTP2_START = b"PRI * HTTP/2.0\r\n\r\n"
-"""What a client that knows of HTTP/2 begins with, as a parser of HTTP/1.1 sees it; RFC 9113, section 3.4."""
+from chaos.proxy.wire import HTTP2_START
+
 PREFACE = HTTP2_START + b"SM\r\n\r\n"
 LAST_STREAM = 2**31 - 1
 LARGEST_FRAME = 16384
