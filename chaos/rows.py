@@ -79,18 +79,15 @@ def class_numbers(many: int) -> tuple[int, ...]:
 def differing(old: Sequence[object], new: Sequence[object]) -> list[int]:
     """The places at which two sequences of one length differ. What is the very same object does not, be it NaN."""
     if len(old) <= _STRIDE:
-        return _differing(old, new, 0)
+        others = compress(count(), map(operator.is_not, old, new))
+        return [place for place in others if old[place] != new[place]]
     found: list[int] = []
     for start in range(0, len(old), _STRIDE):
         was, fresh = old[start : start + _STRIDE], new[start : start + _STRIDE]
         if was != fresh:  # of a thousand scores, mostly two: the stretches that are equal cost next to nothing
-            found += _differing(was, fresh, start)
+            others = compress(count(), map(operator.is_not, was, fresh))
+            found += [start + place for place in others if was[place] != fresh[place]]
     return found
-
-
-def _differing(old: Sequence[object], new: Sequence[object], start: int) -> list[int]:
-    others = compress(count(), map(operator.is_not, old, new))
-    return [start + place for place in others if old[place] != new[place]]
 
 
 def like(old: Label | None, new: Label | None) -> Label | None:

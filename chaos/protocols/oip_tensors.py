@@ -94,6 +94,8 @@ def rows_of(decision: Decision, output: Output) -> Iterable[Row]:
     # A label that is a whole number is that of a class, and there is a score for each.
     numbered = class_numbers(scores.width)
     if types <= _WHOLE and all(numbers):
+        if length == 1:
+            return (Row(0, labels[0], numbers[0], numbered),)
         return map(Row, range(length), labels, numbers, repeat(numbered))
     both = zip(labels, numbers, strict=True)
     classes = [numbered if isinstance(found, int) and given else () for found, given in both]
@@ -131,6 +133,8 @@ def changes_of(decision: Decision, before: Sequence[Row], after: Sequence[Row]) 
     label, scores, length = decision.label, decision.scores, decision.length
     if not len(before) == len(after) == length:
         raise Undecodable("rows that are not those of this answer")
+    if length == 1:
+        return _changes_of_one(label, scores, before[0], after[0])
     found: list[Changes] = []
     if label is not None:
         was, fresh = [row.label for row in before], [row.label for row in after]
@@ -145,13 +149,22 @@ def changes_of(decision: Decision, before: Sequence[Row], after: Sequence[Row]) 
     return found
 
 
+def _changes_of_one(label: Tensor | None, scores: Tensor | None, old: Row, new: Row) -> list[Changes]:
+    """The same of an answer of one row, which most are, without a list of rows to look through."""
+    found: list[Changes] = []
+    if label is not None and new.label is not old.label and new.label != old.label:
+        found.append((label, (0,), (like(old.label, new.label),)))
+    if scores is not None and old.scores and new.scores:
+        if len(new.scores) != scores.width:
+            raise Undecodable(_RESIZED)
+        numbers = differing(old.scores, new.scores)
+        if numbers:
+            found.append((scores, numbers, [new.scores[at] for at in numbers]))
+    return found
+
+
 def _scores(width: int, before: Sequence[Row], after: Sequence[Row]) -> tuple[Sequence[float], Sequence[float]]:
     """All scores before and after. Rows without scores before or after have none that differ. Raises Undecodable."""
-    if len(before) == 1:
-        was, fresh = before[0].scores or (), after[0].scores or ()
-        if was and fresh and len(fresh) != width:
-            raise Undecodable(_RESIZED)
-        return (was, fresh) if was and fresh else ((), ())
     old: list[tuple[float, ...]] = [row.scores or () for row in before]
     new: list[tuple[float, ...]] = [row.scores or () for row in after]
     if not (all(old) and all(new)):
