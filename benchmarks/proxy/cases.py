@@ -100,6 +100,8 @@ RATES = (500, 2000)
 LATENCIES = tuple(Case(f"{rate}/s", SMALL, rate=rate) for rate in RATES)
 TWO = "chaos-2"
 """Our proxy with two workers: it runs for the section `workers` alone."""
+COMPILED = "chaos-compiled"
+"""Our proxy with its data plane compiled from the same source."""
 WORKERS = (
     Case("idle, 0.5 kB, 128 connections", SMALL, connections=128),
     Case("all changed, 0.5 kB, 128 connections", SMALL, 1.0, connections=128),
@@ -121,7 +123,7 @@ class Curve:
 
 _CONNECTIONS, _FAULTS, _CURVE_RATES = (1, 32, 512), (0, 1, 10), (250, 1000, 4000)
 _PROXIES = ("chaos", "nginx", "haproxy", "envoy", "toxiproxy", "aiohttp", "mitmproxy")
-_CHANGING = ("chaos", "nginx+lua", "envoy+lua", "aiohttp", "mitmproxy")
+_CHANGING = ("chaos", COMPILED, "nginx+lua", "envoy+lua", "aiohttp", "mitmproxy")
 _FAST = ("direct", "chaos", "nginx", "haproxy", "envoy", "toxiproxy")
 CURVES = (
     Curve(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.proxy import configs, tools
-from benchmarks.proxy.cases import IDLE, SEED, TWO, WORKS, Case, Work
+from benchmarks.proxy.cases import COMPILED, IDLE, SEED, TWO, WORKS, Case, Work
 from benchmarks.proxy.machine import Running, free_port, start
 from chaos.drivers.proxy import Arming, ProxyFleet
 from chaos.version import VERSION
@@ -95,12 +95,12 @@ def arming(case: Case) -> Arming:
     )
 
 
-def _chaos(stage: Stage, name: str = "chaos", workers: int = 1) -> Peer:
+def _chaos(stage: Stage, name: str = "chaos", workers: int = 1, path: Path = ROOT) -> Peer:
     port, control = free_port(), free_port()
     token = stage.file("token", TOKEN)
     argv = [sys.executable, "-m", "chaos.proxy", f"--route=model=127.0.0.1:{port}>127.0.0.1:{stage.backend}"]
     argv += [f"--control=127.0.0.1:{control}", f"--token-file={token}", f"--workers={workers}"]
-    environment = {"PYTHONPATH": str(ROOT)}
+    environment = {"PYTHONPATH": str(path), "PYTHONSAFEPATH": "1"}
     stage.compiled("chaos.proxy.__main__", environment)
     running = stage.run(name, argv, (port, control), environment)
     fleet = ProxyFleet([f"http://127.0.0.1:{control}"], TOKEN)
@@ -111,6 +111,14 @@ def _chaos(stage: Stage, name: str = "chaos", workers: int = 1) -> Peer:
             fleet.arm("benchmark", arming(case))
 
     return Peer(name, VERSION, dict.fromkeys(WORKS, port), running, prepare)
+
+
+def _chaos_compiled(stage: Stage) -> Peer:
+    """The same with the data plane compiled, which takes a minute once. Raises tools.Missing without a C compiler."""
+    done = subprocess.run([ROOT / "scripts" / "compile"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise tools.Missing(done.stderr.strip().splitlines()[-1])
+    return _chaos(stage, COMPILED, path=ROOT / ".chaos" / "compiled")
 
 
 def _program(stage: Stage, name: str) -> tuple[str, dict[str, str]]:
@@ -218,6 +226,7 @@ def _toxiproxy(stage: Stage) -> Peer:
 STARTS: dict[str, Callable[[Stage], Peer]] = {
     "direct": _direct,
     "chaos": _chaos,
+    COMPILED: _chaos_compiled,
     TWO: lambda stage: _chaos(stage, TWO, 2),
     "nginx": _nginx,
     "nginx+lua": _nginx_lua,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.proxy.cases import CASES, CURVES, LATENCIES, TWO, WORKERS, Case, Curve
+from benchmarks.proxy.cases import CASES, COMPILED, CURVES, LATENCIES, TWO, WORKERS, Case, Curve
 from benchmarks.proxy.peers import STARTS
 from benchmarks.proxy.picture import draw
 from benchmarks.proxy.results import Result, Run, Spread, Value, noise, spread
@@ -125,7 +125,11 @@ def _plain(name: str) -> str:
 
 
 def _named(name: str) -> str:
-    return {"chaos": "**chaos proxy**", TWO: "**chaos proxy**, `--workers 2`"}.get(name, name)
+    return {
+        "chaos": "**chaos proxy**",
+        COMPILED: "**chaos proxy**, compiled",
+        TWO: "**chaos proxy**, `--workers 2`",
+    }.get(name, name)
 
 
 def _measured(result: Result, section: str, case: Case, name: str, value: Value) -> str:
@@ -178,11 +182,24 @@ def budget_table(result: Result) -> str:
     sections = {run.section for run in result.runs}
     rows = []
     for limit in BUDGET:
-        found = limit.found(result)
         takes_part = limit.section in sections and limit.ours in result.peers
         if takes_part and (limit.peer is None or limit.peer in result.peers):
-            rows.append([f"{limit.what}, {limit.case}", limit.at_most, cell(found), met(limit, found)])
-    return _table(["what", "at most", "measured", "kept"], rows)
+            found = limit.found(result)
+            row = [f"{limit.what}, {limit.case}", limit.at_most, cell(found), met(limit, found)]
+            if COMPILED in result.peers:
+                row += _compiled(result, limit)
+            rows.append(row)
+    head = ["what", "at most", "measured", "kept"]
+    return _table([*head, "compiled", "kept"] if COMPILED in result.peers else head, rows)
+
+
+def _compiled(result: Result, limit: Limit) -> list[str]:
+    """The same limit with the data plane compiled."""
+    if limit.ours != "chaos":
+        return ["–", "–"]
+    limit = replace(limit, ours=COMPILED)
+    found = limit.found(result)
+    return [cell(found), met(limit, found)]
 
 
 def _added(result: Result, case: Case, name: str, value: Value) -> str:

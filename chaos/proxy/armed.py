@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -73,17 +73,27 @@ class FaultCounts:
 
     def as_json(self) -> dict[str, object]:
         """For the control API."""
-        return {name: getattr(self, name) for name in FaultCounts.__slots__}
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
-@dataclass(frozen=True, slots=True)
 class ArmedFault:
-    """One fault that is on. `since_s` is when it was armed first, on the monotonic clock."""
+    """One fault that is on; never changed once it is made. `since_s` is when it was armed first, on the monotonic clock.
 
-    index: int
-    fault: Fault
-    since_s: float
-    counts: FaultCounts
+    What every request asks for is read from the fault's model once.
+    """
+
+    def __init__(self, index: int, fault: Fault, since_s: float, counts: FaultCounts) -> None:
+        self.index = index
+        self.fault = fault
+        self.since_s = since_s
+        self.counts = counts
+        self.name = fault.fault
+        self._share = fault.share
+        self._steady = fault.shape.kind == "step"
+
+    def share(self, now_s: float) -> float:
+        """The fault's share of rows at this moment: its own, times the intensity of its shape."""
+        return self._share if self._steady else self._share * self.fault.shape.intensity(now_s - self.since_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ class Exchange(Hurting):
             call = self._call(fault)
             if self._obeys(fault, route) and call.selected():
                 fault.counts.selected_requests += 1
-                route.counters.selected[fault.fault.fault, "treatment"] += 1
+                route.counters.selected[fault.name, "treatment"] += 1
                 for action in fault.fault.act(call):
                     yield fault, action
 
@@ -170,7 +170,7 @@ class Exchange(Hurting):
     def _injected(self, fault: ArmedFault, route: Route) -> None:
         fault.counts.injected += 1
         fault.counts.happened(time.time(), time.monotonic())
-        route.counters.injected[fault.fault.fault] += 1
+        route.counters.injected[fault.name] += 1
 
     def _own(self, action: Answer, route: Route) -> bytes:
         protocol = self._protocol(route)
@@ -185,7 +185,7 @@ class Exchange(Hurting):
         """A delay is over, or was released."""
         if self._waiting_for is not None:
             self._waiting_for.counts.delayed_s += seconds
-            route.counters.delay_s[self._waiting_for.fault.fault] += seconds
+            route.counters.delay_s[self._waiting_for.name] += seconds
             self._waiting_for = None
 
     # --- the answer ---------------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ class Hurting:
 
     def _call(self, fault: ArmedFault) -> Call:
         assert self.armed is not None
-        share = fault.fault.share * fault.fault.shape.intensity(time.monotonic() - fault.since_s)
+        share = fault.share(time.monotonic())
         return Call(self.armed.arms.seed, fault.index, self.subject or "", share, self.head, self._body)
 
     def _protocol(self, route: Route, answer_body: bytes | None = None) -> Protocol | None:
@@ -78,9 +78,9 @@ class Hurting:
         if self.armed is None or self.answer_head is None:
             return None
         headers, output = self.answer_head.headers, self.armed.output
-        coded = headers.get("content-encoding", "identity")
+        coded = headers.get("content-encoding")
         try:
-            plain = coding.opened(payload, coded)
+            plain = payload if coded is None else coding.opened(payload, coded)
             protocol = self._protocol(route, plain)
             if protocol is None:
                 raise Undecodable("no protocol reads this answer")
@@ -96,7 +96,7 @@ class Hurting:
             return None
         self._free_text = getattr(protocol, "free_text", False)
         self._note(rows, after, plain, body, route)
-        return coding.closed(body, coded), changed
+        return body if coded is None else coding.closed(body, coded), changed
 
     def _edit(self, rows: Sequence[Row], route: Route) -> Sequence[Row]:
         """The rows after every armed answer fault; the very same sequence when none changed a row."""
@@ -111,13 +111,13 @@ class Hurting:
                 continue
             fault.counts.selected_requests += 1
             fault.counts.selected_rows += selected
-            route.counters.selected[fault.fault.fault, self._counted_as()] += selected
+            route.counters.selected[fault.name, self._counted_as()] += selected
             after = fault.fault.edit(edited, call)
             changed = sum(map(is_not, after, edited))
             if changed:
                 fault.counts.changed_rows += changed
                 fault.counts.happened(time.time(), time.monotonic())
-                route.counters.changed[fault.fault.fault, self._counted_as()] += changed
+                route.counters.changed[fault.name, self._counted_as()] += changed
                 edited = after
         return edited
 

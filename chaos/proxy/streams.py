@@ -287,7 +287,7 @@ class TextFaults:
         """A row is counted once for each fault."""
         if (fault.index, row) in what:
             return
-        name, first = fault.fault.fault, all(index != fault.index for index, _ in what)
+        name, first = fault.name, all(index != fault.index for index, _ in what)
         what.add((fault.index, row))
         if what is self._selected:
             fault.counts.selected_requests += first

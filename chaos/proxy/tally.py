@@ -7,6 +7,7 @@ counter that is a number, a list of numbers, or a dict of them is carried; a cou
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import fields
 from typing import Any
 
 from chaos.proxy.armed import MOST_UNTOUCHED, ArmCounts, FaultCounts, RunState
@@ -76,7 +77,7 @@ def take_run(state: RunState) -> Json:
 
 def _take(counts: ArmCounts | FaultCounts, nothing: ArmCounts | FaultCounts) -> Json:
     taken = {}
-    for name in counts.__slots__:
+    for name in (one.name for one in fields(counts)):
         value, zero = getattr(counts, name), getattr(nothing, name)
         if value != zero:
             taken[name] = value

@@ -149,6 +149,7 @@ class Pipe(asyncio.Protocol):
         self._buffer = bytearray()
         self._transport: asyncio.WriteTransport | None = None
         self._closed = asyncio.Event()
+        self._said_all = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The pipe is open."""
@@ -179,13 +180,14 @@ class Pipe(asyncio.Protocol):
 
     def send(self, message: dict[str, Any]) -> None:
         """The message is on its way, unless the other side is gone."""
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None and not self._transport.is_closing() and not self._said_all:
             body = json.dumps(message).encode()
             self._transport.write(_LENGTH.pack(len(body)) + body)
 
     def hang_up(self) -> None:
         """Nothing more is said; what the other side says is still heard."""
         if self._transport is not None and not self._transport.is_closing():
+            self._said_all = True
             self._transport.write_eof()
 
     async def close(self) -> None:
