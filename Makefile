@@ -1,5 +1,5 @@
 # `make quickstart` shows what this is; `make test` runs everything. Both set up what they need.
-.PHONY: help setup quickstart test check lint types unit interop bench soak format clean
+.PHONY: help setup quickstart test check lint types unit interop compiled bench soak format clean
 .DEFAULT_GOAL := help
 # Compiled modules make every command start three times as fast.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,6 +28,11 @@ lint: setup
 
 types: setup
 	@.venv/bin/mypy
+
+compiled: setup  ## the data plane compiled (.chaos/compiled; needs gcc), and the tests of proxy, protocols and drivers on it
+	@scripts/compile
+	@PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/.chaos/compiled:$(CURDIR) .venv/bin/pytest -q -o pythonpath= -m "not system and not docker" \
+	  --numprocesses 2 --dist loadfile tests/proxy tests/protocols tests/drivers
 
 fuzz: setup  ## the fuzzers of wire, streams, leases and protocols, a hundred times longer than in the tests (about half an hour)
 	@CHAOS_FUZZ=$${CHAOS_FUZZ:-100} .venv/bin/pytest -q --timeout=0 --hypothesis-show-statistics \

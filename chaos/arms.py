@@ -40,7 +40,10 @@ def unit_interval(seed: str, *parts: str | int) -> float:
     `seed` is the run's; `parts` say what is drawn. Parts are joined by a character that none of them may contain
     meaningfully (U+001F), so ("a", "bc") and ("ab", "c") differ.
     """
-    text = "\x1f".join((seed, *map(str, parts)))
+    return _position("\x1f".join((seed, *map(str, parts))))
+
+
+def _position(text: str) -> float:
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big") * _SCALE
 
 
@@ -55,7 +58,8 @@ class Arms:
 
     def arm_of(self, subject: str) -> Arm:
         """The arm in which this subject is for the whole run, on every proxy and in the load."""
-        return "treatment" if unit_interval(self.seed, "arm", subject) < self.traffic else "control"
+        # unit_interval(seed, "arm", subject), asked for every request
+        return "treatment" if _position(f"{self.seed}\x1farm\x1f{subject}") < self.traffic else "control"
 
 
 def row_selected(seed: str, fault_index: int, subject: str, row: int, share: float) -> bool:
@@ -84,9 +88,3 @@ def header_of(by: str) -> str | None:
     if by == "request":
         return REQUEST_HEADER
     return name.strip().lower() if kind == "header" and name.strip() else None
-
-
-def subject_of(by: str, headers: HeaderValues) -> str | None:
-    """The subject of a request whose lower-case headers these are, or None when it carries none."""
-    name = header_of(by)
-    return headers.get(name) if name is not None else None

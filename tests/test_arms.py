@@ -18,7 +18,6 @@ from chaos.arms import (
     is_synthetic,
     row_selected,
     sign_synthetic,
-    subject_of,
     unit_interval,
 )
 
@@ -171,9 +170,3 @@ def test_the_signature_names_the_run_and_does_not_show_the_key():
 )
 def test_the_subjects_header_is_read_from_by(by, header):
     assert header_of(by) == header
-
-
-def test_a_request_without_the_header_has_no_subject():
-    assert subject_of("header:X-Applicant-Id", {"x-applicant-id": "7"}) == "7"
-    assert subject_of("header:X-Applicant-Id", {"x-other": "7"}) is None
-    assert subject_of("cookie:session", {"cookie": "session=7"}) is None

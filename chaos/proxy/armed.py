@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from typing import Any, Literal
 
-from chaos.arms import SYNTHETIC_HEADER, Arms, HeaderValues, header_of, is_synthetic, subject_of
+from chaos.arms import SYNTHETIC_HEADER, Arms, HeaderValues, header_of, is_synthetic
 from chaos.faults.base import Fault
 from chaos.protocols import catalogue as protocols
 from chaos.protocols.base import Output, Protocol
@@ -109,6 +109,8 @@ class Armed:
     output: Output
     request_faults: tuple[ArmedFault, ...]
     answer_faults: tuple[ArmedFault, ...]
+    subject_header: str = ""
+    """The header that says who a request's subject is."""
     shadow: bool = False
     """Whether clients get untouched answers, and faults happen to copies alone."""
 
@@ -131,7 +133,7 @@ class Armed:
 
     def group_of(self, headers: HeaderValues, body: bytes) -> tuple[Group, str | None]:
         """The arm of a request, and its subject. Nothing without a subject, outside the slice or unmarked is touched."""
-        subject = subject_of(self.arms.by, headers)
+        subject = headers.get(self.subject_header)
         if subject is None:
             return "outside", None
         if self.synthetic_key is not None and not is_synthetic(
@@ -275,6 +277,7 @@ def armed_with(
         output=arming.output.output(),
         request_faults=tuple(one for one in built if one.fault.acts_on == "request"),
         answer_faults=tuple(one for one in built if one.fault.acts_on == "answer"),
+        subject_header=header_of(arming.arms.by) or "",
         shadow=arming.mode == "shadow",
     )
 

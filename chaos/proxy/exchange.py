@@ -132,7 +132,8 @@ class Exchange(Hurting):
             counts.first_attempts += self._first
             counted_in.append((state, group))
         if self.group != "treatment" or self.armed is None:
-            registry.passed(headers, body)
+            if registry.removals:
+                registry.passed(headers, body)
             return
         self._body = body or b""
         if self.armed.request_faults:

@@ -184,7 +184,7 @@ class Client(asyncio.Protocol):
             else:
                 self.buffer = b""
             exchange.pending = (data,)
-            if exchange.runs or self.route.registry.proving():
+            if exchange.runs or self.route.registry.removals:
                 exchange.decide(data[start:], self.route)
             self._act(exchange)
         else:
@@ -211,7 +211,8 @@ class Client(asyncio.Protocol):
         exchange.collecting = exchange.wants_body()
         exchange.request_body = wire.request_body(exchange.head, collect=exchange.collecting)
         if not exchange.collecting:
-            exchange.decide(None, self.route)
+            if exchange.runs or self.route.registry.removals:
+                exchange.decide(None, self.route)
             self._act(exchange)
         elif exchange.head.expects_continue:
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")

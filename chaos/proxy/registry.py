@@ -36,7 +36,8 @@ class Registry:
         """The runs of `active`, in its order."""
         self.runs: dict[str, RunState] = {}
         self.expiries = 0
-        self._proving: dict[str, RunState] = {}
+        self.removals: dict[str, RunState] = {}
+        """The runs that have ended and whose removal is still being proven; empty, and idle costs nothing more."""
         self.waiting: dict[Callable[[], None], Delay | None] = {}
         """What lets go whoever waits in a delay, and in which: called once that one is off; None: with the next change."""
 
@@ -107,11 +108,11 @@ class Registry:
         for run, state in before.items():
             if run not in self.holders:
                 state.state, state.ended_s, state.untouched = ended, now_s, 0
-                self._proving[run] = state
+                self.removals[run] = state
         for run in self.holders:
-            self._proving.pop(run, None)
-        while len(self._proving) > MOST_PROVING:
-            del self._proving[next(iter(self._proving))]
+            self.removals.pop(run, None)
+        while len(self.removals) > MOST_PROVING:
+            del self.removals[next(iter(self.removals))]
         self._release()
 
     def _release(self) -> None:
@@ -167,14 +168,14 @@ class Registry:
 
     def proving(self) -> tuple[RunState, ...]:
         """The runs that have ended and whose removal is still being proven, in the order of their ends."""
-        if not self._proving:
+        if not self.removals:
             return ()
         now_s = self._monotonic()
-        for run, state in list(self._proving.items()):
+        for run, state in list(self.removals.items()):
             over = state.ended_s is None or now_s - state.ended_s > REMEMBERED_S
             if over or state.untouched >= MOST_UNTOUCHED:
-                del self._proving[run]  # from here on, idle costs nothing again
-        return tuple(self._proving.values())
+                del self.removals[run]  # from here on, idle costs nothing again
+        return tuple(self.removals.values())
 
     def lately(self) -> RunState | None:
         """The run that ended last of those whose removal is still being proven; None while anybody holds the proxy."""
