@@ -331,7 +331,7 @@ def test_a_whole_benchmark_takes_at_most_35_minutes_and_a_quick_one_about_5() ->
     def minutes(sections: list[str], rounds: int, seconds: int) -> float:
         return rounds * sum(step.seconds(seconds) + STEP_S for step in steps(sections, everyone)) / 60
 
-    assert minutes(list(SECTIONS), 5, 3) < 34
+    assert minutes(list(SECTIONS), 5, 3) < 35
     assert minutes(list(QUICK), 3, 1) < 5
 
 

@@ -122,7 +122,7 @@ class Curve:
 
 
 _CONNECTIONS, _FAULTS, _CURVE_RATES = (1, 32, 512), (0, 1, 10), (250, 1000, 4000)
-_PROXIES = ("chaos", "nginx", "haproxy", "envoy", "toxiproxy", "aiohttp", "mitmproxy")
+_PROXIES = ("chaos", "nginx", "haproxy", "envoy", "toxiproxy")
 _CHANGING = ("chaos", "nginx+lua", "envoy+lua", "aiohttp", "mitmproxy")
 _FAST = ("direct", "chaos", "nginx", "haproxy", "envoy", "toxiproxy")
 CURVES = (
