@@ -60,6 +60,14 @@ class Client(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._release: Callable[[], None] | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request or its answer is under way."""
+        return self.exchange is not None
+
+    def leave(self) -> None:
+        """HTTP/1.1 has no word for it: a connection is closed once it rests."""
+
     # --- the client's side --------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
