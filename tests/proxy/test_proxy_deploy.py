@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -50,6 +51,26 @@ def proxies() -> list[tuple[str, dict[str, Any]]]:
 def resource(kind: str, file: str, place: int = 0) -> dict[str, Any]:
     """The resource of this kind in the file."""
     return [one for one in documents(ROOT / "deploy" / "kubernetes" / file) if one["kind"] == kind][place]
+
+
+def pods_of(one: dict[str, Any]) -> list[dict[str, Any]]:
+    """The pods that KServe makes of a service of its own: it takes their fields as they are, beside its own ones."""
+    own = {"model", "minReplicas", "maxReplicas", "canaryTrafficPercent"}
+    parts = [part for part in one["spec"].values() if "containers" in part]
+    specs = [{name: value for name, value in part.items() if name not in own} for part in parts]
+    return [{"apiVersion": "v1", "kind": "Pod", "metadata": one["metadata"], "spec": spec} for spec in specs]
+
+
+@pytest.mark.parametrize("path", KUBERNETES, ids=lambda path: path.name)
+def test_every_manifest_is_what_kubernetes_publishes_of_its_kind_and_has_no_key_that_it_does_not_know(
+    path: Path,
+) -> None:
+    for one in documents(path):
+        for resource in pods_of(one) if one["kind"] == "InferenceService" else [one]:
+            kubernetes_validate.validate(resource, kubernetes_validate.latest_version(), strict=True)
+    broken = {**documents(path)[-1], "speck": {}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, kubernetes_validate.latest_version(), strict=True)
 
 
 def test_every_manifest_names_what_it_is() -> None:
