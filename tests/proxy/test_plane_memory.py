@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chaos.proxy.answering import LARGEST_EDITED
 from chaos.proxy.arming import parse_arming
 from chaos.proxy.counters import Counters
-from chaos.proxy.plane import LARGEST_EDITED, Client
+from chaos.proxy.plane import Client
 from chaos.proxy.registry import Registry
 from chaos.proxy.route import IDLE_S, Route, Upstream
 from tests.fuzzing import examples
