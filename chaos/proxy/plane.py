@@ -385,16 +385,22 @@ class Client(asyncio.Protocol):
     def upstream_data(self, data: bytes) -> None:
         """Bytes from the upstream: of the answer, of a tunnel, or a last word that nobody has asked for."""
         exchange = self.exchange
-        if exchange is None:
-            self._write(data)
-            if not self.tunnel:
-                self._close()  # whatever it was, it must not be taken for the next answer
+        if exchange is None or not exchange.sent:
+            self._unasked(data)
             return
         while data and exchange is self.exchange and not self.tunnel:
             take = self._answer_head if exchange.answer_head is None else self._answer_body
             data = take(exchange, data)
         if self.tunnel and data:
             self._write(data)
+
+    def _unasked(self, data: bytes) -> None:
+        """The upstream says what nobody has asked for: whatever it is, it is not taken for the next answer."""
+        if self.exchange is None and self._mirrors:
+            self._write(data)
+            self._close()
+        else:  # a request of the client's waits here, or its last answer was the proxy's own: to it, nothing has happened
+            self._leave_upstream()
 
     def _answer_head(self, exchange: Exchange, data: bytes) -> bytes:
         """Takes the answer's head off `data`, and what of the body passes with it; what is left."""

@@ -119,7 +119,8 @@ class Upstream(asyncio.Protocol):
             self.client.upstream_data(data)
 
     def eof_received(self) -> bool:
-        """The upstream has said everything."""
+        """The upstream has said everything: nobody new is to ask it."""
+        self.open = False
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
