@@ -106,12 +106,18 @@ class Client(asyncio.Protocol):
         self._half_closed = True
         if self.finished:
             return False
-        if self.tunnel and self.upstream is not None and self.upstream.transport is not None:
-            if self.upstream.transport.can_write_eof():  # over TLS, nobody can say that he has said everything
-                self.upstream.transport.write_eof()
+        if self.tunnel:
+            self._pass_end()
             return True
+        if self.exchange is None:
+            return bool(self.buffer) and not self._partial  # a pipelined request whose turn has come is begun right away
         # A body that will never be whole is no request: nobody may wait for its rest.
-        return self.exchange is not None and self.exchange.request_body.done
+        return self.exchange.request_body.done
+
+    def _pass_end(self) -> None:
+        """The upstream hears that the client has said everything. Over TLS, nobody can say that."""
+        if self.upstream is not None and self.upstream.transport is not None and self.upstream.transport.can_write_eof():
+            self.upstream.transport.write_eof()
 
     def pause_writing(self) -> None:
         """The client reads slowly: so is the upstream read, this one and that of the next request."""
@@ -154,6 +160,8 @@ class Client(asyncio.Protocol):
                 if len(self.buffer) > BUFFERED:
                     self.hold("pipelined")
                 return
+        if self._half_closed and self.exchange is not None and not self.exchange.request_body.done:
+            self._close()  # its body will never be whole
 
     def _begin(self) -> bool:
         """Takes one head off the buffer, and its body where all of it is there; False when nothing more can be done now."""
@@ -459,6 +467,9 @@ class Client(asyncio.Protocol):
         leftover, self.buffer = self.buffer, b""
         if leftover:
             self._to_upstream(leftover)
+            self.release("pipelined")
+        if self._half_closed:
+            self._pass_end()
         return rest
 
     def _answer_body(self, exchange: Exchange, data: bytes) -> bytes:

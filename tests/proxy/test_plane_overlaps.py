@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from chaos.faults.http_error import HttpError
+from chaos.proxy.armed import ArmedFault, FaultCounts
 from chaos.proxy.arming import parse_arming
+from chaos.proxy.counters import Counters
+from chaos.proxy.observe import Observer
+from chaos.proxy.plane import BUFFERED
 from chaos.proxy.route import Upstream
 from tests.proxy.loopback import arming
-from tests.proxy.test_plane_memory import GET, OK, Bench, Pipe, ended, run
+from tests.proxy.test_plane_memory import GET, OK, Bench, Broken, Pipe, ended, run
 
 ASKED = b"GET /asked HTTP/1.1\r\nX-Request-Id: a\r\n\r\n"
 LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -91,5 +98,56 @@ def test_an_upstream_that_has_said_everything_serves_no_other_client() -> None:
         bench = Bench()
         bench.upstream.eof_received()  # the loss of the connection is told a turn of the event loop later
         assert bench.route.pooled() is None
+
+    run(scenario)
+
+
+# --- half-closed clients ----------------------------------------------------------------------------------------------
+
+
+def test_a_client_that_half_closes_between_two_of_its_answers_gets_the_second_too() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(GET + GET)
+        bench.upstream.data_received(OK)
+        assert bench.client.eof_received()  # the second request is there, and has not been begun yet
+        await bench.settle()
+        bench.upstream.data_received(OK)
+        await bench.settle()
+        assert bytes(bench.client_pipe.written) == OK * 2
+        assert ended(bench.client_pipe) == "closed"
+
+    run(scenario)
+
+
+def test_a_client_that_half_closes_within_a_head_is_not_waited_for() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(GET[:-3])
+        assert not bench.client.eof_received()
+
+    run(scenario)
+
+
+def test_a_pipelined_request_whose_body_will_never_be_whole_is_not_waited_for() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(GET + POST % 10 + b"half")
+        assert bench.client.eof_received()
+        bench.upstream.data_received(OK)
+        await bench.settle()
+        assert bytes(bench.client_pipe.written) == OK
+        assert (ended(bench.client_pipe), ended(bench.upstream_pipe)) == ("closed", "closed")
+
+    run(scenario)
+
+
+def test_a_client_that_had_half_closed_before_its_upgrade_is_said_to_have() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(GET)
+        assert bench.client.eof_received()
+        bench.upstream.data_received(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        assert bench.upstream_pipe.ended
 
     run(scenario)
