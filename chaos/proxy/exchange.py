@@ -46,9 +46,8 @@ class Exchange(Hurting):
     sent = False
     """Whether the upstream was asked: it may have acted, so it is never asked again."""
     request_body: wire.Body = wire.NOTHING
-    pending: Sequence[bytes] = ()
-    """What is to be sent to the upstream once it is asked; the first piece begins with the head."""
-    pending_size = 0
+    pending: bytes | bytearray = b""
+    """What is to be sent to the upstream once it is asked, from the head on."""
     collecting = False
     """Whether the arm cannot be told without the body, which is not whole yet."""
     continued = False
@@ -107,7 +106,7 @@ class Exchange(Hurting):
         """The collected body, out of its chunks."""
         if isinstance(self.request_body, wire.ChunkedBody):
             return b"".join(self.request_body.payload or [])
-        return b"".join(self.pending)[len(self.head.raw) :]
+        return bytes(self.pending[len(self.head.raw) :])
 
     def decide(self, body: bytes | None, route: Route) -> None:
         """Whose request it is and in which arm is known, every run has counted it, and its faults are lined up.

@@ -130,6 +130,8 @@ class Client(asyncio.Protocol):
         self._clogged = False
         if self.upstream is not None and self.upstream.transport is not None:
             self.upstream.transport.resume_reading()
+        if self.exchange is None and self.buffer and not self.finished:
+            self._next()
 
     def hold(self, why: str) -> None:
         """Nothing more is read from the client until `release` with the same reason."""
@@ -151,17 +153,25 @@ class Client(asyncio.Protocol):
         while self.buffer and not self.finished:
             exchange = self.exchange
             if exchange is None:
+                if self._clogged and not self._mirrors:
+                    # The proxy's own answers cost nobody anything but its memory: whoever does not read gets no more of them.
+                    self._bound_buffer()
+                    return
                 if not self._begin():
                     return
             elif not exchange.request_body.done:
                 if not self._feed(exchange):
                     return
             else:
-                if len(self.buffer) > BUFFERED:
-                    self.hold("pipelined")
+                self._bound_buffer()
                 return
         if self._half_closed and self.exchange is not None and not self.exchange.request_body.done:
             self._close()  # its body will never be whole
+
+    def _bound_buffer(self) -> None:
+        """Pipelined requests wait; of too many, no more are read."""
+        if len(self.buffer) > BUFFERED:
+            self.hold("pipelined")
 
     def _begin(self) -> bool:
         """Takes one head off the buffer, and its body where all of it is there; False when nothing more can be done now."""
@@ -191,7 +201,7 @@ class Client(asyncio.Protocol):
                 data, self.buffer = data[:end], data[end:]
             else:
                 self.buffer = b""
-            exchange.pending = (data,)
+            exchange.pending = data
             if exchange.runs or self.route.registry.removals:
                 exchange.decide(data[start:], self.route)
             self._act(exchange)
@@ -215,7 +225,7 @@ class Client(asyncio.Protocol):
 
     def _begin_parts(self, exchange: Exchange) -> None:
         """The body is still to come. Where its content decides about the arm, it is kept until it is whole."""
-        exchange.pending = [exchange.head.raw]
+        exchange.pending = bytearray(exchange.head.raw)
         exchange.collecting = exchange.wants_body()
         exchange.request_body = wire.request_body(exchange.head, collect=exchange.collecting)
         if not exchange.collecting:
@@ -254,12 +264,11 @@ class Client(asyncio.Protocol):
         elif exchange.sent:
             self._to_upstream(piece)
         else:
-            exchange.pending = [*exchange.pending, piece]
-            exchange.pending_size += len(piece)
+            exchange.pending += piece
             if exchange.collecting:
-                if exchange.request_body.done or exchange.pending_size > LARGEST_EDITED:
+                if exchange.request_body.done or len(exchange.pending) > LARGEST_EDITED:
                     self._decide(exchange)
-            elif exchange.pending_size > BUFFERED:
+            elif len(exchange.pending) > BUFFERED:
                 self.hold("waiting")
         return self._under_way()
 
@@ -321,7 +330,7 @@ class Client(asyncio.Protocol):
         """The client gets this once the rest of its request is read and dropped: many read only after sending."""
         if not exchange.request_body.done and not exchange.head.expects_continue:
             exchange.instead = answer
-            exchange.pending, exchange.pending_size = (), 0
+            exchange.pending = b""
             self.release("waiting")
             self.release("upstream")
             return
@@ -373,16 +382,17 @@ class Client(asyncio.Protocol):
 
     def _send(self, exchange: Exchange, upstream: Upstream) -> None:
         """The request goes out as it came: the head, and as much of the body as there is."""
-        first, *more = exchange.pending
+        whole, exchange.pending = exchange.pending, b""
         if self.route.tls is not None:
-            raw = exchange.head.raw
-            first = addressed(exchange.head, self.route.upstream.authority).raw + first[len(raw) :]
+            head = exchange.head
+            whole = addressed(head, self.route.upstream.authority).raw + whole[len(head.raw) :]
         exchange.sent = True
         exchange.asked_s = time.monotonic()
-        exchange.pending, exchange.pending_size = (), 0
         self._mirrors = True
         assert upstream.transport is not None
-        upstream.transport.write(b"".join([first, *more]) if more else first)
+        upstream.transport.write(whole)
+        if upstream.clogged:  # perhaps since an earlier request, and then nobody would say so again
+            self.hold("upstream")
         if self._held:
             self.release("waiting")
 

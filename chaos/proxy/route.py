@@ -66,7 +66,7 @@ class Route:
     def give_back(self, upstream: Upstream) -> None:
         """The client has left between two requests: the connection may serve another one that comes soon."""
         upstream.client = None
-        if not upstream.open or len(self.idle) >= IDLE_CONNECTIONS:
+        if not upstream.open or upstream.clogged or len(self.idle) >= IDLE_CONNECTIONS:
             upstream.close()
             return
         loop = asyncio.get_running_loop()
@@ -103,6 +103,8 @@ class Upstream(asyncio.Protocol):
         self.open = False
         self.broken = False
         """Whether the connection did not end, but was cut."""
+        self.clogged = False
+        """Whether the upstream reads slowly: the transport says it once, and nothing more until it reads again."""
         self.left_s = 0.0
         """When the last client left it, on the event loop's clock."""
 
@@ -136,11 +138,13 @@ class Upstream(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The upstream reads slowly: so does its client write."""
+        self.clogged = True
         if self.client is not None:
             self.client.hold("upstream")
 
     def resume_writing(self) -> None:
         """The upstream reads again."""
+        self.clogged = False
         if self.client is not None:
             self.client.release("upstream")
 

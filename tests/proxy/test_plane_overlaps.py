@@ -151,3 +151,89 @@ def test_a_client_that_had_half_closed_before_its_upgrade_is_said_to_have() -> N
         assert bench.upstream_pipe.ended
 
     run(scenario)
+
+
+# --- flow control -----------------------------------------------------------------------------------------------------
+
+
+def test_a_client_that_does_not_read_gets_no_more_answers_of_the_proxys_own_until_it_does() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        armed(bench, {"fault": "http_error"})
+        bench.client.data_received(ASKED)
+        first = bytes(bench.client_pipe.written)
+        assert first.startswith(b"HTTP/1.1 503 ")
+        bench.client.pause_writing()
+        many = 2 * BUFFERED // len(ASKED)
+        for _ in range(many):
+            bench.client.data_received(ASKED)
+            await bench.settle()
+        assert bytes(bench.client_pipe.written) == first
+        assert not bench.client_pipe.reading
+        bench.client.resume_writing()
+        for _ in range(many):
+            await bench.settle()
+        assert bytes(bench.client_pipe.written) == first * (many + 1)
+        assert bench.client_pipe.reading
+
+    run(scenario)
+
+
+def test_a_body_for_an_upstream_that_has_not_read_the_last_one_waits_with_its_client() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(POST % 2 + b"ab")
+        bench.upstream.pause_writing()
+        bench.upstream.data_received(OK)
+        await bench.settle()
+        bench.client.data_received(POST % 1_000_000 + b"a")
+        assert not bench.client_pipe.reading  # nothing tells again that its transport is full
+        bench.upstream.resume_writing()
+        assert bench.client_pipe.reading
+
+    run(scenario)
+
+
+def test_a_connection_on_which_a_request_still_waits_serves_no_other_client() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(POST % 2 + b"ab")
+        bench.upstream.pause_writing()
+        bench.upstream.data_received(OK)
+        bench.client.connection_lost(None)
+        assert bench.route.pooled() is None
+        assert ended(bench.upstream_pipe) == "closed"
+
+    run(scenario)
+
+
+def test_a_client_that_has_sent_much_before_its_upgrade_is_read_again_after_it() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        early = b"z" * (BUFFERED + 1)
+        bench.client.data_received(GET + early)
+        assert not bench.client_pipe.reading
+        bench.upstream.data_received(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        assert bytes(bench.upstream_pipe.written) == GET + early
+        assert bench.client_pipe.reading
+
+    run(scenario)
+
+
+def test_a_body_that_comes_in_tiny_pieces_takes_about_its_own_size_while_it_waits() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        armed(bench, {"fault": "delay", "by": "600s"})
+        size = BUFFERED // 4
+        bench.client.data_received(b"POST /a HTTP/1.1\r\nX-Request-Id: a\r\nContent-Length: %d\r\n\r\n" % size)
+        tracemalloc.start()
+        try:
+            for place in range(0, size, 2):
+                bench.client.data_received(b"%02d" % (place % 100))
+            grown, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert grown < 2 * size
+        bench.client.connection_lost(None)
+
+    run(scenario)
