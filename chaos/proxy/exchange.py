@@ -56,6 +56,8 @@ class Exchange(Hurting):
     own_status = 0
     instead: bytes | None = None
     answer_buffer = b""
+    answer_whole = False
+    """Whether the answer has gone out before the request was whole, whose rest still goes on."""
     answer_body: wire.Body | None
     editing = False
     """Whether the answer is kept until it is whole, for a fault."""

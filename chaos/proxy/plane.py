@@ -252,7 +252,11 @@ class Client(asyncio.Protocol):
         try:
             end = exchange.request_body.take(data, 0)
         except wire.BadMessage as error:
-            if exchange.answer_head is not None:
+            if exchange.answer_whole:
+                self.route.counters.refused += 1
+                self._close(linger=True)
+            elif exchange.answer_head is not None:
+                self.route.counters.refused += 1
                 self._reset()  # the answer is on its way: a second head inside it would be read as its body
             else:
                 self._refuse(400, str(error))
@@ -263,6 +267,9 @@ class Client(asyncio.Protocol):
                 self._answer_instead(exchange, exchange.instead)
         elif exchange.sent:
             self._to_upstream(piece)
+            if exchange.answer_whole and exchange.request_body.done:
+                self.exchange = None
+                self._next()
         else:
             exchange.pending += piece
             if exchange.collecting:
@@ -403,7 +410,7 @@ class Client(asyncio.Protocol):
     def upstream_data(self, data: bytes) -> None:
         """Bytes from the upstream: of the answer, of a tunnel, or a last word that nobody has asked for."""
         exchange = self.exchange
-        if exchange is None or not exchange.sent:
+        if exchange is None or not exchange.sent or exchange.answer_whole:
             self._unasked(data)
             return
         while data and exchange is self.exchange and not self.tunnel:
@@ -414,9 +421,9 @@ class Client(asyncio.Protocol):
 
     def _unasked(self, data: bytes) -> None:
         """The upstream says what nobody has asked for: whatever it is, it is not taken for the next answer."""
-        if self.exchange is None and self._mirrors:
+        if self._mirrors and (self.exchange is None or self.exchange.answer_whole):
             self._write(data)
-            self._close()
+            self._close(linger=self.exchange is not None)
         else:  # a request of the client's waits here, or its last answer was the proxy's own: to it, nothing has happened
             self._leave_upstream()
 
@@ -431,10 +438,11 @@ class Client(asyncio.Protocol):
         except wire.BadMessage:
             self._unreachable(exchange, "upstream-answer-ambiguous")
             return b""
+        if (len(data) if head is None else len(head.raw)) > wire.LARGEST_HEAD:
+            self._unreachable(exchange, "upstream-answer-too-large")
+            return b""
         if head is None:
             exchange.answer_buffer = data
-            if len(data) > wire.LARGEST_HEAD:
-                self._unreachable(exchange, "upstream-answer-too-large")
             return b""
         exchange.answer_buffer = b""
         start = len(head.raw)
@@ -521,8 +529,12 @@ class Client(asyncio.Protocol):
         if exchange.looking:
             # Not now: what was written goes out when the event loop comes around, and the client waits for it.
             asyncio.get_running_loop().call_soon(exchange.look, self.route)
+        stays = exchange.head.keep_alive and head.keep_alive
+        if stays and not rest and not exchange.request_body.done:
+            exchange.answer_whole = True  # the upstream has not asked anybody to stop: it gets the rest of the request, too
+            return
         self.exchange = None
-        if not (exchange.head.keep_alive and head.keep_alive and exchange.request_body.done):
+        if not (stays and exchange.request_body.done):
             self._close(linger=not exchange.request_body.done)
             return
         if rest:  # more than was asked for: it must not be taken for the next answer
@@ -541,6 +553,8 @@ class Client(asyncio.Protocol):
         elif exchange is None:
             if self._mirrors:
                 self._end_as(upstream)
+        elif exchange.answer_whole:
+            self._close(linger=True)  # the client may not have read its answer yet
         elif not exchange.sent:
             pass  # it waits in a delay, or for its body: another connection will be made when it is its turn
         elif exchange.answer_head is None:
@@ -551,6 +565,9 @@ class Client(asyncio.Protocol):
         elif isinstance(exchange.answer_body, wire.EndlessBody) and not upstream.broken:
             self._finish(exchange, b"")
         else:  # the client gets all that came, and then the same end
+            if exchange.editing:
+                exchange.give_up_editing()
+                self._write(exchange.let_go())
             self._write(exchange.stream_ended(self.route, "broken"))
             exchange.count_answer(self.route, 502)
             self._end_as(upstream)

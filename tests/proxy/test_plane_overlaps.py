@@ -237,3 +237,63 @@ def test_a_body_that_comes_in_tiny_pieces_takes_about_its_own_size_while_it_wait
         bench.client.connection_lost(None)
 
     run(scenario)
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cut", [10, 70_000, 90_000])
+def test_an_answers_head_above_the_limit_is_refused_however_it_is_cut(cut: int) -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(GET)
+        large = b"HTTP/1.1 200 OK\r\nX: " + b"z" * 80_000 + b"\r\nContent-Length: 0\r\n\r\n"
+        for piece in (large[:cut], large[cut:]):
+            if piece:
+                bench.upstream.data_received(piece)
+        assert b"x-chaos-proxy: upstream-answer-too-large\r\n" in bytes(bench.client_pipe.written)
+
+    run(scenario)
+
+
+def test_an_answer_that_breaks_off_while_it_is_kept_for_a_fault_arrives_as_far_as_it_came() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        armed(bench, {"fault": "wrong_predictions"})
+        bench.client.data_received(ASKED.replace(b"GET /asked", b"POST /v2/models/m/infer"))
+        half = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"
+        bench.upstream.data_received(half)
+        bench.upstream.connection_lost(None)
+        assert bytes(bench.client_pipe.written) == half
+        assert ended(bench.client_pipe) == "closed"
+        assert bench.registry.runs["run"].faults[0].undecodable == 1
+
+    run(scenario)
+
+
+def test_after_an_answer_before_the_requests_body_the_rest_still_goes_on_and_so_does_the_connection() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(POST % 4 + b"ab")
+        bench.upstream.data_received(OK)
+        assert bytes(bench.client_pipe.written) == OK
+        bench.client.data_received(b"cd" + GET)
+        await bench.settle()
+        bench.upstream.data_received(OK)
+        assert bytes(bench.upstream_pipe.written) == POST % 4 + b"abcd" + GET
+        assert bytes(bench.client_pipe.written) == OK * 2
+        assert (ended(bench.client_pipe), ended(bench.upstream_pipe)) == ("open", "open")
+        assert sum(bench.counters.requests.values()) == 2
+
+    run(scenario)
+
+
+def test_a_bad_chunk_while_the_answer_is_on_its_way_is_counted_as_refused() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        bench.upstream.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome")
+        bench.client.data_received(b"zz\r\n")
+        assert bench.counters.refused == 1
+
+    run(scenario)
