@@ -146,8 +146,11 @@ class Exchange(Hurting):
             if self._obeys(fault, route) and call.selected():
                 fault.counts.selected_requests += 1
                 route.counters.selected[fault.name, "treatment"] += 1
-                for action in fault.fault.act(call):
-                    yield fault, action
+                try:
+                    for action in fault.fault.act(call):
+                        yield fault, action
+                except Exception:  # the code of others: traffic goes on
+                    self._not_done(fault)
 
     def next_action(self, route: Route) -> Hurt | None:
         """The next thing that a request fault asks for; None when the model is to be asked. Disarmed faults ask nothing."""
@@ -156,23 +159,34 @@ class Exchange(Hurting):
         for fault, action in self._actions:
             if not self._obeys(fault, route):
                 continue
-            match action:
-                case Wait(seconds=seconds):
-                    fault.counts.happened(time.time(), time.monotonic())
-                    self._waiting_for = fault
-                    return Hurt(wait_s=float(seconds))
-                case Answer():
-                    self._injected(fault, route)
-                    return Hurt(answer=self._own(action, route), status=action.status)
-                case Reset():
-                    self._injected(fault, route)
-                    return Hurt()
+            try:
+                hurt = self._performed(action, route)
+            except Exception:  # the code of others: traffic goes on
+                self._not_done(fault)
+                continue
+            if hurt.wait_s is None:
+                fault.counts.injected += 1
+                route.counters.injected[fault.name] += 1
+            else:
+                self._waiting_for = fault
+            fault.counts.happened(time.time(), time.monotonic())
+            return hurt
         return None
 
-    def _injected(self, fault: ArmedFault, route: Route) -> None:
-        fault.counts.injected += 1
-        fault.counts.happened(time.time(), time.monotonic())
-        route.counters.injected[fault.name] += 1
+    def _performed(self, action: Action, route: Route) -> Hurt:
+        """What the data plane is to do for this action."""
+        match action:
+            case Wait(seconds=seconds):
+                return Hurt(wait_s=max(0.0, float(seconds)))
+            case Answer():
+                return Hurt(answer=self._own(action, route), status=action.status)
+            case Reset():
+                return Hurt()
+        raise TypeError("an action that is none")
+
+    def _not_done(self, fault: ArmedFault) -> None:
+        log.debug("%s could not be done to a request", fault.name, exc_info=True)
+        fault.counts.undecodable += 1
 
     def _own(self, action: Answer, route: Route) -> bytes:
         protocol = self._protocol(route)

@@ -297,3 +297,64 @@ def test_a_bad_chunk_while_the_answer_is_on_its_way_is_counted_as_refused() -> N
         assert bench.counters.refused == 1
 
     run(scenario)
+
+
+# --- the code of others -----------------------------------------------------------------------------------------------
+
+
+class Failing(HttpError):
+    """A third party's fault with a bug."""
+
+    def act(self, call: object) -> Any:
+        raise ZeroDivisionError
+
+
+class Unspeakable(Broken):
+    """A third party's protocol that cannot even say what is wrong, or what it is."""
+
+    def detect(self, path: str, request_headers: object) -> bool:
+        raise ZeroDivisionError
+
+    def error(self, status: int, message: str) -> tuple[bytes, dict[str, str]]:
+        raise ZeroDivisionError
+
+
+def test_a_bug_in_somebody_elses_request_fault_hurts_no_traffic_and_is_counted() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        armed(bench, {"fault": "http_error"})
+        (held,) = bench.registry.active
+        counts = FaultCounts()
+        failing = ArmedFault(0, Failing.model_validate({"target": "model"}), 0.0, counts)
+        bench.registry.active = (replace(held, request_faults=(failing,)),)
+        bench.client.data_received(ASKED)
+        assert bytes(bench.upstream_pipe.written) == ASKED
+        assert counts.undecodable == 1
+
+    run(scenario)
+
+
+def test_a_protocol_that_cannot_say_what_is_wrong_does_not_stand_for_a_fault_that_was_performed() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        armed(bench, {"fault": "http_error"})
+        (held,) = bench.registry.active
+        bench.registry.active = (replace(held, protocol=Unspeakable()),)
+        bench.client.data_received(ASKED)
+        assert bytes(bench.upstream_pipe.written) == ASKED
+        counts = bench.registry.runs["run"].faults[0]
+        assert (counts.injected, counts.undecodable, counts.first_effect) == (0, 1, None)
+
+    run(scenario)
+
+
+def test_a_bug_in_somebody_elses_protocol_hurts_no_answer_that_is_only_observed() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.route.observer = Observer(1.0, Counters())
+        bench.route.observer._named = Unspeakable()
+        bench.client.data_received(b"POST /a HTTP/1.1\r\n\r\n")
+        bench.upstream.data_received(OK)
+        assert bytes(bench.client_pipe.written) == OK
+
+    run(scenario)

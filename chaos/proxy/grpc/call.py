@@ -39,6 +39,10 @@ def texts(headers: Headers) -> dict[str, str]:
     return {bytes(name).decode("latin-1"): bytes(value).decode("latin-1") for name, value in headers}
 
 
+def _lines(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
 class Call(Exchange):
     """The state of one call."""
 
@@ -59,20 +63,19 @@ class Call(Exchange):
         self.answer_ended = False
         self.is_grpc = plain.get("content-type", "").startswith("application/grpc")
         self.kept_headers: list[tuple[bytes, bytes]] | None = None
-        self._extra: Mapping[str, str] = {}
+        self._extra: list[tuple[bytes, bytes]] = []
 
     # --- answers of the proxy's own -----------------------------------------------------------------------------------
 
     def _own(self, action: Answer, route: Route) -> bytes:
         """The body; what else the fault says is kept for `own_answer`."""
         del route
-        self._extra = action.headers
+        self._extra = _lines(action.headers)
         return action.body
 
     def own_answer(self, status: int, told: str, body: bytes = b"", **more: str) -> tuple[Headers, bytes]:
         """Headers and body of an answer instead of the model's: in gRPC headers alone, whose status says what went wrong."""
-        extra = {**self._extra, **{name.replace("_", "-"): value for name, value in more.items()}}
-        lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()]
+        lines = [*self._extra, *_lines({name.replace("_", "-"): value for name, value in more.items()})]
         if not self.is_grpc:
             length = (b"content-length", b"%d" % len(body))
             return [(b":status", b"%d" % status), length, *lines], body
