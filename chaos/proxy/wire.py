@@ -66,7 +66,9 @@ class Head:
         """The header with this lower-case name, as `headers` has it; None where there is none."""
         if self.known_headers is not None or not self.low:
             return self.headers.get(name)
-        needle = b"\n%b:" % name.encode("ascii")
+        if ":" in name:
+            return None
+        needle = b"\n%b:" % name.encode("ascii", "replace")  # no name has a question mark
         place = self.low.rfind(needle)
         if place < 0:
             return None
