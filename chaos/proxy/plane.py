@@ -60,6 +60,18 @@ class Client(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._release: Callable[[], None] | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is owed to the client, or not out."""
+        if self.transport is not None and self.transport.get_write_buffer_size():
+            return True
+        if self.exchange is None:
+            return bool(self.buffer) and not self._partial and not self.finished
+        return not self.exchange.answer_whole
+
+    def leave(self) -> None:
+        """The proxy ends. HTTP/1.1 has no word for that between two answers: the connection just ends."""
+
     # --- the client's side --------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

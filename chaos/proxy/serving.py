@@ -12,7 +12,6 @@ from pathlib import Path
 
 from chaos.drivers.serving import split_address
 from chaos.proxy.counters import Counters
-from chaos.proxy.grpc.plane import Bridge
 from chaos.proxy.observe import Observer
 from chaos.proxy.plane import factory
 from chaos.proxy.registry import Registry
@@ -151,11 +150,7 @@ class DataSide:
                 self._servers.append(await loop.create_server(factory(made), sock=listener, backlog=BACKLOG))
 
     def _busy(self) -> bool:
-        return any(
-            client.busy if isinstance(client, Bridge) else client.exchange is not None
-            for route in self._routes
-            for client in route.clients
-        )
+        return any(client.busy for route in self._routes for client in route.clients)
 
     def accept_nobody(self) -> None:
         """Nobody new is accepted. An event loop must hear of it before its listening sockets are closed."""
@@ -167,8 +162,8 @@ class DataSide:
         """Nobody new is accepted; answers under way go out for at most DRAIN_S; then every connection is closed."""
         loop = asyncio.get_running_loop()
         self.accept_nobody()
-        for bridge in [one for route in self._routes for one in route.clients if isinstance(one, Bridge)]:
-            bridge.leave()
+        for client in [one for route in self._routes for one in route.clients]:
+            client.leave()
         deadline_s = loop.time() + DRAIN_S
         # The event loop has no word for "every connection is idle"; a look every 20 ms at the very end costs nothing.
         while self._busy() and loop.time() < deadline_s:  # noqa: ASYNC110

@@ -28,6 +28,10 @@ class Pipe(asyncio.Transport):
         self.written = bytearray()
         self.closed = self.ended = self.aborted = False
         self.reading = True
+        self.unsent = 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
 
     def write(self, data: Any) -> None:
         if not self.closed:

@@ -358,3 +358,23 @@ def test_a_bug_in_somebody_elses_protocol_hurts_no_answer_that_is_only_observed(
         assert bytes(bench.client_pipe.written) == OK
 
     run(scenario)
+
+
+# --- the proxy ends ---------------------------------------------------------------------------------------------------
+
+
+def test_a_client_is_busy_until_its_last_answer_is_out() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        assert not bench.client.busy
+        bench.client.data_received(GET + GET + GET[:-3])
+        for _ in range(2):
+            assert bench.client.busy
+            bench.upstream.data_received(OK)
+            assert bench.client.busy  # what is in the buffer has not been looked at
+            await bench.settle()
+        assert not bench.client.busy  # half a head is no request
+        bench.client_pipe.unsent = 1
+        assert bench.client.busy
+
+    run(scenario)
