@@ -229,7 +229,11 @@ class Client(asyncio.Protocol):
     async def _hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
         """The connection is HTTP/2, and is served as such. Loaded with the first one: nobody else waits for that, or has the weight."""
         loop = asyncio.get_running_loop()
-        grpc = await loop.run_in_executor(None, importlib.import_module, "chaos.proxy.grpc.plane")
+        try:
+            grpc = await loop.run_in_executor(None, importlib.import_module, "chaos.proxy.grpc.plane")
+        except BaseException:
+            transport.abort()  # nobody would ever read from it again
+            raise
         if not transport.is_closing():
             self.route.clients.discard(self)
             self.route.clients.add(grpc.hand_over(self.route, transport, data))
@@ -389,7 +393,7 @@ class Client(asyncio.Protocol):
                 _, upstream = await loop.create_connection(
                     lambda: Upstream(route), route.host, route.port, ssl=route.tls
                 )
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, UnicodeError) as error:  # the last: a name that no server can have
             if self.exchange is exchange and not self.finished:
                 self._unreachable(exchange, *why_unreachable(error, route.upstream))
             return

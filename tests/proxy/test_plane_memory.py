@@ -43,6 +43,9 @@ class Pipe(asyncio.Transport):
     def abort(self) -> None:
         self.closed = self.aborted = True
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
     def is_closing(self) -> bool:
         return self.closed
 

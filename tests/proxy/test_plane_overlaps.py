@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 import tracemalloc
 from dataclasses import replace
 from typing import Any
@@ -376,5 +378,66 @@ def test_a_client_is_busy_until_its_last_answer_is_out() -> None:
         assert not bench.client.busy  # half a head is no request
         bench.client_pipe.unsent = 1
         assert bench.client.busy
+
+    run(scenario)
+
+
+# --- from HTTP/1.1 to HTTP/2 ------------------------------------------------------------------------------------------
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+async def others() -> list[object]:
+    """Every other task has ended; how."""
+    return list(await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True))
+
+
+def test_a_client_that_speaks_http2_is_handed_over_with_what_it_has_said() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(PREFACE[:7])
+        bench.client.data_received(PREFACE[7:] + b"\0\0\0\4\0\0\0\0\0")
+        assert not bench.client_pipe.reading
+        await others()
+        (bridge,) = bench.route.clients
+        assert bridge is not bench.client
+        assert bench.client_pipe.reading
+        assert bytes(bench.client_pipe.written).count(b"\0\0\0\4\1\0\0\0\0") == 1  # its settings are acknowledged
+
+    run(scenario)
+
+
+def test_a_client_that_leaves_while_http2_is_loaded_is_handed_over_to_nobody() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.client.data_received(PREFACE)
+        bench.client_pipe.close()
+        bench.client.connection_lost(None)
+        await others()
+        assert not bench.route.clients
+        assert not bench.client_pipe.written
+
+    run(scenario)
+
+
+def test_where_http2_cannot_be_loaded_its_client_is_not_left_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        monkeypatch.setitem(sys.modules, "chaos.proxy.grpc.plane", None)
+        bench.client.data_received(PREFACE)
+        assert isinstance((await others())[0], ImportError)
+        assert ended(bench.client_pipe) == "reset"
+
+    run(scenario)
+
+
+def test_an_upstream_whose_name_no_server_can_have_is_a_502() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.route.close()
+        bench.route.host = "a..b"
+        bench.client.data_received(GET)
+        await others()
+        assert b"x-chaos-proxy: upstream-unreachable\r\n" in bytes(bench.client_pipe.written)
 
     run(scenario)
