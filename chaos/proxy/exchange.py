@@ -17,7 +17,7 @@ from chaos.faults.base import Action, Answer, Reset, Wait
 from chaos.protocols.base import Streaming
 from chaos.proxy import wire
 from chaos.proxy.armed import Armed, ArmedFault, Group, RunState
-from chaos.proxy.hurting import Hurting
+from chaos.proxy.hurting import SAMPLED_ROWS, Hurting
 from chaos.proxy.observe import LARGEST_OBSERVED, copied
 from chaos.proxy.shadow import ShadowAnswer
 from chaos.proxy.streams import StreamedAnswer, TextFaults
@@ -344,11 +344,13 @@ class Exchange(Hurting):
         route.counters.stream_ended(route.name, self.group or "none", how)
         rest = self._stream.end() if self._stream is not None else b""
         if self._texts is not None and self._stream is not None and self._state is not None:
+            changes = self._texts.changes()
             bodies = self._stream.before.hexdigest()[:16], self._stream.after.hexdigest()[:16]
-            for row, before, after in self._texts.changes():
+            kept = changes and self._state.samples(time.monotonic())
+            for row, before, after in changes[:SAMPLED_ROWS] if kept else ():
                 self._state.note_change(self._change(route, row, [f"sha256:{before}", f"sha256:{after}"], bodies))
             if self._shadows() and how == "whole" and self._stream.copy is not None:
-                self._to_consumer(route, b"".join(self._stream.copy), changed=bool(self._texts.changes()))
+                self._to_consumer(route, b"".join(self._stream.copy), changed=bool(changes))
         return b"" if self._shadows() else rest
 
     def _text_editor(self, route: Route) -> Callable[[str], str] | None:
