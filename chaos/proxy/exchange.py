@@ -167,11 +167,19 @@ class Exchange(Hurting):
             if hurt.wait_s is None:
                 fault.counts.injected += 1
                 route.counters.injected[fault.name] += 1
+                self.no_more_actions()
             else:
                 self._waiting_for = fault
             fault.counts.happened(time.time(), time.monotonic())
             return hurt
+        self.no_more_actions()
         return None
+
+    def no_more_actions(self) -> None:
+        """No request fault is asked any more. What refers back to the exchange is let go: it has bodies, and collecting them as
+        garbage could take until there are hundreds.
+        """
+        self._actions = None
 
     def _performed(self, action: Action, route: Route) -> Hurt:
         """What the data plane is to do for this action."""
@@ -351,6 +359,7 @@ class Exchange(Hurting):
                 self._state.note_change(self._change(route, row, [f"sha256:{before}", f"sha256:{after}"], bodies))
             if self._shadows() and how == "whole" and self._stream.copy is not None:
                 self._to_consumer(route, b"".join(self._stream.copy), changed=bool(changes))
+        self._stream = self._texts = None  # they refer back to the exchange: see `no_more_actions`
         return b"" if self._shadows() else rest
 
     def _text_editor(self, route: Route) -> Callable[[str], str] | None:

@@ -22,6 +22,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from chaos.proxy import wire
@@ -88,6 +89,7 @@ class Client(asyncio.Protocol):
             self._linger_timer.cancel()
         if self.exchange is not None:
             self._end_wait(self.exchange)
+            self.exchange.no_more_actions()
             self.exchange.stream_ended(self.route, "left")
         if self.upstream is not None:
             upstream, self.upstream = self.upstream, None
@@ -321,18 +323,17 @@ class Client(asyncio.Protocol):
 
     def _wait(self, exchange: Exchange, seconds: float) -> None:
         """Nothing happens for so long, or until the fault is disarmed."""
-        loop = asyncio.get_running_loop()
         exchange.wait_since_s = time.monotonic()
+        release = self._release = partial(self._go_on, exchange)
+        self._timer = asyncio.get_running_loop().call_later(seconds, release)
+        self.route.registry.waiting[release] = exchange.waits_for()
 
-        def go_on() -> None:
-            if self._release is go_on:
-                self._end_wait(exchange)
-                if not self.finished:
-                    self._act(exchange)
-
-        self._release = go_on
-        self._timer = loop.call_later(seconds, go_on)
-        self.route.registry.waiting[go_on] = exchange.waits_for()
+    def _go_on(self, exchange: Exchange) -> None:
+        """The delay is over, or its fault is off."""
+        if exchange.waiting:
+            self._end_wait(exchange)
+            if not self.finished:
+                self._act(exchange)
 
     def _end_wait(self, exchange: Exchange) -> None:
         """The delay is over, was released, or its client has left; what it took is counted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import tracemalloc
 from dataclasses import replace
@@ -11,13 +12,16 @@ from typing import Any
 import pytest
 
 from chaos.faults.http_error import HttpError
+from chaos.protocols import catalogue
 from chaos.proxy.armed import ArmedFault, FaultCounts
 from chaos.proxy.arming import parse_arming
 from chaos.proxy.counters import Counters
+from chaos.proxy.exchange import Exchange
 from chaos.proxy.observe import Observer
 from chaos.proxy.plane import BUFFERED
 from chaos.proxy.route import Upstream
 from tests.proxy.loopback import arming
+from tests.proxy.test_event_streams import Shouting
 from tests.proxy.test_plane_memory import GET, OK, Bench, Broken, Pipe, ended, run
 
 ASKED = b"GET /asked HTTP/1.1\r\nX-Request-Id: a\r\n\r\n"
@@ -441,3 +445,55 @@ def test_an_upstream_whose_name_no_server_can_have_is_a_502() -> None:
         assert b"x-chaos-proxy: upstream-unreachable\r\n" in bytes(bench.client_pipe.written)
 
     run(scenario)
+
+
+# --- nothing is left --------------------------------------------------------------------------------------------------
+
+INFER = b"POST /v2/models/m/infer HTTP/1.1\r\nX-Request-Id: a\r\nContent-Length: 2\r\n\r\n{}"
+STREAMED = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("answer", [OK, STREAMED])
+@pytest.mark.parametrize(
+    "faults",
+    [
+        (),
+        ({"fault": "http_error"},),
+        ({"fault": "delay", "by": "0s"}, {"fault": "http_error"}),
+        ({"fault": "delay", "by": "0s"},),
+        ({"fault": "delay", "by": "600s"},),
+        ({"fault": "wrong_predictions"},),
+        "text",
+    ],
+)
+def test_an_exchange_that_is_over_goes_at_once_and_waits_for_no_garbage_collector(
+    faults: Any, answer: bytes
+) -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        if faults == "text":
+            armed(bench)
+            (held,) = bench.registry.active
+            shouting = ArmedFault(0, Shouting.model_validate({"target": "model"}), 0.0, FaultCounts())
+            bench.registry.active = (replace(held, protocol=catalogue()["openai"], answer_faults=(shouting,)),)
+        else:
+            armed(bench, *faults)
+        bench.client.data_received(INFER)
+        for _ in range(20):
+            await bench.settle()
+        if bench.upstream_pipe.written:
+            bench.upstream.data_received(answer)
+        await bench.settle()
+        bench.client.connection_lost(None)
+        bench.client.exchange = None  # the event loop lets go of the client; here, the bench does
+        assert not [one for one in gc.get_objects() if isinstance(one, Exchange)]
+
+    gc.collect()
+    gc.disable()
+    try:
+        run(scenario)
+    finally:
+        gc.enable()

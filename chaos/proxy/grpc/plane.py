@@ -222,6 +222,7 @@ class Bridge(Answers):
     def _forget(self, call: Call) -> None:
         """The call is over."""
         self._end_wait(call)
+        call.no_more_actions()
         self.calls.pop(call.stream_id, None)
         if call.upstream_id is not None:
             self._by_upstream.pop(call.upstream_id, None)
