@@ -321,8 +321,8 @@ class Exchange(Hurting):
         self._after = payload if made is None else made[0]
         if made is None:
             return self.answer_head.raw + b"".join(self.kept)
-        body, changed = made
-        return wire.with_body(wire.with_headers(self.answer_head, changed), body)
+        body, head = made
+        return wire.with_body(head, body)
 
     # --- streamed answers ---------------------------------------------------------------------------------------------
 

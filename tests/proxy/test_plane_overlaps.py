@@ -20,6 +20,7 @@ from chaos.proxy.exchange import Exchange
 from chaos.proxy.observe import Observer
 from chaos.proxy.plane import BUFFERED
 from chaos.proxy.route import Upstream
+from chaos.rows import Row
 from tests.proxy.loopback import arming
 from tests.proxy.test_event_streams import Shouting
 from tests.proxy.test_plane_memory import GET, OK, Bench, Broken, Pipe, ended, run
@@ -27,6 +28,7 @@ from tests.proxy.test_plane_memory import GET, OK, Bench, Broken, Pipe, ended, r
 ASKED = b"GET /asked HTTP/1.1\r\nX-Request-Id: a\r\n\r\n"
 LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 POST = b"POST /a HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
+INFER = b"POST /v2/models/m/infer HTTP/1.1\r\nX-Request-Id: a\r\nContent-Length: 2\r\n\r\n{}"
 NORTH = 'json:$.region == "north"'
 
 
@@ -354,6 +356,55 @@ def test_a_protocol_that_cannot_say_what_is_wrong_does_not_stand_for_a_fault_tha
     run(scenario)
 
 
+def test_a_change_that_cannot_be_put_back_into_the_answer_is_no_change() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        armed(bench, {"fault": "wrong_predictions"}, output={"classes": [1, 300]})
+        bench.client.data_received(INFER)
+        told = b'{"outputs":[{"name":"predict","shape":[1],"datatype":"UINT8","parameters":{"binary_data_size":1}}]}'
+        head = b"HTTP/1.1 200 OK\r\nInference-Header-Content-Length: %d\r\nContent-Length: %d\r\n\r\n"
+        answer = head % (len(told), len(told) + 1) + told + b"\1"
+        bench.upstream.data_received(answer)
+        assert bytes(bench.client_pipe.written) == answer
+        state = bench.registry.runs["run"]
+        counts = state.faults[0]
+        assert (counts.selected_rows, counts.changed_rows, counts.undecodable) == (1, 0, 1)
+        assert counts.first_effect is None
+        assert not bench.counters.changed
+        assert not state.changes
+
+    run(scenario)
+
+
+class Forgetful(Broken):
+    """A third party's protocol that answers with something that cannot be sent."""
+
+    def __init__(self, body: object, headers: object) -> None:
+        self.made = body, headers
+
+    def rows(self, body: bytes, headers: object, output: object) -> list[Any]:
+        return [Row(0, 1, None, (0, 1))]
+
+    def encode(self, *given: object) -> Any:
+        return self.made
+
+
+@pytest.mark.parametrize("made", [(b"", {"content-type": "\u2013"}), (None, {}), ("text", {})])
+def test_what_a_protocol_of_others_makes_and_nobody_can_send_is_not_sent(made: tuple[object, object]) -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        armed(bench, {"fault": "wrong_predictions"})
+        (held,) = bench.registry.active
+        bench.registry.active = (replace(held, protocol=Forgetful(*made)),)
+        bench.client.data_received(INFER)
+        answer = OK.replace(b"\r\n\r\n", b"\r\nContent-Type: a/b\r\n\r\n")
+        bench.upstream.data_received(answer)
+        assert bytes(bench.client_pipe.written) == answer
+        assert bench.registry.runs["run"].faults[0].undecodable == 1
+
+    run(scenario)
+
+
 def test_a_bug_in_somebody_elses_protocol_hurts_no_answer_that_is_only_observed() -> None:
     async def scenario() -> None:
         bench = Bench()
@@ -449,7 +500,6 @@ def test_an_upstream_whose_name_no_server_can_have_is_a_502() -> None:
 
 # --- nothing is left --------------------------------------------------------------------------------------------------
 
-INFER = b"POST /v2/models/m/infer HTTP/1.1\r\nX-Request-Id: a\r\nContent-Length: 2\r\n\r\n{}"
 STREAMED = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"

@@ -145,7 +145,7 @@ class Call(Exchange):
         whole = len(payload) >= _PREFIX and len(payload) == _PREFIX + int.from_bytes(payload[1:_PREFIX], "big")
         return payload[_PREFIX:] if whole and not payload[0] else None
 
-    def _hurt(self, payload: bytes, route: Route) -> tuple[bytes, Mapping[str, str]] | None:
+    def _hurt(self, payload: bytes, route: Route) -> tuple[bytes, wire.Head] | None:
         """The one message with its rows edited, in its frame; None when it stays as it is."""
         if self.armed is None or self.answer_head is None:
             return None
@@ -159,11 +159,12 @@ class Call(Exchange):
             if after is rows:
                 return None
             body, _ = protocol.encode(message, headers, output, rows, after)
+            framed = b"\0" + len(body).to_bytes(4, "big") + body
         except Exception:  # Undecodable, and whatever a protocol or a fault of others raises: traffic goes on
             self._undecodable()
             return None
         self._note(rows, after, message, body, route)
-        return b"\0" + len(body).to_bytes(4, "big") + body, {}
+        return framed, self.answer_head
 
     def done(self, route: Route, grpc_status: str | None) -> None:
         """The call is answered, and on its way to the client: what is only looked at is looked at now."""
