@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("chaos.proxy")
 
+LARGEST_PROOF = 256 * 1024
+"""Bytes of a request's body that is read in passing, to prove the removal of a run with a slice over bodies."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hurt:
@@ -50,6 +53,8 @@ class Exchange(Hurting):
     """What is to be sent to the upstream once it is asked, from the head on."""
     collecting = False
     """Whether the arm cannot be told without the body, which is not whole yet."""
+    proof: bytearray | None = None
+    """A copy of the body that goes on, where it may prove the removal of a run."""
     continued = False
     waiting = False
     wait_since_s = 0.0
@@ -135,10 +140,22 @@ class Exchange(Hurting):
         if self.group != "treatment" or self.armed is None:
             if registry.removals:
                 registry.passed(headers, body)
+                if body is None and not self.head.chunked and registry.asks_bodies():
+                    self.proof = bytearray()
             return
         self._body = body or b""
         if self.armed.request_faults:
             self._actions = self._line_up(route, self.armed)
+
+    def prove(self, piece: bytes, route: Route) -> None:
+        """A piece of the body has gone on; once all of it has, it is known whether it proves a removal. Large ones prove nothing."""
+        assert self.proof is not None
+        self.proof += piece
+        if len(self.proof) > LARGEST_PROOF:
+            self.proof = None
+        elif self.request_body.done:
+            body, self.proof = bytes(self.proof), None
+            route.registry.passed(self.head, body, apart=True)
 
     def _line_up(self, route: Route, armed: Armed) -> Iterator[tuple[ArmedFault, Action]]:
         for fault in armed.request_faults:

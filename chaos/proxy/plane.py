@@ -280,6 +280,8 @@ class Client(asyncio.Protocol):
                 self._refuse(400, str(error))
             return False
         piece, self.buffer = (data, b"") if end == len(data) else (data[:end], data[end:])
+        if exchange.proof is not None:
+            exchange.prove(piece, self.route)
         if exchange.instead is not None:
             if exchange.request_body.done:
                 self._answer_instead(exchange, exchange.instead)
