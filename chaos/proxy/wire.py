@@ -31,9 +31,9 @@ class BadMessage(ValueError):
     """The bytes are no message that can be read in one way only."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Head:
-    """A parsed head.
+    """A parsed head. Printed, it does not tell what is in it: credentials are.
 
     `raw` is the head as received, final empty line included. `length` is the body's, None when it is not given.
     """

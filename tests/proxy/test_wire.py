@@ -167,6 +167,12 @@ def test_an_answer_without_a_length_ends_with_its_connection() -> None:
     assert isinstance(wire.answer_body(head), wire.EndlessBody)
 
 
+def test_a_head_that_is_printed_does_not_tell_its_credentials() -> None:
+    head = parse_request(b"GET /?token=secret HTTP/1.1\r\nAuthorization: Bearer secret\r\n\r\n")
+    assert head.headers["authorization"] == "Bearer secret"
+    assert "secret" not in f"{head} {head!r}"
+
+
 @given(st.integers(400, 599), st.binary(max_size=50), st.booleans(), st.booleans())
 def test_the_proxys_own_answers_are_messages_that_it_would_accept(
     status: int, body: bytes, keep: bool, head_only: bool
