@@ -166,8 +166,8 @@ class Exchange(Hurting):
                 try:
                     for action in fault.fault.act(call):
                         yield fault, action
-                except Exception:  # the code of others: traffic goes on
-                    self._not_done(fault)
+                except Exception as error:  # the code of others: traffic goes on
+                    self._not_done(fault, error)
 
     def next_action(self, route: Route) -> Hurt | None:
         """The next thing that a request fault asks for; None when the model is to be asked. Disarmed faults ask nothing."""
@@ -178,8 +178,8 @@ class Exchange(Hurting):
                 continue
             try:
                 hurt = self._performed(action, route)
-            except Exception:  # the code of others: traffic goes on
-                self._not_done(fault)
+            except Exception as error:  # the code of others: traffic goes on
+                self._not_done(fault, error)
                 continue
             if hurt.wait_s is None:
                 fault.counts.injected += 1
@@ -209,8 +209,8 @@ class Exchange(Hurting):
                 return Hurt()
         raise TypeError("an action that is none")
 
-    def _not_done(self, fault: ArmedFault) -> None:
-        log.debug("%s could not be done to a request", fault.name, exc_info=True)
+    def _not_done(self, fault: ArmedFault, error: Exception) -> None:
+        log.debug("%s could not be done to a request", fault.name, exc_info=error)
         fault.counts.undecodable += 1
 
     def _own(self, action: Answer, route: Route) -> bytes:

@@ -124,13 +124,19 @@ class Client(asyncio.Protocol):
             self._pass_end()
             return True
         if self.exchange is None:
-            return bool(self.buffer) and not self._partial  # a pipelined request whose turn has come is begun right away
+            return (
+                bool(self.buffer) and not self._partial
+            )  # a pipelined request whose turn has come is begun right away
         # A body that will never be whole is no request: nobody may wait for its rest.
         return self.exchange.request_body.done
 
     def _pass_end(self) -> None:
         """The upstream hears that the client has said everything. Over TLS, nobody can say that."""
-        if self.upstream is not None and self.upstream.transport is not None and self.upstream.transport.can_write_eof():
+        if (
+            self.upstream is not None
+            and self.upstream.transport is not None
+            and self.upstream.transport.can_write_eof()
+        ):
             self.upstream.transport.write_eof()
 
     def pause_writing(self) -> None:
@@ -550,7 +556,7 @@ class Client(asyncio.Protocol):
             asyncio.get_running_loop().call_soon(exchange.look, self.route)
         stays = exchange.head.keep_alive and head.keep_alive
         if stays and not rest and not exchange.request_body.done:
-            exchange.answer_whole = True  # the upstream has not asked anybody to stop: it gets the rest of the request, too
+            exchange.answer_whole = True  # nobody was asked to stop: the rest of the request goes on
             return
         self.exchange = None
         if not (stays and exchange.request_body.done):

@@ -163,7 +163,8 @@ class Registry:
         """
         for state in self.proving():
             armed = state.last_armed
-            if armed is None or (apart or body is None) and armed.needs_body() is not apart:
+            asks = armed is not None and armed.needs_body()
+            if armed is None or (asks and body is None) or (apart and not asks):
                 continue
             group, _ = armed.group_of(headers, body or b"")
             counts = state.arms[group]

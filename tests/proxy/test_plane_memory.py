@@ -441,7 +441,9 @@ def test_a_client_that_leaves_while_it_waits_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize("apart", [False, True])
-def test_the_removal_of_a_run_with_a_slice_over_bodies_is_proven_by_bodies_with_their_heads_or_apart(apart: bool) -> None:
+def test_the_removal_of_a_run_with_a_slice_over_bodies_is_proven_by_bodies_with_their_heads_or_apart(
+    apart: bool,
+) -> None:
     async def scenario() -> None:
         bench = Bench()
         where = 'json:$.region == "north"'

@@ -519,9 +519,7 @@ STREAMED = (
         "text",
     ],
 )
-def test_an_exchange_that_is_over_goes_at_once_and_waits_for_no_garbage_collector(
-    faults: Any, answer: bytes
-) -> None:
+def test_an_exchange_that_is_over_goes_at_once_and_waits_for_no_garbage_collector(faults: Any, answer: bytes) -> None:
     async def scenario() -> None:
         bench = Bench()
         if faults == "text":
