@@ -8,6 +8,7 @@ therefore only adds subjects, and a retried request meets the same fault.
 from __future__ import annotations
 
 import hmac
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -31,6 +32,7 @@ class HeaderValues(Protocol):
         ...
 
 
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _SCALE = 1.0 / (1 << 64)
 
 
@@ -83,8 +85,8 @@ def is_synthetic(key: bytes, run: str, subject: str, value: str | None) -> bool:
 
 @lru_cache(64)
 def header_of(by: str) -> str | None:
-    """The header name behind `header:NAME`, lower-case, or None when the subject is found elsewhere."""
+    """The header name behind `header:NAME`, lower-case, or None when there is none, or none that a header can have."""
     kind, _, name = by.partition(":")
     if by == "request":
         return REQUEST_HEADER
-    return name.strip().lower() if kind == "header" and name.strip() else None
+    return name.strip().lower() if kind == "header" and _NAME.fullmatch(name.strip()) else None

@@ -11,7 +11,7 @@ from typing import Any
 from chaos.arms import HeaderValues
 
 _FORM = re.compile(
-    r"""\s*(?:json:\$((?:\.\w+|\[\d+\])+)|header:([\w-]+))\s*(==|!=)\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|true|false|null)\s*"""
+    r"""\s*(?:json:\$((?:\.\w+|\[\d+\])+)|header:([A-Za-z0-9_-]+))\s*(==|!=)\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|true|false|null)\s*"""
 )
 
 

@@ -164,6 +164,9 @@ def test_the_signature_names_the_run_and_does_not_show_the_key():
         ("header:X-Applicant-Id", "x-applicant-id"),
         ("header: x-a ", "x-a"),
         ("header:", None),
+        ("header:x–applicant–id", None),  # dashes that a word processor has made
+        ("header:x-a:b", None),
+        ("header:x a", None),
         ("cookie:session", None),
         ("x-applicant-id", None),
     ],

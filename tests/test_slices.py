@@ -116,6 +116,7 @@ def test_any_text_can_be_asked_for_when_it_is_quoted_as_json(text):
         'cookie:x == "b"',
         'json:$.a == "b" and json:$.c == "d"',
         "json:$.a[-1] == 1",
+        'header:x–group == "b"',  # a dash that a word processor has made
     ],
 )
 def test_what_is_no_slice_is_refused_with_what_to_write(text):

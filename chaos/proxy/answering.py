@@ -21,10 +21,6 @@ LARGEST_EDITED = 8 * 1024 * 1024
 class Answering(Connection):
     """How a client gets its answers: from the upstream, or from the proxy itself."""
 
-    def _advance(self) -> None:
-        """Whatever the client has sent meanwhile is taken up."""
-        raise NotImplementedError
-
     # --- from the upstream ------------------------------------------------------------------------------------------
 
     def _ask_upstream(self, exchange: Exchange) -> None:
@@ -51,7 +47,7 @@ class Answering(Connection):
                 _, upstream = await loop.create_connection(
                     lambda: Upstream(route), route.host, route.port, ssl=route.tls
                 )
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, UnicodeError) as error:  # the last: a name that no server can have
             if self.exchange is exchange and not self.finished:
                 self._unreachable(exchange, *why_unreachable(error, route.upstream))
             return
@@ -63,16 +59,17 @@ class Answering(Connection):
 
     def _send(self, exchange: Exchange, upstream: Upstream) -> None:
         """The request goes out as it came: the head, and as much of the body as there is."""
-        first, *more = exchange.pending
+        whole, exchange.pending = exchange.pending, b""
         if self.route.tls is not None:
-            raw = exchange.head.raw
-            first = addressed(exchange.head, self.route.upstream.authority).raw + first[len(raw) :]
+            head = exchange.head
+            whole = addressed(head, self.route.upstream.authority).raw + whole[len(head.raw) :]
         exchange.sent = True
         exchange.asked_s = time.monotonic()
-        exchange.pending, exchange.pending_size = (), 0
         self._mirrors = True
         assert upstream.transport is not None
-        upstream.transport.write(b"".join([first, *more]) if more else first)
+        upstream.transport.write(whole)
+        if upstream.clogged:  # perhaps since an earlier request, and then nobody would say so again
+            self.hold("upstream")
         if self._held:
             self.release("waiting")
 
@@ -83,16 +80,22 @@ class Answering(Connection):
     def upstream_data(self, data: bytes) -> None:
         """Bytes from the upstream: of the answer, of a tunnel, or a last word that nobody has asked for."""
         exchange = self.exchange
-        if exchange is None:
-            self._write(data)
-            if not self.tunnel:
-                self._close()  # whatever it was, it must not be taken for the next answer
+        if exchange is None or not exchange.sent or exchange.answer_whole:
+            self._unasked(data)
             return
         while data and exchange is self.exchange and not self.tunnel:
             take = self._answer_head if exchange.answer_head is None else self._answer_body
             data = take(exchange, data)
         if self.tunnel and data:
             self._write(data)
+
+    def _unasked(self, data: bytes) -> None:
+        """The upstream says what nobody has asked for: whatever it is, it is not taken for the next answer."""
+        if self._mirrors and (self.exchange is None or self.exchange.answer_whole):
+            self._write(data)
+            self._close(linger=self.exchange is not None)
+        else:  # a request of the client's waits here, or its last answer was the proxy's own: to it, nothing has happened
+            self._leave_upstream()
 
     def _answer_head(self, exchange: Exchange, data: bytes) -> bytes:
         """Takes the answer's head off `data`, and what of the body passes with it; what is left."""
@@ -105,10 +108,11 @@ class Answering(Connection):
         except wire.BadMessage:
             self._unreachable(exchange, "upstream-answer-ambiguous")
             return b""
+        if (len(data) if head is None else len(head.raw)) > wire.LARGEST_HEAD:
+            self._unreachable(exchange, "upstream-answer-too-large")
+            return b""
         if head is None:
             exchange.answer_buffer = data
-            if len(data) > wire.LARGEST_HEAD:
-                self._unreachable(exchange, "upstream-answer-too-large")
             return b""
         exchange.answer_buffer = b""
         start = len(head.raw)
@@ -151,6 +155,9 @@ class Answering(Connection):
         leftover, self.buffer = self.buffer, b""
         if leftover:
             self._to_upstream(leftover)
+            self.release("pipelined")
+        if self._half_closed:
+            self._pass_end()
         return rest
 
     def _answer_body(self, exchange: Exchange, data: bytes) -> bytes:
@@ -192,8 +199,12 @@ class Answering(Connection):
         if exchange.looking:
             # Not now: what was written goes out when the event loop comes around, and the client waits for it.
             asyncio.get_running_loop().call_soon(exchange.look, self.route)
+        stays = exchange.head.keep_alive and head.keep_alive
+        if stays and not rest and not exchange.request_body.done:
+            exchange.answer_whole = True  # nobody was asked to stop: the rest of the request goes on
+            return
         self.exchange = None
-        if not (exchange.head.keep_alive and head.keep_alive and exchange.request_body.done):
+        if not (stays and exchange.request_body.done):
             self._close(linger=not exchange.request_body.done)
             return
         if rest:  # more than was asked for: it must not be taken for the next answer
@@ -212,6 +223,8 @@ class Answering(Connection):
         elif exchange is None:
             if self._mirrors:
                 self._end_as(upstream)
+        elif exchange.answer_whole:
+            self._close(linger=True)  # the client may not have read its answer yet
         elif not exchange.sent:
             pass  # it waits in a delay, or for its body: another connection will be made when it is its turn
         elif exchange.answer_head is None:
@@ -222,6 +235,9 @@ class Answering(Connection):
         elif isinstance(exchange.answer_body, wire.EndlessBody) and not upstream.broken:
             self._finish(exchange, b"")
         else:  # the client gets all that came, and then the same end
+            if exchange.editing:
+                exchange.give_up_editing()
+                self._write(exchange.let_go())
             self._write(exchange.stream_ended(self.route, "broken"))
             exchange.count_answer(self.route, 502)
             self._end_as(upstream)
@@ -232,7 +248,7 @@ class Answering(Connection):
         """The client gets this once the rest of its request is read and dropped: many read only after sending."""
         if not exchange.request_body.done and not exchange.head.expects_continue:
             exchange.instead = answer
-            exchange.pending, exchange.pending_size = (), 0
+            exchange.pending = b""
             self.release("waiting")
             self.release("upstream")
             return
@@ -258,13 +274,3 @@ class Answering(Connection):
             502, headers, body, keep_alive=exchange.stays_open(), head_only=exchange.head.method == "HEAD"
         )
         self._answer_instead(exchange, made)
-
-    def _next(self) -> None:
-        """Ready for the next request on this connection."""
-        if self._half_closed and not self.buffer:
-            self._close()
-            return
-        for why in ("pipelined", "waiting", "upstream"):
-            self.release(why)
-        if self.buffer:
-            asyncio.get_running_loop().call_soon(self._advance)

@@ -29,9 +29,12 @@ GOODBYE_S = 0.5
 """How long answers under way may still go out when the server stops."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """One request, whole. Header names are lower-case; `path` is decoded, `query` has the last value of each name."""
+    """One request, whole; printed, it does not tell its token.
+
+    Header names are lower-case; `path` is decoded, `query` has the last value of each name.
+    """
 
     method: str
     path: str

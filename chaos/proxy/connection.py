@@ -38,13 +38,21 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._release: Callable[[], None] | None = None
 
+    def _advance(self) -> None:
+        """Whatever the client has sent meanwhile is taken up."""
+        raise NotImplementedError
+
     @property
     def busy(self) -> bool:
-        """Whether a request or its answer is under way."""
-        return self.exchange is not None
+        """Whether an answer is owed to the client, or not out."""
+        if self.transport is not None and self.transport.get_write_buffer_size():
+            return True
+        if self.exchange is None:
+            return bool(self.buffer) and not self._partial and not self.finished
+        return not self.exchange.answer_whole
 
     def leave(self) -> None:
-        """HTTP/1.1 has no word for it: a connection is closed once it rests."""
+        """The proxy ends. HTTP/1.1 has no word for that between two answers: the connection just ends."""
 
     def pause_writing(self) -> None:
         """The client reads slowly: so is the upstream read, this one and that of the next request."""
@@ -57,6 +65,8 @@ class Connection(asyncio.Protocol):
         self._clogged = False
         if self.upstream is not None and self.upstream.transport is not None:
             self.upstream.transport.resume_reading()
+        if self.exchange is None and self.buffer and not self.finished:
+            self._next()
 
     def hold(self, why: str) -> None:
         """Nothing more is read from the client until `release` with the same reason."""
@@ -72,6 +82,25 @@ class Connection(asyncio.Protocol):
                 self.transport.resume_reading()
 
     # --- ends -------------------------------------------------------------------------------------------------------
+
+    def _pass_end(self) -> None:
+        """The upstream hears that the client has said everything. Over TLS, nobody can say that."""
+        if (
+            self.upstream is not None
+            and self.upstream.transport is not None
+            and self.upstream.transport.can_write_eof()
+        ):
+            self.upstream.transport.write_eof()
+
+    def _next(self) -> None:
+        """Ready for the next request on this connection."""
+        if self._half_closed and not self.buffer:
+            self._close()
+            return
+        for why in ("pipelined", "waiting", "upstream"):
+            self.release(why)
+        if self.buffer:
+            asyncio.get_running_loop().call_soon(self._advance)
 
     def _end_as(self, upstream: Upstream) -> None:
         """The client's connection ends as the upstream's did."""

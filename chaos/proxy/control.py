@@ -58,7 +58,8 @@ class ControlApi:
             return Response.of_json(told, refusal.status)
 
     async def _answer(self, request: Request) -> Response:
-        match (request.method, *request.path.strip("/").split("/")):
+        method = "GET" if request.method == "HEAD" else request.method
+        match (method, *request.path.split("/")[1:]):
             case "PUT", "runs", run:
                 return await self._arm(_checked(run), request)
             case "POST", "runs", run, "lease":
@@ -102,7 +103,7 @@ class ControlApi:
     async def _arm(self, run: str, request: Request) -> Response:
         try:
             body = request.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Refusal(422, ["the body is no JSON"]) from None
         made = self._registry.arm(run, parse_arming(body)).generation
         problems = await self._obeyed()
@@ -130,7 +131,7 @@ class ControlApi:
     async def _changes(self, run: str, after: str) -> Response:
         await self._gathered()
         state = self._registry.runs.get(run)
-        if state is None or not after.isdecimal():
+        if state is None or not re.fullmatch("[0-9]{1,18}", after):
             return _error(404, "no such run, or `after` is no number")
         kept = [change for change in state.changes if int(str(change["id"])) > int(after)]
         return Response.of_json({"changes": kept, "last": state.changed})

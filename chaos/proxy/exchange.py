@@ -17,7 +17,7 @@ from chaos.faults.base import Action, Answer, Reset, Wait
 from chaos.protocols.base import Streaming
 from chaos.proxy import wire
 from chaos.proxy.armed import Armed, ArmedFault, Group, RunState
-from chaos.proxy.hurting import Hurting
+from chaos.proxy.hurting import SAMPLED_ROWS, Hurting
 from chaos.proxy.observe import LARGEST_OBSERVED, copied
 from chaos.proxy.shadow import ShadowAnswer
 from chaos.proxy.streams import StreamedAnswer, TextFaults
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from chaos.proxy.route import Route
 
 log = logging.getLogger("chaos.proxy")
+
+LARGEST_PROOF = 256 * 1024
+"""Bytes of a request's body that is read in passing, to prove the removal of a run with a slice over bodies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +49,20 @@ class Exchange(Hurting):
     sent = False
     """Whether the upstream was asked: it may have acted, so it is never asked again."""
     request_body: wire.Body = wire.NOTHING
-    pending: Sequence[bytes] = ()
-    """What is to be sent to the upstream once it is asked; the first piece begins with the head."""
-    pending_size = 0
+    pending: bytes | bytearray = b""
+    """What is to be sent to the upstream once it is asked, from the head on."""
     collecting = False
     """Whether the arm cannot be told without the body, which is not whole yet."""
+    proof: bytearray | None = None
+    """A copy of the body that goes on, where it may prove the removal of a run."""
     continued = False
     waiting = False
     wait_since_s = 0.0
     own_status = 0
     instead: bytes | None = None
     answer_buffer = b""
+    answer_whole = False
+    """Whether the answer has gone out before the request was whole, whose rest still goes on."""
     answer_body: wire.Body | None
     editing = False
     """Whether the answer is kept until it is whole, for a fault."""
@@ -107,7 +113,7 @@ class Exchange(Hurting):
         """The collected body, out of its chunks."""
         if isinstance(self.request_body, wire.ChunkedBody):
             return b"".join(self.request_body.payload or [])
-        return b"".join(self.pending)[len(self.head.raw) :]
+        return bytes(self.pending[len(self.head.raw) :])
 
     def decide(self, body: bytes | None, route: Route) -> None:
         """Whose request it is and in which arm is known, every run has counted it, and its faults are lined up.
@@ -134,10 +140,22 @@ class Exchange(Hurting):
         if self.group != "treatment" or self.armed is None:
             if registry.removals:
                 registry.passed(headers, body)
+                if body is None and not self.head.chunked and registry.asks_bodies():
+                    self.proof = bytearray()
             return
         self._body = body or b""
         if self.armed.request_faults:
             self._actions = self._line_up(route, self.armed)
+
+    def prove(self, piece: bytes, route: Route) -> None:
+        """A piece of the body has gone on; once all of it has, it is known whether it proves a removal. Large ones prove nothing."""
+        assert self.proof is not None
+        self.proof += piece
+        if len(self.proof) > LARGEST_PROOF:
+            self.proof = None
+        elif self.request_body.done:
+            body, self.proof = bytes(self.proof), None
+            route.registry.passed(self.head, body, apart=True)
 
     def _line_up(self, route: Route, armed: Armed) -> Iterator[tuple[ArmedFault, Action]]:
         for fault in armed.request_faults:
@@ -145,8 +163,11 @@ class Exchange(Hurting):
             if self._obeys(fault, route) and call.selected():
                 fault.counts.selected_requests += 1
                 route.counters.selected[fault.name, "treatment"] += 1
-                for action in fault.fault.act(call):
-                    yield fault, action
+                try:
+                    for action in fault.fault.act(call):
+                        yield fault, action
+                except Exception as error:  # the code of others: traffic goes on
+                    self._not_done(fault, error)
 
     def next_action(self, route: Route) -> Hurt | None:
         """The next thing that a request fault asks for; None when the model is to be asked. Disarmed faults ask nothing."""
@@ -155,23 +176,42 @@ class Exchange(Hurting):
         for fault, action in self._actions:
             if not self._obeys(fault, route):
                 continue
-            match action:
-                case Wait(seconds=seconds):
-                    fault.counts.happened(time.time(), time.monotonic())
-                    self._waiting_for = fault
-                    return Hurt(wait_s=float(seconds))
-                case Answer():
-                    self._injected(fault, route)
-                    return Hurt(answer=self._own(action, route), status=action.status)
-                case Reset():
-                    self._injected(fault, route)
-                    return Hurt()
+            try:
+                hurt = self._performed(action, route)
+            except Exception as error:  # the code of others: traffic goes on
+                self._not_done(fault, error)
+                continue
+            if hurt.wait_s is None:
+                fault.counts.injected += 1
+                route.counters.injected[fault.name] += 1
+                self.no_more_actions()
+            else:
+                self._waiting_for = fault
+            fault.counts.happened(time.time(), time.monotonic())
+            return hurt
+        self.no_more_actions()
         return None
 
-    def _injected(self, fault: ArmedFault, route: Route) -> None:
-        fault.counts.injected += 1
-        fault.counts.happened(time.time(), time.monotonic())
-        route.counters.injected[fault.name] += 1
+    def no_more_actions(self) -> None:
+        """No request fault is asked any more. What refers back to the exchange is let go: it has bodies, and collecting them as
+        garbage could take until there are hundreds.
+        """
+        self._actions = None
+
+    def _performed(self, action: Action, route: Route) -> Hurt:
+        """What the data plane is to do for this action."""
+        match action:
+            case Wait(seconds=seconds):
+                return Hurt(wait_s=max(0.0, float(seconds)))
+            case Answer():
+                return Hurt(answer=self._own(action, route), status=action.status)
+            case Reset():
+                return Hurt()
+        raise TypeError("an action that is none")
+
+    def _not_done(self, fault: ArmedFault, error: Exception) -> None:
+        log.debug("%s could not be done to a request", fault.name, exc_info=error)
+        fault.counts.undecodable += 1
 
     def _own(self, action: Answer, route: Route) -> bytes:
         protocol = self._protocol(route)
@@ -298,8 +338,8 @@ class Exchange(Hurting):
         self._after = payload if made is None else made[0]
         if made is None:
             return self.answer_head.raw + b"".join(self.kept)
-        body, changed = made
-        return wire.with_body(wire.with_headers(self.answer_head, changed), body)
+        body, head = made
+        return wire.with_body(head, body)
 
     # --- streamed answers ---------------------------------------------------------------------------------------------
 
@@ -329,11 +369,14 @@ class Exchange(Hurting):
         route.counters.stream_ended(route.name, self.group or "none", how)
         rest = self._stream.end() if self._stream is not None else b""
         if self._texts is not None and self._stream is not None and self._state is not None:
+            changes = self._texts.changes()
             bodies = self._stream.before.hexdigest()[:16], self._stream.after.hexdigest()[:16]
-            for row, before, after in self._texts.changes():
+            kept = changes and self._state.samples(time.monotonic())
+            for row, before, after in changes[:SAMPLED_ROWS] if kept else ():
                 self._state.note_change(self._change(route, row, [f"sha256:{before}", f"sha256:{after}"], bodies))
             if self._shadows() and how == "whole" and self._stream.copy is not None:
-                self._to_consumer(route, b"".join(self._stream.copy), changed=bool(self._texts.changes()))
+                self._to_consumer(route, b"".join(self._stream.copy), changed=bool(changes))
+        self._stream = self._texts = None  # they refer back to the exchange: see `no_more_actions`
         return b"" if self._shadows() else rest
 
     def _text_editor(self, route: Route) -> Callable[[str], str] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import islice
 from operator import is_not
@@ -44,6 +44,8 @@ class Hurting:
     _body = b""
     _state: RunState | None = None
     _free_text = False
+    _changed: list[tuple[ArmedFault, int]]
+    """How many rows which fault has changed in this answer."""
 
     def _obeys(self, fault: ArmedFault, route: Route) -> bool:
         """Whether the fault may still touch this request: its run holds the proxy and has not taken it off."""
@@ -73,8 +75,11 @@ class Hurting:
         for fault in self.armed.answer_faults if self.armed is not None else ():
             fault.counts.undecodable += 1
 
-    def _hurt(self, payload: bytes, route: Route) -> tuple[bytes, Mapping[str, str]] | None:
-        """The body after every armed answer fault, and headers that change with it; None when nothing is to be changed."""
+    def _hurt(self, payload: bytes, route: Route) -> tuple[bytes, wire.Head] | None:
+        """The body after every armed answer fault, and the head that goes with it; None when nothing is to be changed.
+
+        What cannot be put back into the answer has not happened, and is not counted as if it had.
+        """
         if self.armed is None or self.answer_head is None:
             return None
         headers, output = self.answer_head.headers, self.armed.output
@@ -89,6 +94,10 @@ class Hurting:
             if after is rows:
                 return None
             body, changed = protocol.encode(plain, headers, output, rows, after)
+            if not isinstance(body, bytes):
+                raise Undecodable("a protocol that makes something else of a body")
+            head = wire.with_headers(self.answer_head, changed)
+            whole = body if coded is None else coding.closed(body, coded)
         except (
             Exception
         ):  # the protocol's Undecodable, and whatever a protocol or a fault of others raises: traffic goes on
@@ -96,12 +105,13 @@ class Hurting:
             return None
         self._free_text = getattr(protocol, "free_text", False)
         self._note(rows, after, plain, body, route)
-        return body if coded is None else coding.closed(body, coded), changed
+        return whole, head
 
     def _edit(self, rows: Sequence[Row], route: Route) -> Sequence[Row]:
-        """The rows after every armed answer fault; the very same sequence when none changed a row."""
+        """The rows after every armed answer fault; the very same sequence when none changed a row. Noted in `_changed`."""
         assert self.armed is not None
         edited = rows
+        self._changed = []
         for fault in self.armed.answer_faults:
             if not self._obeys(fault, route):
                 continue
@@ -115,9 +125,7 @@ class Hurting:
             after = fault.fault.edit(edited, call)
             changed = sum(map(is_not, after, edited))
             if changed:
-                fault.counts.changed_rows += changed
-                fault.counts.happened(time.time(), time.monotonic())
-                route.counters.changed[fault.name, self._counted_as()] += changed
+                self._changed.append((fault, changed))
                 edited = after
         return edited
 
@@ -126,12 +134,16 @@ class Hurting:
         return "shadow" if self._shadows() else "treatment"
 
     def _note(self, before: Sequence[Row], after: Sequence[Row], payload: bytes, body: bytes, route: Route) -> None:
-        """Changed rows are kept as ground truth: of so many answers a second, and of so many rows of one answer."""
+        """What was changed is counted. It is kept as ground truth, of so many answers a second and so many rows of one answer."""
         assert self._state is not None
+        for fault, changed in self._changed:
+            fault.counts.changed_rows += changed
+            fault.counts.happened(time.time(), time.monotonic())
+            route.counters.changed[fault.name, self._counted_as()] += changed
         if not self._state.samples(time.monotonic()):
             return
         hashes = hashed(payload), hashed(body)
-        pairs = ((old, new) for old, new in zip(before, after, strict=True) if old is not new)
+        pairs = ((old, new) for old, new in zip(before, after, strict=False) if old is not new)
         for old, new in islice(pairs, SAMPLED_ROWS):
             labels = [_told(row.label, row.classes, free_text=self._free_text) for row in (old, new)]
             change = self._change(route, old.index, labels, hashes)

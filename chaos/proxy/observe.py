@@ -58,8 +58,12 @@ class Observer:
         self._classes: dict[str, set[str]] = {}
 
     def wants(self, request: wire.Head) -> bool:
-        """Whether the answer to this request is of the sample: the first attempt at a prediction."""
-        return request.method == "POST" and self._sampled(request)
+        """Whether the answer to this request is of the sample: the first attempt at a prediction. Never raises."""
+        try:
+            return request.method == "POST" and self._sampled(request)
+        except Exception:  # a protocol of others that cannot say whether this is its own: traffic goes on
+            log.debug("nobody can tell whether this is a prediction", exc_info=True)
+            return False
 
     def _sampled(self, request: wire.Head) -> bool:
         """By the hash of the request's id, so that every proxy samples the same ones; without an id, every so many-th."""

@@ -20,6 +20,7 @@ import asyncio
 import importlib
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from chaos.proxy import wire
@@ -50,6 +51,7 @@ class Client(Answering):
             self._linger_timer.cancel()
         if self.exchange is not None:
             self._end_wait(self.exchange)
+            self.exchange.no_more_actions()
             self.exchange.stream_ended(self.route, "left")
         if self.upstream is not None:
             upstream, self.upstream = self.upstream, None
@@ -80,12 +82,15 @@ class Client(Answering):
         self._half_closed = True
         if self.finished:
             return False
-        if self.tunnel and self.upstream is not None and self.upstream.transport is not None:
-            if self.upstream.transport.can_write_eof():  # over TLS, nobody can say that he has said everything
-                self.upstream.transport.write_eof()
+        if self.tunnel:
+            self._pass_end()
             return True
+        if self.exchange is None:
+            return (
+                bool(self.buffer) and not self._partial
+            )  # a pipelined request whose turn has come is begun right away
         # A body that will never be whole is no request: nobody may wait for its rest.
-        return self.exchange is not None and self.exchange.request_body.done
+        return self.exchange.request_body.done
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -94,15 +99,25 @@ class Client(Answering):
         while self.buffer and not self.finished:
             exchange = self.exchange
             if exchange is None:
+                if self._clogged and not self._mirrors:
+                    # The proxy's own answers cost nobody anything but its memory: whoever does not read gets no more of them.
+                    self._bound_buffer()
+                    return
                 if not self._begin():
                     return
             elif not exchange.request_body.done:
                 if not self._feed(exchange):
                     return
             else:
-                if len(self.buffer) > BUFFERED:
-                    self.hold("pipelined")
+                self._bound_buffer()
                 return
+        if self._half_closed and self.exchange is not None and not self.exchange.request_body.done:
+            self._close()  # its body will never be whole
+
+    def _bound_buffer(self) -> None:
+        """Pipelined requests wait; of too many, no more are read."""
+        if len(self.buffer) > BUFFERED:
+            self.hold("pipelined")
 
     def _begin(self) -> bool:
         """Takes one head off the buffer, and its body where all of it is there; False when nothing more can be done now."""
@@ -132,7 +147,7 @@ class Client(Answering):
                 data, self.buffer = data[:end], data[end:]
             else:
                 self.buffer = b""
-            exchange.pending = (data,)
+            exchange.pending = data
             if exchange.runs or self.route.registry.removals:
                 exchange.decide(data[start:], self.route)
             self._act(exchange)
@@ -148,7 +163,11 @@ class Client(Answering):
     async def _hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
         """The connection is HTTP/2, and is served as such. Loaded with the first one: nobody else waits for that, or has the weight."""
         loop = asyncio.get_running_loop()
-        grpc = await loop.run_in_executor(None, importlib.import_module, "chaos.proxy.grpc.plane")
+        try:
+            grpc = await loop.run_in_executor(None, importlib.import_module, "chaos.proxy.grpc.plane")
+        except BaseException:
+            transport.abort()  # nobody would ever read from it again
+            raise
         if not transport.is_closing():
             self.route.clients.discard(self)
             self.route.clients.add(grpc.hand_over(self.route, transport, data))
@@ -156,7 +175,7 @@ class Client(Answering):
 
     def _begin_parts(self, exchange: Exchange) -> None:
         """The body is still to come. Where its content decides about the arm, it is kept until it is whole."""
-        exchange.pending = [exchange.head.raw]
+        exchange.pending = bytearray(exchange.head.raw)
         exchange.collecting = exchange.wants_body()
         exchange.request_body = wire.request_body(exchange.head, collect=exchange.collecting)
         if not exchange.collecting:
@@ -183,24 +202,32 @@ class Client(Answering):
         try:
             end = exchange.request_body.take(data, 0)
         except wire.BadMessage as error:
-            if exchange.answer_head is not None:
+            if exchange.answer_whole:
+                self.route.counters.refused += 1
+                self._close(linger=True)
+            elif exchange.answer_head is not None:
+                self.route.counters.refused += 1
                 self._reset()  # the answer is on its way: a second head inside it would be read as its body
             else:
                 self._refuse(400, str(error))
             return False
         piece, self.buffer = (data, b"") if end == len(data) else (data[:end], data[end:])
+        if exchange.proof is not None:
+            exchange.prove(piece, self.route)
         if exchange.instead is not None:
             if exchange.request_body.done:
                 self._answer_instead(exchange, exchange.instead)
         elif exchange.sent:
             self._to_upstream(piece)
+            if exchange.answer_whole and exchange.request_body.done:
+                self.exchange = None
+                self._next()
         else:
-            exchange.pending = [*exchange.pending, piece]
-            exchange.pending_size += len(piece)
+            exchange.pending += piece
             if exchange.collecting:
-                if exchange.request_body.done or exchange.pending_size > LARGEST_EDITED:
+                if exchange.request_body.done or len(exchange.pending) > LARGEST_EDITED:
                     self._decide(exchange)
-            elif exchange.pending_size > BUFFERED:
+            elif len(exchange.pending) > BUFFERED:
                 self.hold("waiting")
         return self._under_way()
 
@@ -230,18 +257,17 @@ class Client(Answering):
 
     def _wait(self, exchange: Exchange, seconds: float) -> None:
         """Nothing happens for so long, or until the fault is disarmed."""
-        loop = asyncio.get_running_loop()
         exchange.wait_since_s = time.monotonic()
+        release = self._release = partial(self._go_on, exchange)
+        self._timer = asyncio.get_running_loop().call_later(seconds, release)
+        self.route.registry.waiting[release] = exchange.waits_for()
 
-        def go_on() -> None:
-            if self._release is go_on:
-                self._end_wait(exchange)
-                if not self.finished:
-                    self._act(exchange)
-
-        self._release = go_on
-        self._timer = loop.call_later(seconds, go_on)
-        self.route.registry.waiting[go_on] = exchange.waits_for()
+    def _go_on(self, exchange: Exchange) -> None:
+        """The delay is over, or its fault is off."""
+        if exchange.waiting:
+            self._end_wait(exchange)
+            if not self.finished:
+                self._act(exchange)
 
     def _refuse(self, status: int, why: str) -> None:
         """A message that could be read in two ways: nothing of it goes on, and the connection ends."""

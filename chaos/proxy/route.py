@@ -100,7 +100,7 @@ class Route:
     def give_back(self, upstream: Upstream) -> None:
         """The client has left between two requests: the connection may serve another one that comes soon."""
         upstream.client = None
-        if not upstream.open or len(self.idle) >= IDLE_CONNECTIONS:
+        if not upstream.open or upstream.clogged or len(self.idle) >= IDLE_CONNECTIONS:
             upstream.close()
             return
         loop = asyncio.get_running_loop()
@@ -137,6 +137,8 @@ class Upstream(asyncio.Protocol):
         self.open = False
         self.broken = False
         """Whether the connection did not end, but was cut."""
+        self.clogged = False
+        """Whether the upstream reads slowly: the transport says it once, and nothing more until it reads again."""
         self.left_s = 0.0
         """When the last client left it, on the event loop's clock."""
 
@@ -153,7 +155,8 @@ class Upstream(asyncio.Protocol):
             self.client.upstream_data(data)
 
     def eof_received(self) -> bool:
-        """The upstream has said everything."""
+        """The upstream has said everything: nobody new is to ask it."""
+        self.open = False
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -169,11 +172,13 @@ class Upstream(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The upstream reads slowly: so does its client write."""
+        self.clogged = True
         if self.client is not None:
             self.client.hold("upstream")
 
     def resume_writing(self) -> None:
         """The upstream reads again."""
+        self.clogged = False
         if self.client is not None:
             self.client.release("upstream")
 

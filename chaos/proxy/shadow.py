@@ -20,7 +20,7 @@ SEND_S = 2.0
 """How long the consumer may take to answer one POST."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ShadowAnswer:
     """An answer as the treatment arm would have got it from `run`: what is posted, and the headers beside it."""
 

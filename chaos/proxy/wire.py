@@ -31,9 +31,9 @@ class BadMessage(ValueError):
     """The bytes are no message that can be read in one way only."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Head:
-    """A parsed head.
+    """A parsed head. Printed, it does not tell what is in it: credentials are.
 
     `raw` is the head as received, final empty line included. `length` is the body's, None when it is not given.
     """
@@ -66,7 +66,9 @@ class Head:
         """The header with this lower-case name, as `headers` has it; None where there is none."""
         if self.known_headers is not None or not self.low:
             return self.headers.get(name)
-        needle = b"\n%b:" % name.encode("ascii")
+        if ":" in name:
+            return None
+        needle = b"\n%b:" % name.encode("ascii", "replace")  # no name has a question mark
         place = self.low.rfind(needle)
         if place < 0:
             return None

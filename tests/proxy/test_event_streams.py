@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from chaos.faults.base import Call, Fault
 from chaos.proxy import wire
-from chaos.proxy.armed import ArmedFault
+from chaos.proxy.armed import SAMPLED_PER_S, ArmedFault
 from chaos.proxy.arming import parse_arming
 from chaos.proxy.streams import LARGEST_EVENT
 from chaos.rows import Piece, Row
@@ -204,6 +205,20 @@ def test_an_edited_stream_is_counted_by_row_and_kept_as_ground_truth_without_a_w
             f"sha256:{named[0]}", f"sha256:{named[1]}", *named[2:]
         ]  # fmt: skip
         assert "one" not in json.dumps(change)
+
+    run(scenario)
+
+
+def test_of_many_edited_streams_so_many_a_second_are_kept_as_ground_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        arm(bench, shouting())
+        monkeypatch.setattr(time, "monotonic", lambda: 5.5)
+        for _ in range(SAMPLED_PER_S + 5):
+            bench.client.data_received(ASK)
+            bench.upstream.data_received(HEAD + chunk(said("one") + DONE) + END)
+        state = bench.registry.runs["run"]
+        assert (len(state.changes), state.faults[0].changed_rows) == (SAMPLED_PER_S, SAMPLED_PER_S + 5)
 
     run(scenario)
 

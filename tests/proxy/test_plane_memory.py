@@ -29,6 +29,10 @@ class Pipe(asyncio.Transport):
         self.written = bytearray()
         self.closed = self.ended = self.aborted = False
         self.reading = True
+        self.unsent = 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
 
     def write(self, data: Any) -> None:
         if not self.closed:
@@ -40,8 +44,14 @@ class Pipe(asyncio.Transport):
     def abort(self) -> None:
         self.closed = self.aborted = True
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
     def is_closing(self) -> bool:
         return self.closed
+
+    def can_write_eof(self) -> bool:
+        return True
 
     def write_eof(self) -> None:
         self.ended = True
@@ -431,7 +441,10 @@ def test_a_client_that_leaves_while_it_waits_is_forgotten() -> None:
     run(scenario)
 
 
-def test_the_removal_of_a_run_with_a_slice_over_bodies_is_proven_by_bodies_that_come_with_their_heads() -> None:
+@pytest.mark.parametrize("apart", [False, True])
+def test_the_removal_of_a_run_with_a_slice_over_bodies_is_proven_by_bodies_with_their_heads_or_apart(
+    apart: bool,
+) -> None:
     async def scenario() -> None:
         bench = Bench()
         where = 'json:$.region == "north"'
@@ -442,8 +455,10 @@ def test_the_removal_of_a_run_with_a_slice_over_bodies_is_proven_by_bodies_that_
         for region in ("north", "south", "north"):
             body = b'{"region":"%s"}' % region.encode()
             head = b"POST /a HTTP/1.1\r\nX-Request-Id: a\r\nContent-Length: %d\r\n\r\n" % len(body)
-            bench.client.data_received(head + body)
+            for piece in (head, body[:5], body[5:]) if apart else (head + body,):
+                bench.client.data_received(piece)
             bench.upstream.data_received(OK)
+        assert bench.upstream_pipe.written.count(b"region") == 3
         arms = bench.registry.runs["run"].arms
         assert (arms["treatment"].untouched_since_disarm, arms["outside"].untouched_since_disarm) == (2, 1)
         bench.registry.arm("run", parse_arming(arming({"fault": "http_error"})))

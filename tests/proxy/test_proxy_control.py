@@ -81,6 +81,22 @@ def test_the_kill_switch_disarms_whoever_holds_the_proxy(proxy: Proxy, backend: 
     assert talk(proxy.routes["model"], infer("someone")).startswith(b"HTTP/1.1 200 OK")
 
 
+def test_a_run_without_a_name_disarms_nobody(proxy: Proxy) -> None:
+    proxy.arm("held", ERROR)
+    assert proxy.ask("DELETE", "/runs/").status_code == 422
+    assert proxy.ask("GET", "/healthz").json()["held_by"] == "held"
+
+
+@pytest.mark.parametrize("after", ["-1", "x", "1" * 5000, "\u0663"])
+def test_changes_after_what_is_no_number_are_refused(after: str, proxy: Proxy) -> None:
+    proxy.arm("held", ERROR)
+    assert proxy.ask("GET", "/runs/held/changes", params={"after": after}).status_code == 404
+
+
+def test_whoever_asks_for_heads_alone_hears_that_it_lives(proxy: Proxy) -> None:
+    assert proxy.ask("HEAD", "/healthz").status_code == 200
+
+
 def test_a_lease_that_nobody_renews_expires_and_traffic_is_untouched_afterwards(proxy: Proxy, backend: Backend) -> None:
     proxy.arm("silent", ERROR, lease_s=0.3)
     assert talk(proxy.routes["model"], infer("someone")).startswith(b"HTTP/1.1 503 ")
@@ -196,7 +212,7 @@ def test_an_arming_that_is_wrong_is_refused_whole_and_changes_nothing(why: str, 
     assert proxy.ask("GET", "/runs/wrong").status_code == 404
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe"])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe", b"[" * 100_000])
 def test_a_body_that_is_no_arming_is_refused(body: bytes, proxy: Proxy) -> None:
     assert proxy.ask("PUT", "/runs/wrong", data=body).status_code == 422
 

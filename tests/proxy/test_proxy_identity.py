@@ -80,6 +80,16 @@ CASES: dict[str, tuple[tuple[bytes | Until, ...], Reply]] = {
             close=True,
         ),
     ),
+    "an answer before the request's body, and the connection goes on": (
+        (
+            b"POST /x HTTP/1.1\r\nContent-Length: 5\r\n\r\n",
+            Until(b"no"),
+            b"he",
+            b"llo",
+            GET.replace(b"/x", b"/y") + CLOSE,
+        ),
+        Reply(early=b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno"),
+    ),
 }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -35,6 +37,12 @@ def test_told_to_end_it_lets_the_answers_under_way_go_out_and_hurts_nobody_any_m
     backend.close()
     assert answers["slow"].endswith(b"in time")
     assert answers["delayed"].startswith(b"HTTP/1.1 200 OK")
+
+
+def test_http2_is_not_loaded_before_there_is_a_client_that_speaks_it() -> None:
+    told = "import sys, chaos.proxy.process, chaos.proxy.worker; print(*sorted({'h2', 'hpack', 'aiohttp'} & {*sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", told], check=True, capture_output=True, text=True)
+    assert loaded.stdout.split() == []
 
 
 def test_without_the_faster_event_loop_it_serves_and_ends_as_with_it(

@@ -92,6 +92,18 @@ def test_a_head_is_kept_byte_for_byte_and_its_headers_are_told(
     )
 
 
+@given(
+    st.lists(st.tuples(TOKEN, VALUE), max_size=6),
+    st.sampled_from(["x-a", "X-A", "", "host", "x–a", "a:b", "a\r\nb", "?", "\xe9"]) | TOKEN | st.text(max_size=8),
+)
+def test_a_header_that_is_looked_for_alone_is_what_all_headers_say(headers: list[tuple[str, str]], name: str) -> None:
+    assume(not any(other.lower() in {"content-length", "transfer-encoding"} for other, _ in headers))
+    raw = "".join(["GET /a:b HTTP/1.1\r\n", *(f"{other}: {value}\r\n" for other, value in headers), "A: b: c\r\n\r\n"])
+    head = parse_request(raw.encode("latin-1"))
+    alone = [head.get(name), head.get(name.lower())]
+    assert alone == [head.headers.get(name), head.headers.get(name.lower())]
+
+
 @settings(max_examples=examples(300))
 @given(st.binary(max_size=100))
 def test_no_bytes_make_the_parser_fail_in_any_other_way(data: bytes) -> None:
@@ -153,6 +165,12 @@ def test_an_answer_without_a_length_ends_with_its_connection() -> None:
     head = parse_answer(b"HTTP/1.1 200 OK\r\n\r\n", "GET")
     assert (head.length, head.keep_alive) == (None, False)
     assert isinstance(wire.answer_body(head), wire.EndlessBody)
+
+
+def test_a_head_that_is_printed_does_not_tell_its_credentials() -> None:
+    head = parse_request(b"GET /?token=secret HTTP/1.1\r\nAuthorization: Bearer secret\r\n\r\n")
+    assert head.headers["authorization"] == "Bearer secret"
+    assert "secret" not in f"{head} {head!r}"
 
 
 @given(st.integers(400, 599), st.binary(max_size=50), st.booleans(), st.booleans())

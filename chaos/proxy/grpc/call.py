@@ -39,6 +39,10 @@ def texts(headers: Headers) -> dict[str, str]:
     return {bytes(name).decode("latin-1"): bytes(value).decode("latin-1") for name, value in headers}
 
 
+def _lines(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
 class Call(Exchange):
     """The state of one call."""
 
@@ -59,20 +63,19 @@ class Call(Exchange):
         self.answer_ended = False
         self.is_grpc = plain.get("content-type", "").startswith("application/grpc")
         self.kept_headers: list[tuple[bytes, bytes]] | None = None
-        self._extra: Mapping[str, str] = {}
+        self._extra: list[tuple[bytes, bytes]] = []
 
     # --- answers of the proxy's own -----------------------------------------------------------------------------------
 
     def _own(self, action: Answer, route: Route) -> bytes:
         """The body; what else the fault says is kept for `own_answer`."""
         del route
-        self._extra = action.headers
+        self._extra = _lines(action.headers)
         return action.body
 
     def own_answer(self, status: int, told: str, body: bytes = b"", **more: str) -> tuple[Headers, bytes]:
         """Headers and body of an answer instead of the model's: in gRPC headers alone, whose status says what went wrong."""
-        extra = {**self._extra, **{name.replace("_", "-"): value for name, value in more.items()}}
-        lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()]
+        lines = [*self._extra, *_lines({name.replace("_", "-"): value for name, value in more.items()})]
         if not self.is_grpc:
             length = (b"content-length", b"%d" % len(body))
             return [(b":status", b"%d" % status), length, *lines], body
@@ -142,7 +145,7 @@ class Call(Exchange):
         whole = len(payload) >= _PREFIX and len(payload) == _PREFIX + int.from_bytes(payload[1:_PREFIX], "big")
         return payload[_PREFIX:] if whole and not payload[0] else None
 
-    def _hurt(self, payload: bytes, route: Route) -> tuple[bytes, Mapping[str, str]] | None:
+    def _hurt(self, payload: bytes, route: Route) -> tuple[bytes, wire.Head] | None:
         """The one message with its rows edited, in its frame; None when it stays as it is."""
         if self.armed is None or self.answer_head is None:
             return None
@@ -156,11 +159,12 @@ class Call(Exchange):
             if after is rows:
                 return None
             body, _ = protocol.encode(message, headers, output, rows, after)
+            framed = b"\0" + len(body).to_bytes(4, "big") + body
         except Exception:  # Undecodable, and whatever a protocol or a fault of others raises: traffic goes on
             self._undecodable()
             return None
         self._note(rows, after, message, body, route)
-        return b"\0" + len(body).to_bytes(4, "big") + body, {}
+        return framed, self.answer_head
 
     def done(self, route: Route, grpc_status: str | None) -> None:
         """The call is answered, and on its way to the client: what is only looked at is looked at now."""

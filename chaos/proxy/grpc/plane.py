@@ -67,7 +67,9 @@ class Bridge(Answers):
     @property
     def busy(self) -> bool:
         """Whether a call is not done, or its answer not out."""
-        return self.exchange is not None or self.client.waiting()
+        transport = self.transport
+        unsent = transport is not None and transport.get_write_buffer_size() > 0
+        return unsent or self.exchange is not None or self.client.waiting()
 
     # --- what happens on either side ----------------------------------------------------------------------------------
 
@@ -220,6 +222,7 @@ class Bridge(Answers):
     def _forget(self, call: Call) -> None:
         """The call is over."""
         self._end_wait(call)
+        call.no_more_actions()
         self.calls.pop(call.stream_id, None)
         if call.upstream_id is not None:
             self._by_upstream.pop(call.upstream_id, None)
