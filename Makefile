@@ -36,7 +36,8 @@ compiled: setup  ## the data plane compiled (.chaos/compiled; needs gcc), and th
 
 fuzz: setup  ## the fuzzers of wire, streams, leases and protocols, a hundred times longer than in the tests (about half an hour)
 	@CHAOS_FUZZ=$${CHAOS_FUZZ:-100} .venv/bin/pytest -q --timeout=0 --hypothesis-show-statistics \
-	  tests/proxy/test_wire.py tests/proxy/test_plane_memory.py tests/proxy/test_event_streams.py tests/proxy/test_registry.py \
+	  tests/proxy/test_wire.py tests/proxy/test_plane_memory.py tests/proxy/test_plane_states.py tests/proxy/test_event_streams.py \
+	  tests/proxy/test_registry.py \
 	  tests/protocols/test_protocol_contract.py tests/protocols/test_json_bytes.py tests/test_json_places.py
 
 interop: setup  ## the proxy between real servers and real clients, into docs/interop.md (installs them first: some minutes)

@@ -31,9 +31,9 @@ GOODBYE_S = 0.5
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """One request, whole; printed, it does not tell its token.
+    """One request, whole. Header names are lower-case; `path` is decoded, `query` has the last value of each name.
 
-    Header names are lower-case; `path` is decoded, `query` has the last value of each name.
+    Printed, it does not tell its token.
     """
 
     method: str

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 LARGEST_HEAD = 64 * 1024
 HTTP2_START = b"PRI * HTTP/2.0\r\n\r\n"
@@ -42,7 +43,7 @@ class Head:
     method: str
     target: str
     status: int
-    known_headers: dict[str, str] | None
+    known_headers: Mapping[str, str] | None
     """Lower-case names; None until somebody asks for `headers`."""
     length: int | None
     chunked: bool
@@ -54,12 +55,16 @@ class Head:
     """Whether an answer is server-sent events."""
 
     @property
-    def headers(self) -> dict[str, str]:
-        """Every header by its lower-case name; of a repeated one the last value (repeated framing headers are refused)."""
+    def headers(self) -> Mapping[str, str]:
+        """Every header by its lower-case name; of a repeated one the last value (repeated framing headers are refused).
+
+        Nobody can change it, protocols of others included: the same head may be that of many answers.
+        """
         known = self.known_headers
         if known is None:
             found = _LINE.findall(self.raw.decode("latin-1"))
-            known = self.known_headers = {name.lower(): value.rstrip(" \t") for name, value in found}
+            known = MappingProxyType({name.lower(): value.rstrip(" \t") for name, value in found})
+            self.known_headers = known
         return known
 
     def get(self, name: str) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -165,6 +167,14 @@ def test_an_answer_without_a_length_ends_with_its_connection() -> None:
     head = parse_answer(b"HTTP/1.1 200 OK\r\n\r\n", "GET")
     assert (head.length, head.keep_alive) == (None, False)
     assert isinstance(wire.answer_body(head), wire.EndlessBody)
+
+
+def test_who_is_told_the_headers_of_an_answer_cannot_change_those_of_the_next() -> None:
+    raw = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n"
+    told: Any = parse_answer(raw, "GET").headers
+    with suppress(AttributeError, TypeError):
+        told.clear()
+    assert parse_answer(raw, "GET").headers["content-encoding"] == "gzip"
 
 
 def test_a_head_that_is_printed_does_not_tell_its_credentials() -> None:
