@@ -14,8 +14,8 @@ from chaos.proxy.exchange import Exchange
 from chaos.proxy.route import Upstream
 from chaos.proxy.upstream import CONNECT_S, HANDSHAKE_S, addressed, why_unreachable
 
-LARGEST_EDITED = 8 * 1024 * 1024
-"""Answers above this are passed on untouched and counted: a fault must not eat the memory."""
+LARGEST_EDITED = 512 * 1024
+"""Answers above this are passed on untouched and counted: a fault must eat neither the memory nor everybody else's time."""
 
 
 class Answering(Connection):

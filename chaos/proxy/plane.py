@@ -26,7 +26,7 @@ from typing import cast
 from chaos.proxy import wire
 from chaos.proxy.answering import LARGEST_EDITED, Answering
 from chaos.proxy.exchange import Exchange, Hurt
-from chaos.proxy.route import Route
+from chaos.proxy.route import Route, notice_death
 
 BUFFERED = 256 * 1024
 """Bytes of pipelined requests that wait before the client is told to slow down."""
@@ -40,6 +40,7 @@ class Client(Answering):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
         self.transport = cast(asyncio.Transport, transport)
+        notice_death(transport)
         self.route.clients.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002

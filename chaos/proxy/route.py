@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections import deque
 from typing import Protocol, cast
@@ -56,6 +57,13 @@ class Keeper(Protocol):
     def release(self, why: str) -> None:
         """It can again."""
         ...
+
+
+def notice_death(transport: asyncio.BaseTransport) -> None:
+    """The kernel asks the other side of a silent connection whether it is still there, and ends it when nobody answers."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 class Route:
@@ -145,6 +153,7 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected."""
         self.transport = cast(asyncio.Transport, transport)
+        notice_death(transport)
         self.open = True
 
     def data_received(self, data: bytes) -> None:
