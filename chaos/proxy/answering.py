@@ -14,7 +14,7 @@ from chaos.proxy.exchange import Exchange
 from chaos.proxy.route import Upstream
 from chaos.proxy.upstream import CONNECT_S, HANDSHAKE_S, addressed, why_unreachable
 
-LARGEST_EDITED = 512 * 1024
+LARGEST_EDITED = 256 * 1024
 """Answers above this are passed on untouched and counted: a fault must eat neither the memory nor everybody else's time."""
 
 
@@ -199,6 +199,7 @@ class Answering(Connection):
         if exchange.looking:
             # Not now: what was written goes out when the event loop comes around, and the client waits for it.
             asyncio.get_running_loop().call_soon(exchange.look, self.route)
+        self._streamed = head.streams
         stays = exchange.head.keep_alive and head.keep_alive
         if stays and not rest and not exchange.request_body.done:
             exchange.answer_whole = True  # nobody was asked to stop: the rest of the request goes on

@@ -33,6 +33,8 @@ class Connection(asyncio.Protocol):
         self._clogged = False
         self._mirrors = False
         """Whether the last answer was the upstream's own: then the end of its connection is the end of this one."""
+        self._streamed = False
+        """Whether the last answer was a stream."""
         self._linger_timer: asyncio.TimerHandle | None = None
         self._held: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None

@@ -10,8 +10,9 @@ the treatment arm that a fault changed. One request at a time per client connect
 bounded buffer.
 
 A client keeps its upstream connection for as long as it stays: what the upstream does to the connection (an end, a reset, a word
-before the end) happens to the client's, as without a proxy. Nothing is ever asked twice. When a client leaves between two
-requests, its upstream connection waits IDLE_S for the next one: not as long as any server would keep it.
+before the end) happens to the client's, as without a proxy. Nothing is ever asked twice. When the client leaves, the upstream
+connection ends, too: another client would be the one to find out that the server had wanted to end it. Over TLS, where a connection
+is dear, it waits IDLE_S for the next client, unless a stream came last: after those, servers like to end it without a word.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Client(Answering):
             self.exchange.stream_ended(self.route, "left")
         if self.upstream is not None:
             upstream, self.upstream = self.upstream, None
-            if clean:
+            if clean and self.route.tls is not None and not self._streamed:
                 self.route.give_back(upstream)
             else:
                 upstream.close()

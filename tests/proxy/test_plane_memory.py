@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from dataclasses import replace
 from typing import Any
@@ -259,17 +260,24 @@ def test_an_upstream_that_ends_while_a_fault_answers_or_delays_costs_the_client_
     run(scenario)
 
 
-def test_a_connection_that_its_client_has_left_at_rest_serves_the_next_one_for_a_moment() -> None:
+@pytest.mark.parametrize(("tls", "stream", "waits"), [(False, False, False), (True, False, True), (True, True, False)])
+def test_a_connection_that_its_client_has_left_ends_with_it_or_over_tls_serves_the_next_one_for_a_moment(
+    tls: bool, stream: bool, waits: bool
+) -> None:
     async def scenario() -> None:
         bench = Bench()
-        bench.client.data_received(GET)
-        bench.upstream.data_received(OK)
+        bench.route.tls = ssl.create_default_context() if tls else None
+        bench.client.data_received(b"GET /a HTTP/1.1\r\nHost: b\r\n\r\n")
+        kind = b"Content-Type: text/event-stream\r\n" if stream else b""
+        bench.upstream.data_received(OK.replace(b"Content-Length", kind + b"Content-Length"))
         bench.client.connection_lost(None)
-        assert bench.route.pooled() is bench.upstream
-        bench.route.give_back(bench.upstream)
-        bench.upstream.left_s -= IDLE_S
-        assert bench.route.pooled() is None
-        assert bench.upstream_pipe.closed
+        assert bench.upstream_pipe.closed is not waits
+        if waits:
+            assert bench.route.pooled() is bench.upstream
+            bench.route.give_back(bench.upstream)
+            bench.upstream.left_s -= IDLE_S
+            assert bench.route.pooled() is None
+            assert bench.upstream_pipe.closed
 
     run(scenario)
 

@@ -73,7 +73,7 @@ def test_what_auto_takes_the_traffic_for_is_said_once_on_stderr(
 
 def test_large_answers_of_many_clients_hold_up_neither_the_kill_switch_nor_the_workers(tmp_path: Path) -> None:
     backend = Backend()
-    rows = ",".join('{"label": "a", "scores": [0.5, 0.5]}' for _ in range(13_000))
+    rows = ",".join('{"label": "a", "scores": [0.5, 0.5]}' for _ in range(7_000))
     backend.replies["/v1/models/model:predict"] = sized(b'{"predictions": [%s]}' % rows.encode())
     whole = len(b"".join(backend.replies["/v1/models/model:predict"].pieces))
     ask = infer("someone").replace(b"/v2/models/model/infer", b"/v1/models/model:predict")
