@@ -102,7 +102,7 @@ def test_only_the_runner_and_prometheus_are_admitted_to_the_control_port() -> No
 
 def test_the_image_has_everything_that_the_proxy_imports_and_nothing_else() -> None:
     program = (
-        "import importlib.metadata as m, json, sys, chaos.protocols.oip, chaos.proxy.__main__, chaos.proxy.worker, aiohttp.web\n"
+        "import importlib.metadata as m, json, sys, chaos.protocols.oip, chaos.proxy.__main__, chaos.proxy.worker, chaos.proxy.grpc.plane, aiohttp.web\n"
         "tops = {name.split('.')[0] for name in sys.modules}\n"
         "known = m.packages_distributions()\n"
         "print(json.dumps(sorted({one.lower() for top in tops for one in known.get(top, [])})))"
