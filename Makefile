@@ -1,5 +1,5 @@
 # `make quickstart` shows what this is; `make test` runs everything. Both set up what they need.
-.PHONY: help setup quickstart test check lint types unit interop compiled bench soak format clean
+.PHONY: help setup quickstart test check lint types unit interop compiled bench soak fuzz format clean
 .DEFAULT_GOAL := help
 # Compiled modules make every command start three times as fast.
 unexport PYTHONDONTWRITEBYTECODE
@@ -34,11 +34,13 @@ compiled: setup  ## the data plane compiled (.chaos/compiled; needs gcc), and th
 	@PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/.chaos/compiled:$(CURDIR) .venv/bin/pytest -q -o pythonpath= -m "not system and not docker" \
 	  --numprocesses 2 --dist loadfile tests/proxy tests/protocols tests/drivers
 
-fuzz: setup  ## the fuzzers of wire, streams, leases and protocols, a hundred times longer than in the tests (about half an hour)
+fuzz: setup  ## the fuzzers of wire, streams, leases and protocols, a hundred times longer than in the tests (hours; CHAOS_FUZZ=10 takes minutes)
 	@CHAOS_FUZZ=$${CHAOS_FUZZ:-100} .venv/bin/pytest -q --timeout=0 --hypothesis-show-statistics \
 	  tests/proxy/test_wire.py tests/proxy/test_plane_memory.py tests/proxy/test_plane_states.py tests/proxy/test_event_streams.py \
 	  tests/proxy/test_registry.py \
-	  tests/protocols/test_protocol_contract.py
+	  tests/proxy/test_event_bytes.py tests/proxy/test_grpc_frames.py tests/protocols/test_protocol_contract.py \
+	  tests/protocols/test_oip_grpc.py tests/protocols/test_oip_binary.py tests/protocols/test_json_bytes.py \
+	  tests/test_json_places.py tests/test_json_codec.py tests/test_slices.py
 
 interop: setup  ## the proxy between real servers and real clients, into docs/interop.md (installs them first: some minutes)
 	@.venv/bin/pytest tests/interop -m interop --quiet --no-header -rfE $(ARGS)

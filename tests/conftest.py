@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import settings
+
+# Where a test says nothing of its own: Hypothesis' 100 examples, and with `make fuzz` as many times more as for all others.
+settings.register_profile("fuzz", max_examples=100 * int(os.environ.get("CHAOS_FUZZ", "1")), deadline=None)
+if "CHAOS_FUZZ" in os.environ:
+    settings.load_profile("fuzz")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -393,11 +392,18 @@ def test_a_process_that_never_listens_is_ended_and_its_last_words_are_told(tmp_p
 
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this kernel counts CPU in ticks alone")
 def test_cpu_is_counted_finer_than_the_ticks_of_the_clock() -> None:
-    before = machine.usage(os.getpid())
-    until_s = time.thread_time() + machine.TICK_S / 4
-    while time.thread_time() < until_s:
-        pass
-    after = machine.usage(os.getpid())
+    # A process of its own: this one may have others below it, which come and go.
+    busy = "import time, sys\nfor _ in sys.stdin:\n  until = time.thread_time() + 0.0025\n  while time.thread_time() < until: pass\n  print(flush=True)"
+    with subprocess.Popen([sys.executable, "-u", "-c", busy], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        found = []
+        for _ in range(2):  # the first time, it is still loading
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            found.append(machine.usage(process.pid))
+        before, after = found
     assert after.same(before)
     assert machine.TICK_S / 5 < after.since(before) < machine.TICK_S * 10
 
@@ -410,15 +416,14 @@ def test_a_process_that_came_meanwhile_is_noticed() -> None:
 
 
 def test_memory_tells_the_parent_from_the_largest_of_the_others() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "held = b'x' * 50_000_000; print('held', flush=True); input()"],
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
-    assert child.stdout is not None
-    assert child.stdin is not None
-    assert child.stdout.readline() == b"held\n"
-    held = machine.memory(os.getpid())
-    child.stdin.close()
-    child.stdout.close()
-    assert child.wait(10) is not None
+    inner = "held = b'x' * 50_000_000; print('held', flush=True); input()"
+    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}])"
+    parent = subprocess.Popen([sys.executable, "-c", outer], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    assert parent.stdin is not None
+    assert parent.stdout.readline() == b"held\n"
+    held = machine.memory(parent.pid)
+    parent.communicate(b"\n", timeout=10)
     assert 50 < held.largest_mb < 80
     assert held.rss_mb >= held.parent_mb + held.largest_mb
     assert held.pss_mb < held.rss_mb

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from chaos.engine import picture
 from chaos.experiment import BlastRadius, Expect, ExpectedAlert, Experiment, Load, SteadyInline, link, parse
 from chaos.faults.base import Fault
 from chaos.probe import merge
+from chaos.proxy.arming import parse_arming
+from chaos.proxy.registry import Registry
 from chaos.system import Request, System, Target, Telemetry, parse_system
 from chaos.verdict import EXIT_CODE, MEANING
 
@@ -89,3 +92,20 @@ def test_links_lead_somewhere() -> None:
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_the_arming_on_the_proxys_page_is_one_that_a_proxy_takes() -> None:
+    page = (ROOT / "docs" / "proxy.md").read_text()
+    found = re.search(r"\$ cat arming\.json\n(\{.*?\})\n\$ curl -X PUT", page, re.DOTALL)
+    assert found is not None
+    state = Registry(lambda: 0.0).arm("by-hand", parse_arming(json.loads(found[1])))
+    assert state.last_armed is not None
+    assert [fault.name for fault in state.last_armed.answer_faults] == ["wrong_predictions"]
+
+
+def test_every_target_that_a_page_names_is_in_the_makefile() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    named = {name for page in pages for name in re.findall(r"\bmake ([a-z-]+)`", page.read_text())}
+    assert named <= targets
+    assert {"quickstart", "test", "bench"} <= named | targets

@@ -31,7 +31,7 @@ def test_a_shadowed_experiment_whose_expectations_read_its_consumer_is_planned()
 
 
 def test_a_shadow_without_expectations_holds_everything_on_the_live_service() -> None:
-    text = edited(EXPERIMENT, (SHADOW,)).partition("expect:")[0] + "expect: {}\n"
+    text = edited(EXPERIMENT, SHADOW).partition("expect:")[0] + "expect: {}\n"
     made, _ = parse(text, "shadow.yaml", {})
     assert made.holding() == ["accuracy", "latency"]
 
@@ -39,7 +39,7 @@ def test_a_shadow_without_expectations_holds_everything_on_the_live_service() ->
 @pytest.mark.parametrize(("mode", "allowed"), [((), False), ((SHADOW, CONSUMED), True)])
 def test_real_people_need_nobodys_leave_where_none_of_their_answers_is_touched(mode: tuple, allowed: bool) -> None:
     production = system(("environment: lab", "environment: staging"))
-    drawn = planned(USERS, *mode, system=production)
+    drawn = planned(USERS, *mode, of=production)
     assert any("real people" in why for why in drawn.refusals) is not allowed
 
 

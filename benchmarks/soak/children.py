@@ -42,7 +42,8 @@ class Child:
 
     def complaints(self) -> list[str]:
         """What it wrote to standard error, as one sentence: warnings, and exceptions that nobody caught. None of it is asked for."""
-        said = " ".join(self._log.read_text(errors="replace").split())
+        lines = self._log.read_text(errors="replace").splitlines()
+        said = " ".join(" ".join(line for line in lines if "traffic is taken for" not in line).split())
         return [f"{self._module} said: {said[-MOST_SAID:]}"] if said else []
 
     def check(self) -> None:

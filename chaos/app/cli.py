@@ -259,9 +259,8 @@ def protocols() -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def proxy(context: typer.Context) -> None:
     """The fault proxy alone; `chaos proxy --help` says more."""
-    from chaos.proxy.__main__ import main as proxy_main
-
-    raise typer.Exit(proxy_main(context.args))
+    # A process of its own in place of this one: what the command line has loaded would stay with the proxy for months.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "chaos.proxy", *context.args])  # noqa: S606
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

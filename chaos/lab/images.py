@@ -26,8 +26,8 @@ from chaos.lab.compose import Images
 BASE = "python:3.11-slim"
 LOCAL_BASE = "chaos-base:local"
 NEEDED = (
-    "aiohttp", "h2", "numpy", "pandas", "prometheus_client", "promql-parser", "pydantic", "pyyaml", "psutil", "requests",
-    "scikit-learn", "uvloop",
+    "aiohttp", "h11", "h2", "numpy", "orjson", "pandas", "prometheus_client", "promql-parser", "pydantic", "pyyaml", "psutil",
+    "requests", "scikit-learn", "uvloop",
 )  # fmt: skip
 """What the lab's own services import. The same versions as here: the model is a pickle."""
 LABEL = "chaos.image"

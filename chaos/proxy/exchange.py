@@ -245,8 +245,11 @@ class Exchange(Hurting):
             and bool(armed.answer_faults)
             and head.status == 200
             and self.head.method == "POST"
-            and (head.length is None or 0 < head.length <= largest)
+            and head.length != 0
         )
+        if edit and head.length is not None and head.length > largest:
+            self._undecodable()
+            edit = False
         if edit and not self._shadows():
             self.editing = True
             self.kept = []

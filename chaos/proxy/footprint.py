@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import logging
+import resource
+import sys
 from contextlib import suppress
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h of the GNU C library
@@ -12,6 +15,15 @@ _GIVEN_BACK = 1 << 20
 pieces, such as every read of the event loop, are still taken from what is there."""
 _YOUNG = 10_000
 """Objects that are made before any are looked at; requests leave none behind that refer to each other."""
+
+
+def prepare() -> None:
+    """Called first: what the proxy has to tell goes to stderr, and as many connections are possible as this user may have."""
+    logging.basicConfig(level=logging.WARNING, format="chaos proxy: %(message)s", stream=sys.stderr)
+    logging.getLogger("chaos.proxy").setLevel(logging.INFO)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a client takes two descriptors
 
 
 def settle() -> None:

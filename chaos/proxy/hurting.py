@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("chaos.proxy")
 
+QUICK = 32 * 1024
+"""Answers of at most so many bytes are edited whenever they come: that takes a millisecond or two."""
+LONGEST_LABEL = 40
+"""Characters of a label that nobody has named as a class; a longer one, or several words, may be what somebody wrote."""
 SAMPLED_ROWS = 100
 """Changed rows of one answer that are kept as ground truth."""
 
@@ -68,7 +72,7 @@ class Hurting:
         path = self.head.target.split("?", 1)[0]
         found = sniff(path, self.head, answer_body, self.armed.output)
         if found is not None:
-            _taken_for(route.name, found.name)
+            taken_for(route.name, found.name)
         return found
 
     def _undecodable(self) -> None:
@@ -78,8 +82,22 @@ class Hurting:
     def _hurt(self, payload: bytes, route: Route) -> tuple[bytes, wire.Head] | None:
         """The body after every armed answer fault, and the head that goes with it; None when nothing is to be changed.
 
-        What cannot be put back into the answer has not happened, and is not counted as if it had.
+        A large answer takes time that everybody else waits for. After one that did, no other is edited for as long again: it passes
+        untouched and is counted, so that traffic, leases and the kill switch always get half of the time.
         """
+        if len(payload) <= QUICK:
+            return self._changed_answer(payload, route)
+        begun_s = time.monotonic()
+        if begun_s < route.registry.rests_until_s:
+            self._undecodable()
+            return None
+        made = self._changed_answer(payload, route)
+        now_s = time.monotonic()
+        route.registry.rests_until_s = now_s + (now_s - begun_s)
+        return made
+
+    def _changed_answer(self, payload: bytes, route: Route) -> tuple[bytes, wire.Head] | None:
+        """What cannot be put back into the answer has not happened, and is not counted as if it had."""
         if self.armed is None or self.answer_head is None:
             return None
         headers, output = self.answer_head.headers, self.armed.output
@@ -170,12 +188,14 @@ class Hurting:
 
 def _told(label: Label | None, classes: Sequence[Label], *, free_text: bool) -> object:
     """The label as the ground truth may keep it: what people and models wrote to each other only by what it hashes to."""
-    if not free_text or not isinstance(label, str) or label in classes:
+    if not isinstance(label, str) or label in classes:
+        return label
+    if not free_text and len(label) <= LONGEST_LABEL and not any(map(str.isspace, label)):
         return label
     return f"sha256:{hashed(label.encode('utf-8', 'surrogatepass'))}"
 
 
 @cache
-def _taken_for(route: str, protocol: str) -> None:
+def taken_for(route: str, protocol: str) -> None:
     """The log says it once per route and protocol, so that a wrong guess can be found out."""
     log.info("route %s: with `protocol: auto` this traffic is taken for %s", route, protocol)

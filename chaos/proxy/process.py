@@ -21,7 +21,7 @@ from chaos.drivers.serving import split_address, write_ports
 from chaos.proxy.api_server import ApiServer
 from chaos.proxy.control import ControlApi
 from chaos.proxy.counters import Counters
-from chaos.proxy.footprint import settle
+from chaos.proxy.footprint import prepare, settle
 from chaos.proxy.registry import Registry
 from chaos.proxy.serving import DataOptions, DataSide, RouteText, address_of, listening, loop_factory, parse_route
 from chaos.proxy.worker import EXPIRY_S
@@ -183,6 +183,7 @@ async def _until(ended: asyncio.Event, registry: Registry, workers: Workers | No
 
 def run(options: Options) -> int:
     """The process's exit code: 0 when it was told to stop, 1 when it could not listen, 2 when it was told what cannot be."""
+    prepare()
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(serve(options))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from chaos.proxy.counters import Counters
 from chaos.proxy.observe import Observer
@@ -14,14 +15,55 @@ from chaos.proxy.registry import Registry
 from chaos.proxy.shadow import Consumer
 from chaos.proxy.upstream import UpstreamAddress
 
-if TYPE_CHECKING:
-    from chaos.proxy.grpc.plane import Bridge
-    from chaos.proxy.plane import Client
-
 IDLE_CONNECTIONS = 512
 IDLE_S = 1.0
 """How long an upstream connection without a client is kept. Servers keep theirs for 2 s (gunicorn), 5 s (uvicorn) or longer: so none
 is used that the server is about to close."""
+
+
+class Connected(Protocol):
+    """A client's connection, whatever it speaks."""
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """Where it is written to."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is under way."""
+        ...
+
+    def leave(self) -> None:
+        """The client is told to ask nothing more, where its protocol has a word for it."""
+        ...
+
+
+class Keeper(Protocol):
+    """Whoever an upstream connection belongs to."""
+
+    def upstream_data(self, data: bytes) -> None:
+        """Bytes came."""
+        ...
+
+    def upstream_lost(self, upstream: Upstream) -> None:
+        """It is gone."""
+        ...
+
+    def hold(self, why: str) -> None:
+        """Nothing more can be written for now."""
+        ...
+
+    def release(self, why: str) -> None:
+        """It can again."""
+        ...
+
+
+def notice_death(transport: asyncio.BaseTransport) -> None:
+    """The kernel asks the other side of a silent connection whether it is still there, and ends it when nobody answers."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 class Route:
@@ -50,7 +92,7 @@ class Route:
         self.observer: Observer | None = None
         self.consumer: Consumer | None = None
         self.idle: deque[Upstream] = deque()
-        self.clients: set[Client | Bridge] = set()
+        self.clients: set[Connected] = set()
         self._sweeper: asyncio.TimerHandle | None = None
 
     def pooled(self) -> Upstream | None:
@@ -98,7 +140,7 @@ class Upstream(asyncio.Protocol):
 
     def __init__(self, route: Route) -> None:
         self.route = route
-        self.client: Client | None = None
+        self.client: Keeper | None = None
         self.transport: asyncio.Transport | None = None
         self.open = False
         self.broken = False
@@ -111,6 +153,7 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected."""
         self.transport = cast(asyncio.Transport, transport)
+        notice_death(transport)
         self.open = True
 
     def data_received(self, data: bytes) -> None:

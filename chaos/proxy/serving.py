@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from chaos.proxy.shadow import Consumer
 from chaos.proxy.sharing import Share, SharedListener
 from chaos.proxy.upstream import UpstreamAddress, parse_upstream, tls_context
 
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DRAIN_S = 2.0
 """How long answers under way may still go out when the process ends."""
 BACKLOG = 1024
@@ -50,6 +52,10 @@ def parse_route(text: str) -> RouteText:
     """One route. Raises ValueError that says what to write."""
     name, equals, rest = text.partition("=")
     listen, arrow, upstream = rest.partition(">")
+    if equals and not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{name!r} is no name of a route; write up to 64 letters, digits, dots, dashes and underscores"
+        )
     if not (name and equals and arrow):
         raise ValueError(
             f"{text!r} is no route; write NAME=LISTEN>UPSTREAM, such as replica-1=127.0.0.1:9000>127.0.0.1:8080"

@@ -24,7 +24,7 @@ from typing import Any, cast
 from chaos.proxy.armed import Armed, RunState, armed_with
 from chaos.proxy.arming import Arming, Refusal, parse_arming
 from chaos.proxy.counters import Counters
-from chaos.proxy.footprint import settle
+from chaos.proxy.footprint import prepare, settle
 from chaos.proxy.registry import Registry
 from chaos.proxy.serving import DataOptions, DataSide, loop_factory, parse_route
 from chaos.proxy.sharing import Share, Shares
@@ -287,6 +287,7 @@ class Worker:
 
 def main(arguments: list[str]) -> int:
     """Serves for the parent at the other end of the socket with this number. The exit code."""
+    prepare()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         pipe = socket.socket(fileno=int(arguments[0]))
 

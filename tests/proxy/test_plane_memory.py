@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chaos.proxy.answering import LARGEST_EDITED
 from chaos.proxy.arming import parse_arming
 from chaos.proxy.counters import Counters
-from chaos.proxy.plane import LARGEST_EDITED, Client
+from chaos.proxy.plane import Client
 from chaos.proxy.registry import Registry
 from chaos.proxy.route import IDLE_S, Route, Upstream
 from tests.fuzzing import examples
@@ -326,21 +328,26 @@ def test_after_an_upgrade_both_sides_talk_freely() -> None:
     run(scenario)
 
 
-@pytest.mark.parametrize("chunks", [False, True])
-def test_an_answer_too_large_to_edit_passes_untouched_is_counted_and_not_kept(chunks: bool) -> None:
+@pytest.mark.parametrize(
+    ("framing", "mode"), [("sized", "live"), ("chunked", "live"), ("endless", "live"), ("sized", "shadow")]
+)
+def test_an_answer_too_large_to_edit_passes_untouched_is_counted_and_not_kept(framing: str, mode: str) -> None:
     async def scenario() -> None:
         bench = Bench()
-        bench.registry.arm("run", parse_arming(arming({"fault": "wrong_predictions"})))
+        bench.registry.arm("run", parse_arming(arming({"fault": "wrong_predictions"}, mode=mode)))
         bench.client.data_received(b"POST /v2/models/m/infer HTTP/1.1\r\nX-Request-Id: a\r\n\r\n")
-        said = bytearray(b"HTTP/1.1 200 OK\r\n" + (b"Transfer-Encoding: chunked\r\n\r\n" if chunks else b"\r\n"))
+        lines = {"sized": b"Content-Length: 99999999\r\n", "chunked": b"Transfer-Encoding: chunked\r\n", "endless": b""}
+        said = bytearray(b"HTTP/1.1 200 OK\r\n" + lines[framing] + b"\r\n")
         piece = b"z" * 0x100000
-        said += (b"100000\r\n" + piece + b"\r\n" if chunks else piece) * 10
+        said += (b"100000\r\n" + piece + b"\r\n" if framing == "chunked" else piece) * 10
         for place in range(0, len(said), 1 << 20):
             bench.upstream.data_received(bytes(said[place : place + (1 << 20)]))
         assert bytes(bench.client_pipe.written) == said
         exchange = bench.client.exchange
         assert exchange is not None
-        kept = sum(map(len, exchange.kept)) + sum(map(len, getattr(exchange.answer_body, "payload", None) or []))
+        kept = sum(map(len, getattr(exchange, "kept", ()))) + sum(
+            map(len, getattr(exchange.answer_body, "payload", None) or [])
+        )
         assert kept == 0
         assert bench.registry.runs["run"].faults[0].undecodable == 1
         assert len(said) > LARGEST_EDITED
@@ -462,5 +469,31 @@ def test_the_removal_of_a_run_with_a_slice_over_bodies_is_proven_by_bodies_with_
         assert (arms["treatment"].untouched_since_disarm, arms["outside"].untouched_since_disarm) == (2, 1)
         bench.registry.arm("run", parse_arming(arming({"fault": "http_error"})))
         assert arms["treatment"].untouched_since_disarm == 0  # it has hurt since
+
+    run(scenario)
+
+
+def test_after_a_large_answer_no_other_is_edited_for_as_long_as_it_took() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.registry.arm("run", parse_arming(arming({"fault": "wrong_predictions"})))
+        data = ",".join(["0.25"] * 20_000)
+        body = b'{"outputs":[{"name":"predict","shape":[1],"datatype":"INT64","data":[3]},{"name":"predict_proba","shape":[1,20000],"datatype":"FP64","data":[%s]}]}' % data.encode()  # fmt: skip
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        post = b"POST /v2/models/m/infer HTTP/1.1\r\nX-Request-Id: a\r\n\r\n"
+
+        def answered() -> bytes:
+            bench.client_pipe.written.clear()
+            bench.client.data_received(post)
+            bench.upstream.data_received(answer)
+            return bytes(bench.client_pipe.written)
+
+        assert answered() != answer
+        assert bench.registry.rests_until_s > time.monotonic()
+        bench.registry.rests_until_s = time.monotonic() + 60
+        assert answered() == answer
+        assert bench.registry.runs["run"].faults[0].undecodable == 1
+        bench.registry.rests_until_s = 0.0
+        assert answered() != answer
 
     run(scenario)

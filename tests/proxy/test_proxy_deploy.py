@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
+from chaos.experiment import link, parse
+from chaos.probe import merge
 from chaos.proxy.__main__ import parser
 from chaos.proxy.counters import Counters
 from chaos.proxy.process import parse_control, parse_route
@@ -50,6 +53,26 @@ def proxies() -> list[tuple[str, dict[str, Any]]]:
 def resource(kind: str, file: str, place: int = 0) -> dict[str, Any]:
     """The resource of this kind in the file."""
     return [one for one in documents(ROOT / "deploy" / "kubernetes" / file) if one["kind"] == kind][place]
+
+
+def pods_of(one: dict[str, Any]) -> list[dict[str, Any]]:
+    """The pods that KServe makes of a service of its own: it takes their fields as they are, beside its own ones."""
+    own = {"model", "minReplicas", "maxReplicas", "canaryTrafficPercent"}
+    parts = [part for part in one["spec"].values() if "containers" in part]
+    specs = [{name: value for name, value in part.items() if name not in own} for part in parts]
+    return [{"apiVersion": "v1", "kind": "Pod", "metadata": one["metadata"], "spec": spec} for spec in specs]
+
+
+@pytest.mark.parametrize("path", KUBERNETES, ids=lambda path: path.name)
+def test_every_manifest_is_what_kubernetes_publishes_of_its_kind_and_has_no_key_that_it_does_not_know(
+    path: Path,
+) -> None:
+    for one in documents(path):
+        for resource in pods_of(one) if one["kind"] == "InferenceService" else [one]:
+            kubernetes_validate.validate(resource, kubernetes_validate.latest_version(), strict=True)
+    broken = {**documents(path)[-1], "speck": {}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, kubernetes_validate.latest_version(), strict=True)
 
 
 def test_every_manifest_names_what_it_is() -> None:
@@ -91,18 +114,45 @@ def test_the_headless_service_selects_the_pods_and_is_what_the_runner_looks_up()
 
 
 def test_only_the_runner_and_prometheus_are_admitted_to_the_control_port() -> None:
-    ingress = resource("NetworkPolicy", "networkpolicy.yaml")["spec"]["ingress"]
-    for rule in ingress:
-        if 8474 in [port["port"] for port in rule["ports"]]:
-            runner = resource("CronJob", "runner.yaml")["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
-            assert rule["from"][0]["podSelector"]["matchLabels"] == runner
-            assert len(rule["from"]) == 2
-    assert sum(8474 in [port["port"] for port in rule["ports"]] for rule in ingress) == 1
+    policies = documents(ROOT / "deploy" / "kubernetes" / "networkpolicy.yaml")
+    runner = resource("CronJob", "runner.yaml")["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
+    for policy in policies:
+        control = [rule for rule in policy["spec"]["ingress"] if 8474 in [port["port"] for port in rule["ports"]]]
+        assert len(control) == 1
+        assert control[0]["from"][0]["podSelector"]["matchLabels"] == runner
+        assert len(control[0]["from"]) == 2
+
+
+def test_pods_whose_control_port_is_open_to_others_are_selected_by_a_policy() -> None:
+    policies = [
+        one["spec"]["podSelector"]["matchLabels"] for one in documents(ROOT / "deploy/kubernetes/networkpolicy.yaml")
+    ]
+    pods = resource("Deployment", "sidecar.yaml")["spec"]["template"]["metadata"]["labels"]
+    # KServe labels its pods by the service's name, and replaces an `app` of ours.
+    kserve = {"serving.kserve.io/inferenceservice": resource("InferenceService", "kserve.yaml")["metadata"]["name"]}
+    for labels in (pods, kserve):
+        assert any(selector.items() <= labels.items() for selector in policies)
+    assert {file for file, one in proxies() if any("--control=0.0.0.0" in arg for arg in one["args"])} == {
+        "sidecar.yaml", "kserve.yaml",
+    }  # fmt: skip
+
+
+def test_the_runners_experiment_is_there_and_fits_its_system() -> None:
+    files = resource("ConfigMap", "runner.yaml")["data"]
+    job = resource("CronJob", "runner.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+    named = [arg.removeprefix("/experiments/") for arg in job["args"] if arg.startswith("/experiments/")]
+    assert set(named) <= set(files)
+    system, _ = parse_system(files["system.yaml"], "system.yaml", {"CHAOS_PROXY_TOKEN": "0123456789abcdef"})
+    experiment, document = parse(files["experiment.yaml"], "experiment.yaml", {})
+    probes = merge({str(path): path.read_text() for path in (ROOT / "probes").glob("*.yaml")})
+    assert link(experiment, document, system, probes) == []
+    assert set(system.data.values()) <= set(files)
 
 
 def test_the_image_has_everything_that_the_proxy_imports_and_nothing_else() -> None:
     program = (
-        "import importlib.metadata as m, json, sys, chaos.protocols.oip, chaos.proxy.__main__, chaos.proxy.worker, chaos.proxy.grpc.plane, aiohttp.web\n"
+        "import importlib.metadata as m, json, sys, chaos.proxy.__main__, chaos.proxy.worker\n"
+        "import aiohttp, chaos.protocols.oip, chaos.proxy.grpc.plane  # for shadows, answers, HTTP/2: loaded once they come\n"
         "tops = {name.split('.')[0] for name in sys.modules}\n"
         "known = m.packages_distributions()\n"
         "print(json.dumps(sorted({one.lower() for top in tops for one in known.get(top, [])})))"

@@ -55,3 +55,37 @@ def test_without_the_faster_event_loop_it_serves_and_ends_as_with_it(
         assert talk(proxy.routes["model"], infer("someone")).startswith(b"HTTP/1.1 200 OK")
     backend.close()
     assert proxy.process.returncode == 0
+
+
+def test_what_auto_takes_the_traffic_for_is_said_once_on_stderr(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    backend = Backend()
+    backend.replies["/v2/models/model/infer"] = sized(b'{"outputs":[]}')
+    with running_proxy(tmp_path, model=backend.port) as proxy:
+        proxy.arm("run", {"fault": "wrong_predictions"})
+        for subject in ("a", "b"):
+            talk(proxy.routes["model"], infer(subject))
+    backend.close()
+    said = [line for line in capfd.readouterr().err.splitlines() if "taken for" in line]
+    assert said == ["chaos proxy: route model: with `protocol: auto` this traffic is taken for oip"]
+
+
+def test_large_answers_of_many_clients_hold_up_neither_the_kill_switch_nor_the_workers(tmp_path: Path) -> None:
+    backend = Backend()
+    rows = ",".join('{"label": "a", "scores": [0.5, 0.5]}' for _ in range(13_000))
+    backend.replies["/v1/models/model:predict"] = sized(b'{"predictions": [%s]}' % rows.encode())
+    whole = len(b"".join(backend.replies["/v1/models/model:predict"].pieces))
+    ask = infer("someone").replace(b"/v2/models/model/infer", b"/v1/models/model:predict")
+    got: list[int] = []
+    with running_proxy(tmp_path, "--workers=2", model=backend.port) as proxy:
+        proxy.arm("run", {"fault": "wrong_predictions"}, output={"classes": ["a", "b"]})
+        asking = [threading.Thread(target=lambda: got.append(len(talk(proxy.routes["model"], ask)))) for _ in range(12)]
+        for one in asking:
+            one.start()
+        assert proxy.ask("DELETE", "/runs").status_code == 204
+        for one in asking:
+            one.join(30)
+        assert got == [whole] * 12  # a label is as long as the other
+        assert "chaos_proxy_workers_replaced_total 0" in proxy.ask("GET", "/metrics").text
+    backend.close()

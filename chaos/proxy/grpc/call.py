@@ -20,6 +20,7 @@ from chaos.proxy.armed import Armed
 from chaos.proxy.exchange import Exchange
 from chaos.proxy.grpc.frames import LARGEST_FRAME
 from chaos.proxy.grpc.link import Headers
+from chaos.proxy.hurting import taken_for
 
 if TYPE_CHECKING:
     from chaos.proxy.route import Route
@@ -88,10 +89,13 @@ class Call(Exchange):
 
     def _protocol(self, route: Route, answer_body: bytes | None = None) -> Protocol | None:
         """What reads the answer: what the arming names, where that knows gRPC calls, else the Open Inference Protocol."""
-        del route, answer_body
+        del answer_body
         named = self.armed.protocol if self.armed is not None else None
         candidates = [oip_grpc.PROTOCOL] if named is None else [named, oip_grpc.PROTOCOL]
-        return next((one for one in candidates if one.detect(self.head.target, self.head.headers)), None)
+        found = next((one for one in candidates if one.detect(self.head.target, self.head.headers)), None)
+        if found is not None and named is None:
+            taken_for(route.name, found.name)
+        return found
 
     def _predicts(self) -> bool:
         """Whether the call asks for a prediction, as far as its name tells; questions about health and models do not."""
