@@ -28,8 +28,10 @@ log = logging.getLogger("chaos.proxy")
 
 QUICK = 32 * 1024
 """Answers of at most so many bytes, as they came and not compressed, are edited whenever they come: that takes a millisecond or two."""
-AHEAD_S = 0.25
-"""How far the others may run ahead of their half of the time: answers come in bursts, and most of the time nobody else wants it."""
+AHEAD_S = 0.1
+"""How far the others may run ahead of their half of the time: answers come in bursts, and mostly nobody else wants it. Together with
+one more answer, this must be well below what makes a worker silent (`workers.SILENT_S`).
+"""
 LONGEST_LABEL = 40
 """Characters of a label that nobody has named as a class; a longer one, or several words, may be what somebody wrote."""
 SAMPLED_ROWS = 100
