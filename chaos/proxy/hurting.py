@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("chaos.proxy")
 
 QUICK = 32 * 1024
-"""Answers of at most so many bytes are edited whenever they come: that takes a millisecond or two."""
+"""Answers of at most so many bytes, as they came and not compressed, are edited whenever they come: that takes a millisecond or two."""
+AHEAD_S = 0.1
+"""How far the others may run ahead of their half of the time: answers come in bursts, and mostly nobody else wants it. Together with
+one more answer, this must be well below what makes a worker silent (`workers.SILENT_S`).
+"""
 LONGEST_LABEL = 40
 """Characters of a label that nobody has named as a class; a longer one, or several words, may be what somebody wrote."""
 SAMPLED_ROWS = 100
@@ -82,18 +86,18 @@ class Hurting:
     def _hurt(self, payload: bytes, route: Route) -> tuple[bytes, wire.Head] | None:
         """The body after every armed answer fault, and the head that goes with it; None when nothing is to be changed.
 
-        A large answer takes time that everybody else waits for. After one that did, no other is edited for as long again: it passes
-        untouched and is counted, so that traffic, leases and the kill switch always get half of the time.
+        A large answer takes time that everybody else waits for. Once those have taken more than half of it, the next passes
+        untouched and is counted, so that traffic, leases and the kill switch always get theirs; below that, every one is edited.
         """
-        if len(payload) <= QUICK:
+        if self.answer_head is None or (len(payload) <= QUICK and "content-encoding" not in self.answer_head.headers):
             return self._changed_answer(payload, route)
-        begun_s = time.monotonic()
-        if begun_s < route.registry.rests_until_s:
+        registry, begun_s = route.registry, time.monotonic()
+        if registry.half_taken_until_s - begun_s > AHEAD_S:
             self._undecodable()
             return None
         made = self._changed_answer(payload, route)
-        now_s = time.monotonic()
-        route.registry.rests_until_s = now_s + (now_s - begun_s)
+        took_s = time.monotonic() - begun_s
+        registry.half_taken_until_s = max(registry.half_taken_until_s, begun_s) + 2 * took_s
         return made
 
     def _changed_answer(self, payload: bytes, route: Route) -> tuple[bytes, wire.Head] | None:

@@ -36,8 +36,8 @@ class Registry:
         """The runs of `active`, in its order."""
         self.runs: dict[str, RunState] = {}
         self.expiries = 0
-        self.rests_until_s = 0.0
-        """Until then, on the monotonic clock, no large answer is edited: others have waited long enough for one."""
+        self.half_taken_until_s = 0.0
+        """The editing of large answers so far is half of all time up to then, on the monotonic clock."""
         self.removals: dict[str, RunState] = {}
         """The runs that have ended and whose removal is still being proven; empty, and idle costs nothing more."""
         self.waiting: dict[Callable[[], None], Delay | None] = {}
