@@ -204,7 +204,7 @@ def arming(*faults: dict[str, Any], **more: Any) -> dict[str, Any]:
         "subjects": "users",
         "faults": numbered,
         "lease_s": 30,
-        "deadline_s": 60,
+        "deadline_s": 3600,
         **more,
     }
 
