@@ -107,9 +107,9 @@ def test_runs_beside_each_other_may_differ_in_everything_but_the_place_of_their_
     clock.now_s += 1
     a, b, c = (registry.runs[run].as_json(clock.now_s) for run in "abc")
     assert [(one["mode"], one["lease_remaining_s"], one["deadline_remaining_s"]) for one in (a, b, c)] == [
-        ("live", 29, 59),
+        ("live", 29, 3599),
         ("shadow", 4, 49),
-        ("live", 6, 59),
+        ("live", 6, 3599),
     ]
     assert [one.synthetic_key for one in registry.current()] == [None, None, bytes.fromhex(KEY)]
 
