@@ -31,7 +31,7 @@ from chaos.drivers.proxy import ProxyFleet
 STEPS = (
     "asyncio", "uvloop", "json", "logging", "hashlib", "pydantic", "pydantic.main", "importlib.metadata", "chaos.protocols",
     "chaos.faults.base", "chaos.faults", "chaos.proxy.armed", "chaos.proxy.exchange", "h2.connection", "chaos.proxy.plane",
-    "chaos.proxy.serving", "chaos.proxy.workers", "argparse", "aiohttp.web", "chaos.proxy.control", "chaos.proxy.__main__",
+    "chaos.proxy.serving", "chaos.proxy.workers", "argparse", "h11", "chaos.proxy.control", "chaos.proxy.__main__",
 )  # fmt: skip
 """From below: what comes first is charged with what later ones would have brought, too. What the proxy does without is left out."""
 _USED = (

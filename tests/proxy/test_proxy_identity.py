@@ -175,7 +175,7 @@ def test_any_keep_alive_conversation_is_the_same_through_the_proxy(
     assert backend.seen == seen_directly == said
 
 
-def test_idle_connections_to_the_upstream_are_used_again(backend: Backend, proxy: Proxy) -> None:
+def test_every_request_of_a_client_goes_over_its_one_upstream_connection(backend: Backend, proxy: Proxy) -> None:
     talk(proxy.routes["model"], GET + b"\r\n", Until(b"ok"), GET + CLOSE)
     before = backend.connections
     talk(proxy.routes["model"], *[GET + b"\r\n"] * 20, GET + CLOSE)

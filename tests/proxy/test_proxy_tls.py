@@ -144,7 +144,7 @@ def test_an_upstream_is_asked_by_its_own_name_and_everything_else_passes_untouch
     assert set(backend.protocols) == {"http/1.1"}
 
 
-def test_connections_over_tls_are_pooled(secured: Secured) -> None:
+def test_every_request_of_a_client_goes_over_its_one_connection_over_tls(secured: Secured) -> None:
     port, backend = secured.ports["backend"], secured.backend
     talk(port, infer("warm"))
     before = backend.connections
