@@ -17,6 +17,9 @@ LOAD_LAG_S = 3.0
 """How much of a phase's end may still be missing from the load's reports."""
 MISMATCH = 0.001
 """Chance below which a split as uneven as the one seen is taken for a broken assignment."""
+ALREADY_APART = 0.001
+"""The chance, over the whole baseline, of taking equal arms for unequal ones. Every run asks, so the 5 % of a comparison that is
+the run's purpose would make one healthy run in fifty worthless."""
 
 
 def findings(trace: Trace) -> Iterator[Finding]:
@@ -197,9 +200,9 @@ def arm_counts(sample: Sample, what: str) -> tuple[ArmCounts, ArmCounts]:
     return found[0], found[1]
 
 
-def compare(samples: list[Sample], what: str) -> RiskRatio:
-    """The arms' comparison over these seconds, looked at every second."""
-    running = RiskRatio()
+def compare(samples: list[Sample], what: str, alpha: float = 0.05) -> RiskRatio:
+    """The arms' comparison over these seconds, looked at every second; `alpha` is the chance of ever saying broken wrongly."""
+    running = RiskRatio(alpha=alpha)
     for sample in samples:
         running = running.update(*arm_counts(sample, what))
     return running
@@ -214,7 +217,7 @@ def _same_before(trace: Trace) -> Iterator[Finding]:
     if not before:
         yield Finding("validity", question, "inconclusive", "cannot tell: the load reported nothing in the baseline")
         return
-    apart = [what for what in ("errors", "wrong") if compare(before, what).decision == "broken"]
+    apart = [what for what in ("errors", "wrong") if compare(before, what, ALREADY_APART).decision == "broken"]
     if apart:
         yield Finding("validity", question, "invalid", f"no: they already differ in {' and '.join(apart)}")
     else:

@@ -76,6 +76,8 @@ class Story:
     treatment_per_s: int = 4
     control_per_s: int = 36
     control_wrong_under_fault: int = 2
+    treatment_wrong_in_baseline: int = 0
+    """Of the treatment arm's answers, in each of the first four seconds of the baseline."""
     asked: float = 40.0
     accuracy: tuple[float, float, float] = (0.94, 0.84, 0.93)
     """Baseline, fault, recovery."""
@@ -141,7 +143,8 @@ class Story:
 
     def _sample(self, second: int, at: float, *, hurt: bool) -> Sample:
         treated, spared = self.treatment_per_s, self.control_per_s
-        wrong = treated if hurt else 0
+        early = self.baseline <= at < self.baseline + 4.0
+        wrong = treated if hurt else self.treatment_wrong_in_baseline if early else 0
         control_wrong = self.control_wrong_under_fault if hurt else 2
         arms = {
             "treatment": ArmSample(treated, treated, 0, treated, 0, treated, wrong, {"0.1": treated}),

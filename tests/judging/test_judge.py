@@ -31,6 +31,7 @@ from chaos.events import (
 from chaos.journal import BrokenJournal
 from chaos.judging import judge, worst
 from chaos.observation import AlertSeen, AlertsRead, DeliveriesRead, LoadRead, ProxyRead
+from chaos.statistics import ArmCounts, RiskRatio
 from chaos.verdict import EXIT_CODE, Finding, Verdict
 from tests.judging.journals import JUDGED, SILENT, WALL, Entry, Story, among, lines_of, until, without
 from tests.worlds import ALERT, HOLD, KILL, WRONG
@@ -234,6 +235,18 @@ def test_a_baseline_without_load_says_nothing_about_the_arms():
     entries = [one for one in Story().entries() if not (observed(LoadRead)(one[1]) and 5.0 < one[0] <= 18.0)]
     alike = next(f for f in verdict_of(entries).findings if "alike" in f.question)
     assert alike.verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(("wrong", "judged"), [(0, "confirmed"), (2, "confirmed"), (4, "invalid")])
+def test_arms_that_differ_before_the_fault_by_what_chance_does_spoil_no_run_and_broken_ones_do(wrong: int, judged: str):
+    samples = [ArmCounts(4, wrong)] * 4 + [ArmCounts(4, 0)] * 6
+    running = RiskRatio()
+    for treated in samples:
+        running = running.update(treated, ArmCounts(36, 2))
+    # What the 5 % of the run's own comparison would say, which every run would be exposed to once more.
+    assert running.decision == ("broken" if wrong else "undecided")
+    found = verdict_of(Story(treatment_wrong_in_baseline=wrong).entries()).findings
+    assert next(f for f in found if "alike" in f.question).verdict == judged
 
 
 def test_a_bound_relative_to_an_unknown_baseline_is_open():
