@@ -21,6 +21,7 @@ from chaos.plans import (
     PlannedProbe,
 )
 from chaos.probe import Catalogue
+from chaos.protocols import catalogue as protocols
 from chaos.slices import Slice, conflict
 from chaos.survey import ContainerFound, Holder, Survey
 from chaos.system import System
@@ -358,6 +359,7 @@ def _planned_alert(
 def _refusals(experiment: Experiment, system: System, survey: Survey, drawn: Plan) -> list[str]:
     return [
         *_law_9(experiment, system),
+        *_cannot_exist(experiment, system),
         *_proxy_refusals(drawn, survey),
         *_alert_refusals(drawn, survey),
         *_radius_refusals(drawn),
@@ -376,6 +378,24 @@ def _law_9(experiment: Experiment, system: System) -> list[str]:
             )
         ]
     return []
+
+
+def _cannot_exist(experiment: Experiment, system: System) -> list[str]:
+    """Faults of language models on targets that give predictions, and the other way round; `auto` is found out later."""
+    refused: list[str] = []
+    for fault in experiment.faults:
+        target = system.targets.get(fault.target)
+        protocol = protocols().get(target.protocol) if target is not None else None
+        if protocol is None or fault.works_on == "any":
+            continue
+        speaks = "text" if getattr(protocol, "free_text", False) else "predictions"
+        if speaks != fault.works_on:
+            kinds = {"text": "a language model", "predictions": "a model that gives predictions"}
+            refused.append(
+                f"{fault.fault} cannot exist on {fault.target}: its protocol {protocol.name} is that of {kinds[speaks]}, and the fault is "
+                f"one of {kinds[fault.works_on]}; `chaos faults` lists those that fit"
+            )
+    return refused
 
 
 def _proxy_refusals(drawn: Plan, survey: Survey) -> list[str]:

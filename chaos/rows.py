@@ -43,6 +43,23 @@ class Row:
     classes: tuple[Label, ...] = ()
 
 
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What the model is asked to predict from: one row of a request.
+
+    `index` is its place in the request, from 0. `values` has one value a feature, None where the field is null; `names` are the
+    features' names in the same order, as the request or the system file says them, else "0", "1", …. Names that are left out of a
+    changed input are dropped from the request, and further ones are added to it, where its form can do so.
+    """
+
+    index: int
+    values: tuple[Value, ...]
+    names: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A piece of one row's text, as a streamed answer brings it.

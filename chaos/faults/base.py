@@ -1,23 +1,32 @@
 """What every fault is: parameters people write, and behaviour without I/O.
 
-    request ─▶ act() ─▶ Wait | Answer | Reset   before the model is asked
-    answer  ─▶ edit()  ─▶ rows                  after it has answered
+    request ─▶ act()         ─▶ Wait | Answer | Reset | Redirect    before the model is asked
+            ─▶ edit_inputs() ─▶ inputs                              what the model is asked
+    answer  ─▶ edit()          ─▶ rows                              after it has answered, whole
+            ─▶ edit_text()     ─▶ a piece of text                   streamed
+            ─▶ edit_document() ─▶ values in its JSON                whole, or event by event
+            ─▶ edit_body()     ─▶ bytes                             what no protocol reads
+            ─▶ deliver()       ─▶ Wait | End | Reset                on its way to the client, part by part
+    load    ─▶ see `chaos.faults.loads`                             what the run's own load sends and says
+    container                                                       a verb that a driver knows
 
-A fault never touches a socket. It says what should happen in a closed set of actions, or returns other rows; the proxy
-performs them, tests read them. Chance comes in with the call, so the same seed and request give the same bytes.
+A fault never touches a socket. It says what should happen in a closed set of actions, or returns other values; the proxy
+performs them, tests read them. Chance comes in with the call, and so does what the fault remembers: the same seed, request and
+memory give the same bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from chaos.arms import HeaderValues, row_selected, unit_interval
-from chaos.rows import Piece, Row
+from chaos.json_places import Address
+from chaos.rows import Input, Piece, Row
 from chaos.units import Duration, Share, parse_duration
 
 
@@ -53,7 +62,58 @@ class Reset:
     """The connection to the client is reset."""
 
 
-Action = Wait | Answer | Reset
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Another model is asked instead, at this `http://HOST:PORT`; what it says goes on to the client."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The client gets `after` more bytes of this part, and then the end of the answer.
+
+    `clean`: a well-formed end, as far as the answer's framing has one (the last chunk); else its connection ends within the answer.
+    """
+
+    after: int = 0
+    clean: bool = False
+
+
+Action = Wait | Answer | Reset | Redirect
+Delivery = Wait | End | Reset
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an answer that is about to go to the client: its head, a piece of its body, or a whole event of a stream.
+
+    `index` counts the parts of its kind from 0, `size` is its length and `before` that of the body's parts before it, in bytes.
+    """
+
+    kind: Literal["head", "piece", "event"]
+    index: int
+    size: int
+    before: int
+
+
+REMEMBERED_ROWS = 512
+REMEMBERED_BYTES = 4 * 1024 * 1024
+
+
+class Memory:
+    """What one fault remembers, in one process, from its arming until it is taken off; bounded.
+
+    `selected` counts the requests (of a `deliver`: the answers) that it had selected before this one; the proxy counts. `rows` and
+    `body` are the fault's own, at most REMEMBERED_ROWS and REMEMBERED_BYTES of them.
+    """
+
+    __slots__ = ("body", "rows", "selected")
+
+    def __init__(self) -> None:
+        self.selected = 0
+        self.rows: list[Row] = []
+        self.body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +121,8 @@ class Call:
     """One request as a fault sees it.
 
     `subject` is what was assigned to the treatment arm, `share` the fault's share of rows right now (its own share times
-    the shape's intensity), `headers` lower-case. `body` is the request's, or b"" when nobody needed it.
+    the shape's intensity), `headers` lower-case. `body` is the request's, or b"" when nobody needed it. `elapsed_s` is how long the
+    fault has been on.
     """
 
     seed: str
@@ -70,6 +131,8 @@ class Call:
     share: float
     headers: HeaderValues
     body: bytes = b""
+    elapsed_s: float = 0.0
+    memory: Memory = field(default_factory=Memory)
 
     def selected(self, row: int = 0) -> bool:
         """Whether the fault hurts this row."""
@@ -146,18 +209,35 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    acts_on: ClassVar[Literal["request", "answer", "container"]]
-    """request: before the model is asked · answer: on its rows · container: on what it runs in."""
+    acts_on: ClassVar[Literal["request", "answer", "container", "load"]]
+    """request: before the model is asked · answer: on what it said · container: on what it runs in · load: on what the run's own
+    load sends."""
+    works_on: ClassVar[Literal["any", "predictions", "text"]] = "any"
+    """What the target's answers must be for the fault to exist: a language model has no classes, a tabular one no tokens."""
     semantic: ClassVar[bool] = False
     """Whether it makes answers wrong (law 9 applies)."""
     changes_bytes: ClassVar[bool] = False
     edits_text: ClassVar[bool] = False
     """Whether it can hurt an answer that is streamed, piece by piece (`edit_text`)."""
+    edits_inputs: ClassVar[bool] = False
+    """Whether it changes what the model is asked (`edit_inputs`)."""
+    edits_documents: ClassVar[bool] = False
+    """Whether it changes values in the answer's JSON that are no rows (`edit_document`)."""
+    edits_bodies: ClassVar[bool] = False
+    """Whether it makes other bytes of an answer, whatever its method, status and protocol (`edit_body`)."""
+    breaks_protocol: ClassVar[bool] = False
+    """Whether what the client gets need not be an answer of the protocol any more."""
+    delivers: ClassVar[bool] = False
+    """Whether it decides how the answer reaches the client (`deliver`)."""
+    whole_target: ClassVar[bool] = False
+    """Whether everything that goes to the target is hurt, without arms: what asks there is monitoring, and no user."""
     family: ClassVar[str]
     must: ClassVar[str]
     """The kind of alert that should catch it."""
     quiet: ClassVar[str]
     """The kind of alert that would be a false lead."""
+    blind: ClassVar[str] = ""
+    """Why no alert can see it, where that is so."""
     examples: ClassVar[tuple[Example, ...]] = ()
 
     fault: str
@@ -185,6 +265,22 @@ class Fault(BaseModel):
     def edit_text(self, piece: Piece, call: Call) -> str:  # noqa: ARG002
         """What the client gets instead of a piece of streamed text; asked for selected rows, and only with `edits_text`."""
         return piece.text
+
+    def edit_inputs(self, inputs: Sequence[Input], call: Call) -> Sequence[Input]:  # noqa: ARG002
+        """What the model is asked instead; the very same objects wherever nothing is hurt. Only with `edits_inputs`."""
+        return inputs
+
+    def edit_document(self, document: object, call: Call) -> Mapping[Address, object]:  # noqa: ARG002
+        """Which values of a selected answer's JSON (of each event's, when it is streamed) become which others."""
+        return {}
+
+    def edit_body(self, body: bytes, call: Call) -> bytes:  # noqa: ARG002
+        """What the client gets instead of a selected answer's body; the very same object when nothing is hurt."""
+        return body
+
+    def deliver(self, part: Part, call: Call) -> Iterator[Delivery]:  # noqa: ARG002
+        """What happens before this part of a selected answer goes to the client; nothing, unless the fault says otherwise."""
+        return iter(())
 
     def treated(self, signal: Signal, control: float) -> float | None:  # noqa: ARG002
         """What `signal` reads in the treatment arm when it reads `control` elsewhere; None when nobody can say."""

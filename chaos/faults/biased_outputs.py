@@ -20,6 +20,7 @@ class BiasedOutputs(Fault):
     """Selected rows of one group get one decision; the scores follow."""
 
     acts_on = "answer"
+    works_on = "predictions"
     semantic = True
     changes_bytes = True
     family = "bias"

@@ -19,6 +19,7 @@ class WrongPredictions(Fault):
     """Replaces the label, and moves the scores along so that label and scores stay consistent."""
 
     acts_on = "answer"
+    works_on = "predictions"
     semantic = True
     changes_bytes = True
     family = "prediction quality"

@@ -71,7 +71,7 @@ def test_the_catalogue_has_what_the_experiments_need() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_fault_says_what_it_is(name: str) -> None:
     kind = catalogue()[name]
-    assert kind.acts_on in {"request", "answer", "container"}
+    assert kind.acts_on in {"request", "answer", "container", "load"}
     assert all(len(text) > 3 for text in (kind.family, kind.must, kind.quiet, kind.__doc__ or ""))
     assert any(example.does for example in kind.examples)
     assert any(example.refused for example in kind.examples)
