@@ -1,5 +1,5 @@
 # `make quickstart` shows what this is; `make test` runs everything. Both set up what they need.
-.PHONY: help setup quickstart test check lint types unit interop compiled bench soak fuzz format clean
+.PHONY: help setup quickstart test check lint types unit interop compiled bench kills soak fuzz format clean
 .DEFAULT_GOAL := help
 # Compiled modules make every command start three times as fast.
 unexport PYTHONDONTWRITEBYTECODE
@@ -47,6 +47,9 @@ interop: setup  ## the proxy between real servers and real clients, into docs/in
 
 bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs/benchmarks.md (half an hour, a quiet machine; ARGS=--quick: 5 minutes)
 	@.venv/bin/python -m benchmarks.proxy --publish $(ARGS)
+
+kills: setup  ## a run is killed at every step that it takes, with every kind of effect on: is anything left? (twenty minutes)
+	@CHAOS_KILLS=all scripts/with-engine .venv/bin/pytest -q --timeout=0 tests/safety/test_kills.py
 
 soak: setup  ## mixed traffic through one proxy: does it leak or err? (ten minutes; ARGS="--minutes 60")
 	@.venv/bin/python -m benchmarks.soak $(ARGS)

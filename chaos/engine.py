@@ -182,8 +182,8 @@ class Run:
         match event:
             case Ticked(wall_s=wall_s):
                 self._wall_s = wall_s
-            case Observed(observation=seen):
-                self._asked.pop(seen.kind, None)
+            case Observed(observation=seen, question=question):
+                self._asked.pop(question or seen.kind, None)
                 self.progress.learn(seen, at_s)
             case QueryFailed(question=question):
                 self._asked.pop(question, None)
@@ -464,6 +464,8 @@ class Run:
         if self.state is State.preflight:
             return ()
         asked: tuple[Question, ...] = ("probes", "alerts", "routed", "deliveries")
+        if any(guard.probe is not None for guard in self.plan.guards):
+            asked = ("guards", *asked)
         if any(effect.leased() for effect in self.effects.values()):
             asked += ("proxy",)
         return (*asked, "load") if self.plan.load is not None else asked

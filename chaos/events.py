@@ -27,7 +27,7 @@ class State(StrEnum):
     ended = "ended"
 
 
-Question = Literal["probes", "alerts", "routed", "deliveries", "proxy", "load"]
+Question = Literal["probes", "guards", "alerts", "routed", "deliveries", "proxy", "load"]
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -138,10 +138,11 @@ class LoadStopped:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A query's answer."""
+    """A query's answer; `question` says to which one, where its kind alone does not."""
 
     observation: Observation
     kind: Literal["observed"] = "observed"
+    question: Question | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,7 @@ class BlastRadius(Strict):
     where: Annotated[str, AfterValidator(_slice)] | None = None
     containers: int = Field(1, ge=1, le=1000)
     max_duration: Duration = Field(examples=["3m"])
+    lease: Duration = Field(10.0, ge=1.0, le=60.0, description="how long an effect outlives a runner that is gone")
     abort: list[Guard] = Field(default_factory=list)
 
 

@@ -101,6 +101,10 @@ class DeliveriesRead:
     kind: Literal["deliveries"] = "deliveries"
 
 
+SLOW_S = 2.5
+"""From here on an answer is slow to the guard that every run with a proxy has; one of the bounds that proxies count by."""
+
+
 @dataclass(frozen=True, slots=True)
 class ArmTraffic:
     """What the proxies of a target saw of one arm since the run was armed; cumulative."""
@@ -108,6 +112,8 @@ class ArmTraffic:
     requests: int = 0
     first_attempts: int = 0
     errors: int = 0
+    slow: int = 0
+    """First attempts that took longer than SLOW_S."""
 
 
 @dataclass(frozen=True, slots=True)

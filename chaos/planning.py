@@ -64,6 +64,7 @@ def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Surv
         control=experiment.expect.control == "unharmed",
         arms_held=experiment.expect.arms == "held",
         mode=experiment.blast_radius.mode,
+        lease_s=experiment.blast_radius.lease,
         warnings=_warnings(experiment, alerts),
         notes=_notes(experiment, alerts, survey),
     )
@@ -237,6 +238,15 @@ def _pick(
     running = [container for container in found if container.status == "running"]
     eligible = [container for container in running if container.opted_in]
     wanted = int(getattr(fault, "containers", 1))
+    holders = sorted({container.held_by for container in found if container.held_by is not None})
+    unheld = [container for container in eligible if container.held_by is None]
+    if holders and len(unheld) < wanted:
+        return [], [
+            (
+                f"{fault.fault}: {wanted} containers of `{fault.target}` are wanted and {len(unheld)} are free; others may be hurt by "
+                f"{', '.join(holders)}: wait, or `chaos stop {holders[0]}`"
+            )
+        ]
     if not running:
         return [], [f"{fault.fault}: the target `{fault.target}` has no running container; is the system up?"]
     if len(eligible) < wanted:
@@ -246,6 +256,7 @@ def _pick(
                 f"carry the opt-in label {system.opt_in}; label those that may be hurt"
             )
         ]
+    eligible = unheld
     free = [container for container in eligible if container.id not in busy]
     if len(free) < wanted:
         return [], [

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chaos.observation import (
+    SLOW_S,
     AlertsRead,
     ArmTraffic,
     Delivered,
@@ -69,6 +70,8 @@ class Progress:
     """Everything that the sinks got, also before the first effect is known: a look may come late."""
     proxies: dict[str, ProxyRead] = field(default_factory=dict)
     control_history: dict[str, list[ArmTraffic]] = field(default_factory=dict)
+    control_before: dict[str, ArmTraffic] = field(default_factory=dict)
+    """The control arm at each target before the first effect."""
     alert_labels: dict[str, list[Mapping[str, str]]] = field(default_factory=dict)
     sent: int = 0
     first_effect_wall_s: float | None = None
@@ -95,6 +98,8 @@ class Progress:
                 effects = [fault.first_effect_wall_s for fault in seen.faults if fault.first_effect_wall_s is not None]
                 for wall_s in effects:
                     self.effect_seen(wall_s)
+                if self.first_effect_wall_s is None:
+                    self.control_before[seen.target] = seen.control
             case LoadRead():
                 self.sent += sum(sample.sent for sample in seen.samples)
             case RoutedRead():
@@ -256,11 +261,17 @@ class Progress:
         return None
 
     def _control_hurt(self) -> tuple[str, str] | None:
-        """The proxy's own guard: half of the control arm's requests of the last looks fail."""
+        """The proxy's own guard: of the control arm's requests of the last looks, half fail, or half are slow that were fast before."""
         for target, history in self.control_history.items():
             recent = history[-6:]
             answered = recent[-1].first_attempts - recent[0].first_attempts
-            failed = recent[-1].errors - recent[0].errors
-            if answered >= 20 and failed * 2 >= answered:
+            if answered < 20:
+                continue
+            failed, slow = recent[-1].errors - recent[0].errors, recent[-1].slow - recent[0].slow
+            if failed * 2 >= answered:
                 return f"control arm at {target}", f"{failed} of {answered} control requests failed"
+            before = self.control_before.get(target)
+            usually_fast = before is not None and before.slow * 10 <= before.first_attempts
+            if usually_fast and slow * 2 >= answered:
+                return f"control arm at {target}", f"{slow} of {answered} control requests took longer than {SLOW_S:g}s"
         return None

@@ -18,6 +18,8 @@ class ContainerFound:
     labels: Mapping[str, str]
     opted_in: bool
     started_at: str = ""
+    held_by: str | None = None
+    """Another run that may hurt it now."""
 
 
 @dataclass(frozen=True, slots=True)

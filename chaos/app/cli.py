@@ -48,6 +48,10 @@ SystemOption = Annotated[
 ]
 VarOption = Annotated[Optional[list[str]], typer.Option("--var", metavar="NAME=VALUE", help="a value for ${NAME}")]  # noqa: UP045
 SeedOption = Annotated[Optional[str], typer.Option("--seed", help="repeat a run's choices: arms, rows, containers")]  # noqa: UP045
+RunArgument = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Argument(help="a run's id, or its beginning; the only one when left out"),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="for machines")]
 
 
@@ -194,6 +198,53 @@ def _tell_refusal(error: Refused) -> None:
     _say("this must not run:")
     for reason in error.reasons:
         _say(f"  - {reason}")
+
+
+@app.command()
+def stop(
+    run: RunArgument = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="every run of yours on this machine, and no new ones until `chaos resume`")
+    ] = False,
+) -> None:
+    """Ends a run now: everything is undone at once, and the run says what it saw until then."""
+    from chaos.app import stopping
+    from chaos.drivers.state import State
+
+    state = State.of_user()
+    if not everything:
+        stopping.stop([stopping.chosen(state, run)], _say)
+        return
+    if run is not None:
+        raise typer.BadParameter("name a run, or write --all")
+    state.block(stopping.who())  # first: a run that begins now must not slip through
+    _say("no run begins any more; `chaos resume` allows them again")
+    stopping.stop(stopping.living(state), _say)
+
+
+@app.command()
+def resume() -> None:
+    """Runs may begin again after `chaos stop --all`."""
+    from chaos.drivers.state import State
+
+    state = State.of_user()
+    by = state.blocked()
+    state.unblock()
+    _say("runs may begin" + (f"; {by} had stopped them" if by else "; nobody had stopped them"))
+
+
+@app.command()
+def recover() -> None:
+    """Undoes whatever dead runs have left. Safe at any time: runs that go on are let alone."""
+    from chaos.app import stopping
+    from chaos.drivers.state import State
+
+    lost = stopping.recover_all(State.of_user(), _say)
+    if lost:
+        raise NotUndone(
+            "; ".join(f"{one.entry.effect}: {one.error}" for one in lost), "; ".join(one.entry.by_hand for one in lost)
+        )
+    _say("nothing is left")
 
 
 @app.command()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
 from typing import Self
 
 from rich.console import Console, Group
@@ -22,6 +26,10 @@ NAMES = {
 }  # fmt: skip
 LINE_EVERY_S = 5.0
 REDRAW_EVERY_S = 0.25
+MOST_FRAMES = 50
+CLOSE_S = 2.0
+
+log = logging.getLogger("chaos.run")
 
 
 def length_s(run: Run, state: State) -> float | None:
@@ -63,11 +71,51 @@ def happening(run: Run, at_s: float) -> str:
     return " · ".join(parts)
 
 
+class Painter:
+    """Draws beside the run: a terminal that is held, or a pipe that nobody reads, keeps no run and no guard waiting.
+
+    What is to be drawn is made when the run says so, since it changes afterwards; when drawing lags behind, the oldest frames are
+    left out. What cannot be drawn at all is given up.
+    """
+
+    def __init__(self) -> None:
+        self._frames: deque[Callable[[], None]] = deque(maxlen=MOST_FRAMES)
+        self._change = threading.Event()
+        self._over = False
+        self._thread = threading.Thread(target=self._draw, daemon=True, name="live view")
+        self._thread.start()
+
+    def put(self, frame: Callable[[], None]) -> None:
+        """It is drawn as soon as those before it are."""
+        self._frames.append(frame)
+        self._change.set()
+
+    def close(self) -> None:
+        """Everything is drawn, as far as somebody reads."""
+        self._over = True
+        self._change.set()
+        self._thread.join(CLOSE_S)
+
+    def _draw(self) -> None:
+        while True:
+            self._change.wait()
+            self._change.clear()
+            while self._frames:
+                try:
+                    self._frames.popleft()()
+                except (Exception, SystemExit) as error:
+                    log.debug("the live view ended: %r", error)
+                    self._frames = deque(maxlen=0)
+            if self._over:
+                return
+
+
 class Lines:
     """For logs: a line when the state changes, and one every few seconds in between."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._painter = Painter()
         self._state: State | None = None
         self._said_s = -LINE_EVERY_S
 
@@ -77,12 +125,10 @@ class Lines:
             return
         if run.state is not self._state:
             self._state = run.state
-            self._console.print(
-                Text(f"{at_s:6.1f}s  ▸ {NAMES[run.state]}" + (f": {run.why}" if run.why else ""), style="bold"),
-                soft_wrap=True,
-            )
+            line = Text(f"{at_s:6.1f}s  ▸ {NAMES[run.state]}" + (f": {run.why}" if run.why else ""), style="bold")
         else:
-            self._console.print(Text(f"{at_s:6.1f}s    {happening(run, at_s)}"), soft_wrap=True)
+            line = Text(f"{at_s:6.1f}s    {happening(run, at_s)}")
+        self._painter.put(lambda: self._console.print(line, soft_wrap=True))
         self._said_s = at_s
 
     def __enter__(self) -> Self:
@@ -90,7 +136,8 @@ class Lines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to put back."""
+        """Everything is said."""
+        self._painter.close()
 
 
 class Panel:
@@ -98,7 +145,7 @@ class Panel:
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._lines = Console(stderr=True)
+        self._painter = Painter()
         self._state: State | None = None
         self._drawn_s = -1.0
 
@@ -109,17 +156,20 @@ class Panel:
 
     def __exit__(self, *error: object) -> None:
         """The panel is gone."""
+        self._painter.close()
         self._live.__exit__(None, None, None)
 
     def __call__(self, run: Run, at_s: float) -> None:
         """Redraws, a few times a second."""
         if run.state is not self._state:
             self._state = run.state
-            self._live.console.print(Text(f"{at_s:6.1f}s  ▸ {NAMES[run.state]}: {run.why}", style="bold"))
+            line = Text(f"{at_s:6.1f}s  ▸ {NAMES[run.state]}: {run.why}", style="bold")
+            self._painter.put(lambda: self._live.console.print(line))
         elif at_s - self._drawn_s < REDRAW_EVERY_S:
             return
         self._drawn_s = at_s
-        self._live.update(self._draw(run, at_s), refresh=True)
+        panel = self._draw(run, at_s)
+        self._painter.put(lambda: self._live.update(panel, refresh=True))
 
     def _draw(self, run: Run, at_s: float) -> Group:
         elapsed_s, most_s = at_s - run.entered_at_s, length_s(run, run.state)

@@ -6,7 +6,7 @@ Every look asks what the plan says and nothing else; what comes back becomes obs
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chaos.drivers.alertmanager import AlertmanagerDriver
@@ -49,9 +49,16 @@ class Look:
 
     def probes(self, phase_s: float | None) -> ProbesRead:
         """Every probe over its usual window, and over the phase when there is one that is long enough to read."""
+        return self._of(self.plan.probes, phase_s)
+
+    def guards(self) -> ProbesRead:
+        """What the guards read. Asked apart from everything else: a slow probe must not keep a guard from seeing."""
+        return self._of([guard.probe for guard in self.plan.guards if guard.probe is not None], None)
+
+    def _of(self, probes: Sequence[PlannedProbe], phase_s: float | None) -> ProbesRead:
         readings: list[ProbeReading] = []
         failed: list[ChaosError] = []
-        for probe in self._all_probes():
+        for probe in probes:
             try:
                 readings += self._readings(probe, phase_s)
             except ChaosError as error:  # one that cannot be read must not blind the others
@@ -68,9 +75,6 @@ class Look:
             return [sliding, self._read(probe, "phase", self.plan.window_s)]
         shortest_s = max(4 * self.plan.scrape_s, 4.0)
         return [sliding, self._read(probe, "phase", phase_s)] if phase_s >= shortest_s else [sliding]
-
-    def _all_probes(self) -> list[PlannedProbe]:
-        return [*self.plan.probes, *(guard.probe for guard in self.plan.guards if guard.probe is not None)]
 
     def _read(self, probe: PlannedProbe, scope: str, window_s: float, at_wall_s: float | None = None) -> ProbeReading:
         window = duration_text(window_s)

@@ -11,9 +11,11 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from chaos.app.look import Look
+from chaos.app.safeguard import Safeguard
 from chaos.drivers.base import Container, ContainerDriver, Verb
 from chaos.drivers.load import LoadDriver
 from chaos.drivers.proxy import Arming, ProxyFleet
@@ -117,7 +119,9 @@ class World:
         containers: Mapping[str, ContainerDriver],
         load: LoadDriver | None,
         look: Look,
+        safeguard: Safeguard | None = None,
     ) -> None:
+        self.safeguard = safeguard
         self.plan = plan
         self.proxies = proxies
         self.containers = containers
@@ -151,10 +155,12 @@ class World:
 
     def _apply(self, effect: PlannedEffect) -> Event:
         if effect.kind != "container":
-            call = self.proxies[effect.target].apply(effect)
+            with self._on_the_list(effect):
+                call = self.proxies[effect.target].apply(effect)
             return Applied(effect.id, time.time(), call)
         driver, verb, before = self._container(effect)
-        done = driver.apply(verb, before)
+        with self._on_the_list(effect):
+            done = driver.apply(verb, before)
         return Applied(
             effect.id, done.at_wall_s, done.call, {"status": done.status, "container": done.container, "id": done.id}
         )
@@ -162,9 +168,11 @@ class World:
     def _undo(self, effect: PlannedEffect, attempt: int) -> Event:
         if effect.kind != "container":
             call = self.proxies[effect.target].undo(effect)
+            self._off(effect)
             return Undone(effect.id, attempt, time.time(), call)
         driver, verb, before = self._container(effect)
         done = driver.undo(verb, before)
+        self._off(effect)
         return Undone(
             effect.id,
             attempt,
@@ -172,6 +180,15 @@ class World:
             done.call,
             {"status": done.status, "container": done.container, "id": done.id},
         )
+
+    def _on_the_list(self, effect: PlannedEffect) -> AbstractContextManager[None]:
+        if self.safeguard is None:
+            return nullcontext()
+        return self.safeguard.on_the_list(effect.id, leased=effect.kind != "container")
+
+    def _off(self, effect: PlannedEffect) -> None:
+        if self.safeguard is not None:
+            self.safeguard.undone(effect.id)
 
     def _container(self, effect: PlannedEffect) -> tuple[ContainerDriver, Verb, Container]:
         found = effect.container
@@ -184,6 +201,8 @@ class World:
         match query.question:
             case "probes":
                 return Observed(self.look.probes(query.phase_s))
+            case "guards":
+                return Observed(self.look.guards(), question="guards")
             case "alerts":
                 return Observed(self.look.alerts())
             case "routed":

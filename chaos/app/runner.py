@@ -2,10 +2,10 @@
 
     queue of events ─▶ Run.step ─▶ commands ─▶ one thread each ─▶ queue of events
                           │
-                        journal   (Apply and Undo synced before they are performed)
+                        journal   (a thread of its own; an Apply waits for the disk before it is performed)
 
-Every command has a thread of its own, so an undo never queues behind a call that hangs. An Undo acts even when the journal
-cannot be written; an Apply does not.
+Every command has a thread of its own, so an undo never queues behind a call that hangs. The loop itself waits for nothing: not for
+the disk, and not for whoever reads the live view. An Undo acts even when the journal cannot be written; an Apply does not.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
+from chaos.app.scribe import NotWritten, Scribe
 from chaos.drivers.folder import JournalWriter
 from chaos.engine import Run
 from chaos.errors import ChaosError
@@ -52,6 +53,8 @@ log = logging.getLogger("chaos.run")
 
 TICK_S = 0.1
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+APPLY_WAITS_S = 4.0
+"""How long an Apply waits for the disk; with what a driver's call may take besides, it has ended before the engine takes it for dead."""
 UNDO_ANYWAY_S = 90.0
 """When errors of our own go on for so long, the state machine is not asked any more."""
 
@@ -64,6 +67,22 @@ class Performer(Protocol):
         ...
 
 
+class Safety(Protocol):
+    """Who else looks after the run, and who wants it to end. Nothing here may wait."""
+
+    def beat(self) -> None:
+        """The run goes on."""
+        ...
+
+    def gone(self) -> str | None:
+        """Why the run must end, because nobody would be there to undo what it does."""
+        ...
+
+    def stop_asked(self) -> str | None:
+        """Who wants the run to end."""
+        ...
+
+
 class Runner:
     """One run, from its first record to its last."""
 
@@ -73,16 +92,21 @@ class Runner:
         performer: Performer,
         journal: JournalWriter,
         watch: Callable[[Run, float], None] | None = None,
+        safety: Safety | None = None,
     ) -> None:
         self.run = run
         self.performer = performer
         self.journal = journal
         self.watch = watch
+        self.safety = safety
+        self._scribe = Scribe(journal, self._journal_failed)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._begun_s = time.monotonic()
         self._journal_error: str | None = None
         self._next_tick_s = 0.0
         self._finished = False
+        self._unguarded = False
+        self._stop_heard = False
         self.interrupts = 0
 
     def at_s(self) -> float:
@@ -99,11 +123,12 @@ class Runner:
 
     def play(self, started: RunStarted) -> None:
         """The run is over, everything is undone or named as lost, and the journal is on the disk."""
-        self._write(started, sync=True)
-        if self._journal_error is not None:
+        try:
+            self._scribe.await_disk(self._scribe.add(started, self.at_s(), time.time(), soon=True), APPLY_WAITS_S)
+        except NotWritten as error:
             raise ChaosError(
-                f"the journal cannot be written: {self._journal_error}; nothing was hurt. Make room or use --runs"
-            )
+                f"the journal cannot be written: {error}; nothing was hurt. Make room or use --runs"
+            ) from error
         raised: BaseException | None = None
         raised_at_s = 0.0
         while not self._finished:
@@ -121,8 +146,8 @@ class Runner:
                 else:
                     self.fail(f"an error of our own: {error or type(error).__name__}")
         try:
-            self.journal.close()
-        except OSError as error:
+            self._scribe.close()
+        except NotWritten as error:
             log.error("the journal could not be closed: %s", error)
         if raised is not None:
             raise raised
@@ -132,6 +157,7 @@ class Runner:
         event = self._next()
         if isinstance(event, Ticked):
             self._next_tick_s = self.at_s() + TICK_S
+            self._mind_safety()
         else:
             self._write(event)
         for out in self.run.step(event, self.at_s()):
@@ -140,8 +166,20 @@ class Runner:
             elif isinstance(out, (Apply, Undo, Renew, Query, StartLoad, StopLoad, Collect)):
                 self._dispatch(out)
             else:
-                self._write(out, sync=True)
+                self._write(out, soon=True)
         self._show()
+
+    def _mind_safety(self) -> None:
+        if self.safety is None:
+            return
+        self.safety.beat()
+        gone, by = self.safety.gone(), self.safety.stop_asked()
+        if gone is not None and not self._unguarded:
+            self._unguarded = True
+            self.fail(gone)
+        if by is not None and not self._stop_heard:
+            self._stop_heard = True
+            self.stop(by)
 
     def _next(self) -> Event:
         try:
@@ -170,15 +208,15 @@ class Runner:
                         "%s could not be undone (%s); by hand: %s", name, error, self.run.plan.by_hand.get(name, "?")
                     )
 
-    def _write(self, record: Record | Event, *, sync: bool = False) -> bool:
+    def _write(self, record: Record | Event, *, soon: bool = False) -> int | None:
+        """The number of the record's line; None when it cannot be written at all."""
         if isinstance(record, Ticked):
-            return True
+            return None
         try:
-            self.journal.write(record, self.at_s(), time.time(), sync=sync)
-        except (OSError, ValueError) as error:  # a full disk, or a text that has no encoding
+            return self._scribe.add(record, self.at_s(), time.time(), soon=soon)
+        except ValueError as error:  # a text that has no encoding
             self._journal_failed(error)
-            return False
-        return True
+            return None
 
     def _journal_failed(self, error: Exception) -> None:
         if self._journal_error is None:
@@ -188,20 +226,33 @@ class Runner:
 
     def _dispatch(self, command: Command) -> None:
         match command:
-            case Apply(effect=name):
-                if not self._write(command, sync=True):
-                    self._events.put(ApplyFailed(name, "the journal could not be synced, so nothing was done"))
-                    return
-                threading.Thread(target=self._perform, args=(command,), daemon=True).start()
+            case Apply():
+                number = self._write(command, soon=True)
+                self._begin(self._perform_once_written, command, number)
             case Undo():
                 # The act first: an undo never waits for a disk.
-                threading.Thread(target=self._perform, args=(command,), daemon=True).start()
-                self._write(command, sync=True)
+                self._begin(self._perform, command)
+                self._write(command, soon=True)
             case StartLoad() | StopLoad() | Collect():
                 self._write(command)
-                threading.Thread(target=self._perform, args=(command,), daemon=True).start()
+                self._begin(self._perform, command)
             case _:
-                threading.Thread(target=self._perform, args=(command,), daemon=True).start()
+                self._begin(self._perform, command)
+
+    def _begin(self, perform: Callable[..., None], *arguments: object) -> None:
+        threading.Thread(target=perform, args=arguments, daemon=True).start()
+
+    def _perform_once_written(self, command: Apply, number: int | None) -> None:
+        """Nothing is hurt of which the journal does not say so beforehand."""
+        try:
+            if number is None:
+                raise NotWritten("its line has no encoding")
+            self._scribe.await_disk(number, APPLY_WAITS_S)
+        except NotWritten as error:
+            log.debug("%s: %s", command, error)
+            self._events.put(ApplyFailed(command.effect, "the journal could not be synced, so nothing was done"))
+            return
+        self._perform(command)
 
     def _perform(self, command: Command) -> None:
         try:

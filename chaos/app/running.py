@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chaos.app.files import Loaded, Variables
 from chaos.app.surveyor import Drivers, drivers_of, survey
@@ -23,8 +23,12 @@ from chaos.journal import Line
 from chaos.planning import plan
 from chaos.plans import Plan
 from chaos.system import System
+from chaos.undo_list import UndoEntry, UndoList
 from chaos.verdict import Verdict
 from chaos.version import VERSION
+
+if TYPE_CHECKING:
+    from chaos.app.warden import Proxies
 
 log = logging.getLogger("chaos.run")
 
@@ -92,7 +96,9 @@ def run(
     from chaos.app.look import Look
     from chaos.app.performer import World
     from chaos.app.runner import Runner
+    from chaos.app.safeguard import Safeguard
     from chaos.drivers.load import LoadDriver
+    from chaos.drivers.state import State
 
     drivers, made, loaded = prepared.drivers, prepared.plan, prepared.loaded
     if made.refusals:
@@ -108,20 +114,24 @@ def run(
     folder.write("system.yaml", _redacted(loaded.system))
     folder.write("plan.json", made.to_json())
     folder.write("survey.json", prepared.survey_json)
+    guard = Safeguard(State.of_user(), _undo_list(prepared, run_id, folder), _proxies(prepared))
+    guard.begin()
     world = World(
         made,
         proxies=_held(prepared, run_id, key),
         containers=drivers.containers,
         load=LoadDriver(load, (folder.path / "locust").resolve()) if load is not None else None,
         look=Look(made, drivers.prometheus, drivers.rules, drivers.alertmanager, drivers.sinks),
+        safeguard=guard,
     )
     journal = JournalWriter(folder.path / "journal.jsonl")
-    runner = Runner(Run(made), world, journal, watch)
+    runner = Runner(Run(made), world, journal, watch, guard)
     started = RunStarted(run_id, VERSION, loaded.text, made.to_json())
     try:
         with runner.signals() if signals else contextlib.nullcontext():
             runner.play(started)
     finally:
+        guard.end(clean=not any(effect.active() for effect in runner.run.effects.values()))
         verdict = report(folder, lines, quick=runner.interrupts > 1) if (lines := journal.lines()) else None
     assert verdict is not None
     return Ended(folder.path, verdict, made)
@@ -186,6 +196,43 @@ def _held(prepared: Prepared, run_id: str, key: str) -> dict[str, Any]:
             one.later.add(effect.id)
         else:
             one.holds = True
+    return held
+
+
+def _undo_list(prepared: Prepared, run_id: str, folder: RunFolder) -> UndoList:
+    """What this run may do to containers, as data with which anybody can undo it."""
+    system, made = prepared.loaded.system, prepared.plan
+    entries: list[UndoEntry] = []
+    for effect in made.effects:
+        if effect.container is None:
+            continue
+        said = system.targets[effect.target].runs_in()
+        assert said is not None, "a container was found by its driver"
+        driver, settings = said
+        entries.append(
+            UndoEntry(
+                effect=effect.id,
+                driver=driver,
+                settings=settings,
+                opt_in=system.opt_in_label(),
+                beside=str(prepared.loaded.system_path.parent.resolve()),
+                fault_json=effect.fault_json or "{}",
+                container=effect.container,
+                by_hand=made.by_hand.get(effect.id, ""),
+            )
+        )
+    return UndoList(run_id, made.experiment, str(folder.path.resolve()), made.lease_s, whole_s(made), tuple(entries))
+
+
+def _proxies(prepared: Prepared) -> list[Proxies]:
+    """The fault proxies that this run will hold."""
+    from chaos.app.warden import Proxies
+
+    beside, held = prepared.loaded.system_path.parent, []
+    for name in dict.fromkeys(effect.target for effect in prepared.plan.effects if effect.kind in ("hold", "proxy")):
+        target = prepared.loaded.system.targets[name]
+        ca = str((beside / target.control_ca).resolve()) if target.control_ca is not None else None
+        held.append(Proxies(tuple(target.proxies), target.token.get_secret_value(), ca))
     return held
 
 

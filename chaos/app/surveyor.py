@@ -16,6 +16,7 @@ from chaos.drivers.catalogue import container_driver
 from chaos.drivers.http import without_secrets
 from chaos.drivers.prometheus import PrometheusDriver
 from chaos.drivers.proxy import ProxyFleet
+from chaos.drivers.state import State, lock_name
 from chaos.drivers.webhook import SinkClient
 from chaos.errors import ChaosError
 from chaos.experiment import Experiment
@@ -37,6 +38,8 @@ class Drivers:
     fleets: dict[str, ProxyFleet] = field(default_factory=dict)
     containers: dict[str, ContainerDriver] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
+    beside: Path = Path()
+    """The folder of the system file."""
 
 
 def drivers_of(system: System, beside: Path) -> Drivers:
@@ -45,7 +48,7 @@ def drivers_of(system: System, beside: Path) -> Drivers:
     prometheus = PrometheusDriver(system.telemetry.prometheus, headers)
     rules = PrometheusDriver(system.telemetry.rules, headers) if system.telemetry.rules else prometheus
     alertmanager = AlertmanagerDriver(system.telemetry.alertmanager) if system.telemetry.alertmanager else None
-    made = Drivers(prometheus, rules, alertmanager)
+    made = Drivers(prometheus, rules, alertmanager, beside=beside)
     made.sinks = {name: SinkClient(receiver.sink) for name, receiver in system.receivers.items()}
     for name, target in system.targets.items():
         if target.proxies:
@@ -139,6 +142,8 @@ def _containers(
     name: str, system: System, drivers: Drivers, ask: Callable[[Callable[[], object]], object]
 ) -> tuple[ContainerFound, ...]:
     label, value = system.opt_in_label()
+    state, runs_in = State.of_user(), system.targets[name].runs_in()
+    driver, settings = runs_in if runs_in is not None else ("", {})
     found = ask(drivers.containers[name].find)
     return tuple(
         ContainerFound(
@@ -148,6 +153,7 @@ def _containers(
             dict(container.labels),
             container.labels.get(label) == value,
             container.started_at,
+            state.holder(lock_name(driver, settings, drivers.beside, container.name, container.id)),
         )
         for container in (found if isinstance(found, list) else [])
     )

@@ -66,9 +66,10 @@ class RunFolder:
 
 
 class JournalWriter:
-    """Appends records. `write(sync=True)` returns when the line is on the disk; others are synced once a second.
+    """Appends records. `add` touches no disk; `sync` returns when everything that was added is on it.
 
-    What a full disk refuses is kept and written first when there is room again, so that the lines stay a chain.
+    What a full disk refuses is kept and written first when there is room again, so that the lines stay a chain. Safe from many
+    threads: nobody who adds waits for a disk that hangs.
     """
 
     def __init__(self, path: Path) -> None:
@@ -79,31 +80,49 @@ class JournalWriter:
         self._synced_at_s = 0.0
         self._texts: list[str] = []
         self._lock = threading.Lock()
+        self._disk = threading.Lock()
 
-    def write(self, record: Record, at_s: float, wall_s: float, *, sync: bool = False) -> None:
-        """The record is the journal's last line. Raises OSError when it cannot be written."""
+    def add(self, record: Record, at_s: float, wall_s: float) -> int:
+        """The record is the journal's last line, whose number this is. Raises ValueError for a text that has no encoding."""
         with self._lock:
             line = Line(self._sequence + 1, at_s, wall_s, self._previous, record)
             text = to_text(line)
+            encoded = text.encode() + b"\n"
             self._texts.append(text)
-            self._waiting += text.encode() + b"\n"
+            self._waiting += encoded
             self._sequence, self._previous = line.sequence, digest(text)
-            if sync or at_s - self._synced_at_s >= 1.0:
-                self._sync()
-                self._synced_at_s = at_s
+            return line.sequence
+
+    def sync(self) -> int:
+        """Every line up to this number is on the disk. Raises OSError when they are not."""
+        with self._disk:
+            while True:
+                with self._lock:
+                    waiting, upto = self._waiting, self._sequence
+                if not waiting:
+                    break
+                written = self._file.write(waiting) or 0
+                with self._lock:
+                    self._waiting = self._waiting[written:]
+            os.fsync(self._file.fileno())
+            return upto
+
+    def write(self, record: Record, at_s: float, wall_s: float, *, sync: bool = False) -> None:
+        """The record is added, and on the disk with `sync` or when the last sync is a second old. Raises OSError."""
+        self.add(record, at_s, wall_s)
+        if sync or at_s - self._synced_at_s >= 1.0:
+            self.sync()
+            self._synced_at_s = at_s
 
     def lines(self) -> list[Line]:
         """Everything that was to be written, read back as it stands in the file: a run can be judged though its disk is full."""
         with self._lock:
-            return [from_text(text) for text in self._texts]
-
-    def _sync(self) -> None:
-        while self._waiting:
-            written = self._file.write(self._waiting)
-            self._waiting = self._waiting[written or 0 :]
-        os.fsync(self._file.fileno())
+            texts = list(self._texts)
+        return [from_text(text) for text in texts]
 
     def close(self) -> None:
         """Everything is on the disk. Raises OSError when it is not; the file is closed all the same."""
-        with self._lock, self._file:
-            self._sync()
+        try:
+            self.sync()
+        finally:
+            self._file.close()

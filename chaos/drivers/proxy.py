@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -16,7 +16,7 @@ from urllib.parse import quote
 from chaos.drivers.fleet import DNS, NoAddress, Resolve, addresses_of, replicas, speaks_unix, verifies_name
 from chaos.drivers.http import TIMEOUT_S, ask, session, without_secrets
 from chaos.errors import ChaosError, Unreachable
-from chaos.observation import ArmTraffic, FaultTraffic, ProxyRead
+from chaos.observation import SLOW_S, ArmTraffic, FaultTraffic, ProxyRead
 from chaos.survey import Holder
 
 if TYPE_CHECKING:
@@ -272,7 +272,13 @@ def _arm(bodies: list[Any], name: str) -> ArmTraffic:
         requests=sum(row["requests"] for row in rows),
         first_attempts=sum(row["first_attempts"] for row in rows),
         errors=sum(row["errors"] for row in rows),
+        slow=sum(_slow(row.get("latency_buckets", {})) for row in rows),
     )
+
+
+def _slow(buckets: Mapping[str, int]) -> int:
+    """Answers that took longer than SLOW_S; none, when an older proxy does not say."""
+    return max(0, buckets.get("+Inf", 0) - buckets.get(f"{SLOW_S:g}", buckets.get("+Inf", 0)))
 
 
 def _fault(bodies: list[Any], index: str) -> FaultTraffic:

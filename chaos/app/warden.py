@@ -1,0 +1,169 @@
+"""The warden of a run: a small process beside it, in a session of its own, that undoes everything when the run cannot.
+
+    run ── stdin: what to undo, then a beat now and then, `done` ──▶ warden ── stdout: `ready` ──▶ run
+
+It acts when the pipe ends (the run is dead, however it died), when no beat has come for a lease (it hangs, or was stopped), when the
+deadline has come, and when somebody has asked for a stop and the run did not answer. All its times are of the monotonic clock. What
+it does stands in `warden.log` of the run's folder. What is not undone when it gives up stays in the undo list, for `chaos recover`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chaos.app.recovery import Recovered, recover
+from chaos.drivers.state import RunState
+from chaos.errors import ChaosError
+from chaos.undo_list import UndoList
+
+LOOK_S = 0.1
+STOP_GRACE_S = 1.5
+"""How long a run may take to answer a stop before the warden does it."""
+LATE_S = 1.5
+"""A run is late when nothing was heard from it for its lease; a machine that is busy gets so much more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """The fault proxies of one target that the run holds."""
+
+    addresses: tuple[str, ...]
+    token: str
+    ca: str | None
+
+
+class Warden:
+    """One run's warden. `watch` returns when the run is over, or when everything that it left is undone."""
+
+    def __init__(self, run: RunState, undo: UndoList, proxies: Sequence[Proxies]) -> None:
+        self._run = run
+        self._undo = undo
+        self._proxies = proxies
+        self._asked_to_end = False
+
+    def watch(self, pipe: int) -> int:
+        """The exit code: 0 when nothing is left, 5 when something is."""
+        why = self._until_wanted(pipe)
+        if why is None:
+            return 0
+        self._say(f"{why}; undoing everything of {self._undo.run}")
+        disarming = threading.Thread(target=self._disarm, daemon=True)
+        disarming.start()
+        left = [one for one in recover(self._run, self._run.to_undo(self._undo), self._tell) if one.error is not None]
+        disarming.join()
+        self._say("some effects are left; `chaos recover` tries again" if left else "everything is undone")
+        if not left and not self._run.alive():
+            self._run.forget()
+        return 5 if left else 0
+
+    def _until_wanted(self, pipe: int) -> str | None:
+        """Waits; why everything must be undone now, or None when the run has ended well."""
+        begun_s = heard_s = time.monotonic()
+        while True:
+            readable, _, _ = select.select([pipe], [], [], LOOK_S)
+            now_s = time.monotonic()
+            if readable:
+                said = os.read(pipe, 65536)
+                if not said:
+                    return "the run's process is gone"
+                if b"done" in said.split():
+                    return None
+                heard_s = now_s
+            if self._asked_to_end:
+                return "the warden was asked to end"
+            if now_s - heard_s > self._undo.lease_s + LATE_S:
+                return f"nothing was heard from the run for {now_s - heard_s:.1f}s"
+            if now_s - begun_s > self._undo.deadline_s:
+                return "the run's deadline has come"
+            if self._unanswered():
+                return "somebody asked for a stop, and the run did not answer"
+
+    def _unanswered(self) -> bool:
+        asked_s = self._run.stop_asked_s()
+        if asked_s is None or asked_s < STOP_GRACE_S:
+            return False
+        return bool(self._run.still_on())
+
+    def end(self, *_: object) -> None:
+        """SIGTERM: the machine goes down, perhaps. Nothing may be left behind."""
+        self._asked_to_end = True
+
+    def _disarm(self) -> None:
+        """The proxies have let go of the run: now, or when its lease has ended, which nobody renews any more."""
+        from chaos.drivers.proxy import ProxyFleet
+
+        begun_s = time.monotonic()
+        for held in self._proxies:
+            try:
+                ProxyFleet(held.addresses, held.token, ca=held.ca).disarm(self._undo.run)
+                self._say("the fault proxies have let go of the run")
+            except ChaosError as error:
+                self._say(f"{error}; the lease there ends by itself")
+                time.sleep(max(0.0, begun_s + self._undo.lease_s + LATE_S - time.monotonic()))
+        containers = {entry.effect for entry in self._undo.entries}
+        for effect in self._run.still_on():
+            if effect not in containers:
+                with contextlib.suppress(OSError):
+                    self._run.note("undone", effect, sync=False)
+
+    def _tell(self, came: Recovered) -> None:
+        self._say(str(came))
+
+    def _say(self, text: str) -> None:
+        line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {text}\n"
+        for folder in (Path(self._undo.folder), self._run.path):
+            try:
+                with (folder / "warden.log").open("a", encoding="utf-8") as file:
+                    file.write(line)
+            except OSError:
+                continue
+            return
+
+
+def first_line(pipe: int) -> bytes:
+    """What the run says first, up to the end of its line; the rest stays unread."""
+    said = bytearray()
+    while not said.endswith(b"\n"):
+        piece = os.read(pipe, 1)
+        if not piece:
+            break
+        said += piece
+    return bytes(said)
+
+
+def main() -> int:
+    """The process. Its only argument is the run's folder in the state."""
+    run = RunState(Path(sys.argv[1]))
+    try:
+        told: Mapping[str, Any] = json.loads(first_line(0))
+        undo = UndoList.from_json(json.dumps(told["undo"]))
+        proxies = [Proxies(tuple(one["addresses"]), one["token"], one["ca"]) for one in told["proxies"]]
+    except (LookupError, TypeError, ValueError) as error:
+        print(f"the run told its warden nothing that it understands: {error}", flush=True)
+        return 3
+    warden = Warden(run, undo, proxies)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, warden.end)
+    lock = run.ward()
+    if lock is None:
+        print("another warden looks after this run", flush=True)
+        return 3
+    with contextlib.suppress(OSError):  # a run that is dead already reads nothing, and needs its warden all the same
+        os.write(1, b"ready\n")
+    return warden.watch(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,251 @@
+"""What runs of this user leave for each other on this machine: who runs, who holds what, what is to be undone, who has said stop.
+
+    STATE/stopped            `chaos stop --all` was said: no run begins until `chaos resume`
+    STATE/locks/NAME         locked by the run that may hurt this container, as long as it or its warden lives
+    STATE/runs/RUN/          undo.json, undo.log (`chaos.undo_list`); stop: somebody wants the run to end
+                   alive     locked by the run
+                   warded    locked by its warden
+
+STATE is CHAOS_STATE, else XDG_STATE_HOME/chaos-ml, else ~/.local/state/chaos-ml. Locks are the kernel's (flock): they go with the
+process that holds them, however it dies, and no pid is ever taken for another.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Any
+
+from chaos.errors import ChaosError
+from chaos.undo_list import Open, Step, UndoList, open_effects, step_line, steps_of, still_on
+
+
+class NoState(ChaosError):
+    """The folder of this user's runs cannot be used."""
+
+
+class Lock:
+    """A lock that this process holds, and whoever it hands the file to; free when the last of them is gone."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def fileno(self) -> int:
+        """For a child that is to hold it, too."""
+        return self._file.fileno()
+
+    def release(self) -> None:
+        """This process does not hold it any more."""
+        self._file.close()
+
+
+LOOKS_S = 0.3
+"""Whoever looks whether a lock is held has it for a moment; whoever wants it waits so long for that to be over."""
+
+
+def _locked(path: Path, says: str) -> Lock | None:
+    """The lock, or None when somebody else holds it. Its file tells who does."""
+    file = path.open("a+", encoding="utf-8")
+    until_s = time.monotonic() + LOOKS_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            if time.monotonic() > until_s:
+                file.close()
+                return None
+            time.sleep(0.02)
+    file.truncate(0)
+    file.write(says)
+    file.flush()
+    return Lock(file)
+
+
+def _held(path: Path) -> bool:
+    """Whether somebody holds this lock."""
+    try:
+        with path.open("r+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """One run's folder in the state."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The run's id."""
+        return self.path.name
+
+    def begin(self, undo: UndoList) -> Lock:
+        """The run is known to live for as long as the lock is held, and what it may do can be undone by others."""
+        try:
+            self.path.mkdir(parents=True, mode=0o700)
+            alive = _locked(self.path / "alive", self.name)
+            assert alive is not None, "a new folder is nobody else's"
+            with (self.path / "undo.json").open("x", encoding="utf-8") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(undo.to_json())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise NoState(f"{self.path} cannot be written ({error.strerror}); {_ADVICE}") from error
+        return alive
+
+    def ward(self) -> Lock | None:
+        """This process looks after the run's effects; None when another one does."""
+        return _locked(self.path / "warded", str(os.getpid()))
+
+    def alive(self) -> bool:
+        """Whether the run's own process lives."""
+        return _held(self.path / "alive")
+
+    def warded(self) -> bool:
+        """Whether somebody looks after its effects."""
+        return _held(self.path / "warded")
+
+    def note(self, step: Step, effect: str, *, sync: bool = True) -> None:
+        """The step is in the log; with `sync`, on the disk. Raises OSError when it is not."""
+        descriptor = os.open(self.path / "undo.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(descriptor, step_line(step, effect).encode())
+            if sync:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def undo_list(self) -> UndoList | None:
+        """What the run may have done; None when it never came so far, and has done nothing."""
+        try:
+            return UndoList.from_json((self.path / "undo.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise NoState(f"{self.path / 'undo.json'} cannot be read: {error}") from error
+
+    def to_undo(self, undo: UndoList) -> list[Open]:
+        """Which of these effects are on, or may be."""
+        return open_effects(undo.entries, self._steps())
+
+    def still_on(self) -> list[str]:
+        """The effects of the run that are on, or may be, those at proxies among them."""
+        return list(still_on(self._steps()))
+
+    def _steps(self) -> list[tuple[str, str]]:
+        try:
+            return steps_of((self.path / "undo.log").read_text(encoding="utf-8", errors="replace"))
+        except FileNotFoundError:
+            return []
+
+    def ask_to_stop(self, by: str) -> None:
+        """The run hears within a tenth of a second that it is to end."""
+        fresh = self.path / "stop.new"
+        fresh.write_text(by, encoding="utf-8")
+        fresh.replace(self.path / "stop")
+
+    def stop_asked(self) -> str | None:
+        """Who wants the run to end; None when nobody does."""
+        try:
+            return (self.path / "stop").read_text(encoding="utf-8") or "chaos stop"
+        except OSError:
+            return None
+
+    def stop_asked_s(self) -> float | None:
+        """How long ago that was said, in seconds of the wall clock."""
+        try:
+            return max(0.0, time.time() - (self.path / "stop").stat().st_mtime)
+        except OSError:
+            return None
+
+    def forget(self) -> None:
+        """Everything is undone; nothing of the run is left here."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def lock_name(driver: str, settings: Mapping[str, Any], beside: str | Path, name: str, identity: str) -> str:
+    """What no two runs may hurt at once: a container by its engine's id, a process by its name in its table."""
+    if driver == "process":
+        return f"{Path(beside, str(settings.get('table', ''))).resolve()} {name}"
+    return f"{driver} {identity}"
+
+
+_ADVICE = "name a folder of yours with CHAOS_STATE"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state of this user's runs."""
+
+    path: Path
+
+    @staticmethod
+    def of_user() -> State:
+        """The state that every run of this user on this machine shares."""
+        said = os.environ.get("CHAOS_STATE")
+        if said:
+            return State(Path(said))
+        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        return State(Path(home) / "chaos-ml")
+
+    def run(self, name: str) -> RunState:
+        """The state of this run, which may not be there."""
+        return RunState(self.path / "runs" / name)
+
+    def runs(self) -> Iterator[RunState]:
+        """Every run that lives, or has left something."""
+        folder = self.path / "runs"
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            yield RunState(path)
+
+    # --- stop everything ----------------------------------------------------------------------------------------------
+
+    def block(self, by: str) -> None:
+        """No run begins until `unblock`."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (self.path / "stopped").write_text(by, encoding="utf-8")
+        except OSError as error:
+            raise NoState(f"{self.path} cannot be written ({error.strerror}); {_ADVICE}") from error
+
+    def blocked(self) -> str | None:
+        """Who has forbidden runs; None when they may begin."""
+        try:
+            return (self.path / "stopped").read_text(encoding="utf-8") or "somebody"
+        except OSError:
+            return None
+
+    def unblock(self) -> None:
+        """Runs may begin."""
+        (self.path / "stopped").unlink(missing_ok=True)
+
+    # --- locks --------------------------------------------------------------------------------------------------------
+
+    def lock(self, container: str, run: str) -> Lock | None:
+        """The container is this run's to hurt; None when another one's."""
+        try:
+            (self.path / "locks").mkdir(parents=True, exist_ok=True, mode=0o700)
+            return _locked(self._lock(container), run)
+        except OSError as error:
+            raise NoState(f"{self.path} cannot be written ({error.strerror}); {_ADVICE}") from error
+
+    def holder(self, container: str) -> str | None:
+        """The run that may hurt this container now; None when none may."""
+        path = self._lock(container)
+        return path.read_text(encoding="utf-8") or "another run" if _held(path) else None
+
+    def _lock(self, container: str) -> Path:
+        return self.path / "locks" / sha256(container.encode()).hexdigest()[:24]

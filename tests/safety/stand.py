@@ -1,0 +1,188 @@
+"""A small system for runs that die: a real Prometheus, a real fault proxy before a loopback model, processes that may be hurt."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import requests
+
+from chaos.drivers.process import status_of
+from chaos.drivers.process_table import ProcessEntry, ProcessTable, spawn
+from chaos.drivers.proxy import ProxyFleet
+from chaos.drivers.state import State
+from chaos.lab.monitoring import Tools
+from chaos.lab.processes import free_ports
+from tests.drivers.loopback import Asked, Said, eventually, running, serving
+
+LEASE_S = 1.0
+TOKEN = "secret-of-the-stand"
+VICTIM = Path(__file__).with_name("victim.py")
+REPLICAS = ("replica-1", "replica-2")
+
+SYSTEM = """\
+name: stand
+environment: lab
+targets:
+  model:
+    proxies: ['http://127.0.0.1:{control}']
+    token: {token}
+    protocol: oip
+    process: {{table: processes.json, labels: {{app: model}}}}
+telemetry: {{prometheus: 'http://127.0.0.1:{prometheus}'}}
+variables: {{window: 10s}}
+"""
+
+EXPERIMENT = """\
+name: dies
+system: {system}
+steady_state:
+  - {{name: sky, promql: vector(1), unit: ratio, min: 50%}}
+blast_radius: {{traffic: 50%, by: header:x-user, containers: 2, max_duration: 20s, lease: 1s, subjects: users}}
+baseline: 300ms
+faults:
+{faults}
+recovery: 2s
+expect: {{holds: [sky]}}
+"""
+FAULTS = {
+    "proxy": "  - {fault: http_error, target: model, duration: 1500ms}",
+    "kill": "  - {fault: kill, target: model, duration: 1500ms}",
+    "pause": "  - {fault: pause, target: model, duration: 1500ms}",
+}
+
+
+@dataclass(frozen=True)
+class Stand:
+    """The system, up. `state` is the state folder that its runs share."""
+
+    folder: Path
+    control: str
+    table: ProcessTable
+    state: State
+
+    def environment(self) -> dict[str, str]:
+        """Of every command that is run here."""
+        return {**os.environ, "CHAOS_STATE": str(self.state.path)}
+
+    def experiment(self, *faults: str) -> Path:
+        """The experiment with these faults, one after the other in the file and all at once in time."""
+        path = self.folder / f"{'-'.join(faults)}.yaml"
+        path.write_text(
+            EXPERIMENT.format(system=self.folder / "system.yaml", faults="\n".join(FAULTS[one] for one in faults))
+        )
+        return path
+
+    def start(self, experiment: Path, *arguments: str) -> subprocess.Popen[str]:
+        """A run of it in a process of its own, which ends itself as the arguments say (see `victim.py`)."""
+        return subprocess.Popen(
+            [sys.executable, str(VICTIM), str(experiment), str(self.folder / "runs"), *arguments],
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def chaos(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command of ours has ended."""
+        argv = [sys.executable, "-m", "chaos", *arguments]
+        return subprocess.run(
+            argv, env=self.environment(), cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    # --- what is left -------------------------------------------------------------------------------------------------
+
+    def armed(self) -> list[str]:
+        """Runs that hold the proxy."""
+        holders = ProxyFleet([self.control], TOKEN).look(self.control).holders
+        return [f"the proxy is held by {one.run}" for one in holders]
+
+    def hurt(self) -> list[str]:
+        """Processes that are not as they were."""
+        return [f"{entry.name} is {seen}" for entry in self.table.entries() if (seen := status_of(entry)) != "running"]
+
+    def children(self) -> list[str]:
+        """Processes of our runs that still live: wardens and loads."""
+        mine = str(self.state.path)
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                line = process.cmdline()
+                if any(mine in word for word in line) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(" ".join(line))
+        return found
+
+    def left(self) -> list[str]:
+        """Everything that a run has left behind, in words; nothing, when all is as before."""
+        return self.hurt() + self.armed() + self.children() + [f"state of {run.name}" for run in self.state.runs()]
+
+
+def _alive(_: Asked) -> Said:
+    return Said(200, b'{"outputs": []}')
+
+
+@contextmanager
+def standing(folder: Path, tools: Tools) -> Iterator[Stand]:
+    """The stand, until the block ends."""
+    ports = dict(zip(("prometheus", "route", "control"), free_ports(3), strict=True))
+    (folder / "prometheus.yml").write_text("global: {scrape_interval: 1s, evaluation_interval: 1s}\n")
+    (folder / "token").write_text(TOKEN)
+    table = ProcessTable(folder / "processes.json")
+    sleep = shutil.which("sleep")
+    assert sleep is not None
+    for name in REPLICAS:
+        labels = {"app": "model", "chaos.enabled": "true"}
+        entry = ProcessEntry(name, (sleep, "3600"), str(folder), str(folder / f"{name}.log"), {}, labels)
+        table.update(spawn(entry))
+    with ExitStack() as stack:
+        stack.callback(_end_all, table)
+        model = stack.enter_context(serving(_alive))
+        prometheus = [
+            str(tools.prometheus), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb",
+            f"--web.listen-address=127.0.0.1:{ports['prometheus']}", "--log.level=warn",
+        ]  # fmt: skip
+        stack.enter_context(running(prometheus, folder, "prometheus"))
+        proxy = [
+            sys.executable, "-m", "chaos.proxy", "--route", f"model=127.0.0.1:{ports['route']}>{model.url.removeprefix('http://')}",
+            "--control", f"127.0.0.1:{ports['control']}", "--token-file", str(folder / "token"), "--protocol", "oip",
+        ]  # fmt: skip
+        stack.enter_context(running(proxy, folder, "proxy"))
+        system = SYSTEM.format(control=ports["control"], prometheus=ports["prometheus"], token=TOKEN)
+        (folder / "system.yaml").write_text(system)
+        for address in (
+            f"http://127.0.0.1:{ports['prometheus']}/-/ready",
+            f"http://127.0.0.1:{ports['control']}/healthz",
+        ):
+            eventually(lambda address=address: _ready(address), 20, f"{address} answers")
+        yield Stand(folder, f"http://127.0.0.1:{ports['control']}", table, State(folder / "state"))
+
+
+def _ready(address: str) -> bool:
+    try:
+        return requests.get(address, timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+def _end_all(table: ProcessTable) -> None:
+    for entry in table.entries():
+        found = entry.running()
+        if found is not None:
+            found.send_signal(signal.SIGKILL)
+
+
+def nothing_left(stand: Stand, within_s: float) -> float:
+    """How long it took until nothing was left; fails when it took longer."""
+    begun_s = time.perf_counter()
+    eventually(lambda: not stand.left(), within_s, f"nothing is left ({stand.left()})")
+    return time.perf_counter() - begun_s
