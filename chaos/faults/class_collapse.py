@@ -37,7 +37,10 @@ class ClassCollapse(Fault):
             "{fault: class_collapse, target: loan-model, share: 30%, duration: 60s}",
             does="30% of the treatment arm's predictions of loan-model become the class that is the most frequent among them",
         ),
-        Example("{fault: class_collapse, target: loan-model, class: 1, duration: 60s}", refused="Extra inputs are not"),
+        Example(
+            "{fault: class_collapse, target: loan-model, to: 1, share: 130%, duration: 60s}",
+            refused="write at most 100%",
+        ),
     )
 
     fault: Literal["class_collapse"] = "class_collapse"

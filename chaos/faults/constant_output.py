@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from chaos.faults.base import Call, Example, Fault, Signal
 from chaos.faults.decisions import probabilities
@@ -36,10 +36,9 @@ class ConstantOutput(Fault):
             "{fault: constant_output, target: loan-model, label: 1, score: 90%, duration: 60s}",
             does="100% of the treatment arm's predictions of loan-model become 1 with a score of 90%",
         ),
-        Example("{fault: constant_output, target: loan-model, duration: 60s}", refused="Field required"),
         Example(
             "{fault: constant_output, target: loan-model, label: 1, score: 40%, duration: 60s}",
-            refused="greater than 0.5",
+            refused="write more than 50%",
         ),
     )
 
@@ -47,11 +46,16 @@ class ConstantOutput(Fault):
     label: Label = Field(description="what everybody gets, as the model writes it", examples=[1])
     score: Share = Field(
         1.0,
-        gt=0.5,
-        le=1,
         description="the probability of that class, more than 50%; the others share the rest alike",
         examples=["90%"],
     )
+
+    @field_validator("score")
+    @classmethod
+    def _decides(cls, value: float) -> float:
+        if value <= 0.5:
+            raise ValueError(f"a class with a score of {format_share(value)} need not be the best; write more than 50%")
+        return value
 
     def explain(self) -> str:
         """One plain sentence."""
