@@ -21,7 +21,7 @@ _WHEN = {
     "container": "to the container",
     "load": "in what the run's own load sends",
 }
-_WHERE = {
+_NEEDS = {
     "request": "a target with a fault proxy",
     "answer": "a target with a fault proxy",
     "container": "a target whose containers or processes the system file names",
@@ -29,8 +29,8 @@ _WHERE = {
 }
 _WORKS_ON = {
     "any": "",
-    "predictions": " whose model gives predictions: a language model has no classes",
-    "text": " whose model is a language model: others give no text",
+    "predictions": ", and a model that gives predictions: a language model has no classes",
+    "text": ", and a language model: others give no text",
 }
 
 
@@ -46,7 +46,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One fault. `does` and `real_life` are paragraphs; `exists`, `notes` and `blind` are sentences."""
+    """One fault. `does` and `real_life` are paragraphs, `notes` and `blind` sentences, `when` and `needs` parts of some."""
 
     name: str
     family: str
@@ -54,7 +54,7 @@ class Facts:
     real_life: Sequence[str]
     does: Sequence[str]
     when: str
-    exists: str
+    needs: str
     notes: Sequence[str]
     must: str
     quiet: str
@@ -75,7 +75,7 @@ def facts_of(fault: type[Fault]) -> Facts:
         real_life=real_life,
         does=paragraphs(fault.__doc__),
         when=_WHEN[fault.acts_on],
-        exists=_WHERE[fault.acts_on] + _WORKS_ON[fault.works_on],
+        needs=_NEEDS[fault.acts_on] + _WORKS_ON[fault.works_on],
         notes=[*_notes(fault)],
         must=fault.must,
         quiet=fault.quiet,

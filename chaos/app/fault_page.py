@@ -54,7 +54,7 @@ def _overview(faults: Sequence[Facts]) -> str:
 
 def _section(one: Facts) -> str:
     facts = [
-        f"It happens {one.when}, on {one.exists}.", *one.notes, f"Must catch it: {one.must}.", f"Must stay quiet: {one.quiet}.",
+        f"It happens {one.when}.", f"It needs {one.needs}.", *one.notes, f"Must catch it: {one.must}.", f"Must stay quiet: {one.quiet}.",
         *([f"Blind spot: {one.blind}"] if one.blind else []),
     ]  # fmt: skip
     examples = "\n".join(f"- {example.yaml}\n  # {example.does}" for example in one.examples)

@@ -55,7 +55,7 @@ def explain_fault(name: str) -> RenderableType:
     parameters = _table("parameter", "", "value", "what it says")
     for parameter in [*one.parameters, *common_parameters()]:
         parameters.add_row(*map(Text, (parameter.name, parameter.needed, parameter.form, parameter.says)))
-    sentences = [f"It happens {one.when}, on {one.exists}.", *one.notes]
+    sentences = [f"It happens {one.when}. It needs {one.needs}.", *one.notes]
     sentences += [f"What must catch it: {one.must}. What must stay quiet: {one.quiet}."]
     sentences += [f"Blind spot: {one.blind}"] if one.blind else []
     return Group(
