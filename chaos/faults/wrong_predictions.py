@@ -45,6 +45,9 @@ class WrongPredictions(Fault):
             refused="`from` and `to` are the same class",
         ),
         Example(
+            "{fault: wrong_predictions, target: loan-model, to: random, duration: 60s}", refused="write `other: random`"
+        ),
+        Example(
             "{fault: wrong_predictions, target: loan-model, to: 0, other: worst, duration: 60s}",
             refused="`to` names the class already; leave `other` out",
         ),
@@ -69,6 +72,8 @@ class WrongPredictions(Fault):
     def _one_direction(self) -> WrongPredictions:
         if self.to is not None and self.from_ == self.to:
             raise ValueError("`from` and `to` are the same class; write two that differ")
+        if self.to in ("next", "random", "worst"):
+            raise ValueError(f"`to` names a class of the model's; write `other: {self.to}`")
         if self.to is not None and self.other != "next":
             raise ValueError("`to` names the class already; leave `other` out")
         return self

@@ -212,6 +212,7 @@ def test_with_nothing_selected_it_is_the_identity(name: str, text: str, rows: li
 
 @pytest.mark.parametrize(("name", "text"), ON_ANSWERS)
 @given(answers(), st.text(max_size=12), st.floats(0, 1))
+@settings(max_examples=50)
 def test_rows_outside_the_selection_are_the_very_same_objects(
     name: str, text: str, rows: list[Row], subject: str, share: float
 ) -> None:
@@ -226,6 +227,7 @@ def test_rows_outside_the_selection_are_the_very_same_objects(
 
 @pytest.mark.parametrize(("name", "text"), ON_ANSWERS)
 @given(answers() | answers(ruled=True), st.text(max_size=12))
+@settings(max_examples=50)
 def test_what_a_model_keeps_consistent_stays_consistent(name: str, text: str, rows: list[Row], subject: str) -> None:
     fault, memory = made(text), Memory()
     fault.edit(rows[::-1], call(fault, "earlier", 1.0, many=len(rows), memory=memory))
@@ -245,6 +247,7 @@ def test_what_a_model_keeps_consistent_stays_consistent(name: str, text: str, ro
 
 @pytest.mark.parametrize(("name", "text"), ON_ANSWERS)
 @given(answers(), st.text(max_size=12), st.floats(0, 1))
+@settings(max_examples=50)
 def test_a_changed_answer_is_still_valid_in_its_protocol(
     name: str, text: str, rows: list[Row], subject: str, share: float
 ) -> None:
@@ -277,7 +280,7 @@ def test_its_actions_are_of_the_closed_set_and_no_wait_is_negative(
 
 @pytest.mark.parametrize(("name", "text"), ON_TRAFFIC)
 @given(st.text(max_size=10))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_it_selects_the_share_that_was_asked_for(name: str, text: str, seed: str) -> None:
     fault = made(text, share="20%")
     selected = sum(
