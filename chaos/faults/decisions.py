@@ -30,12 +30,12 @@ def probabilities(row: Row) -> Sequence[float] | None:
     return row.scores if good else None
 
 
-def decided(row: Row, given: int) -> Row:
-    """The row with the class at `given` as its decision: the best score and that of the class change places."""
+def decided(row: Row, given: int, instead_of: int | None = None) -> Row:
+    """The row with the class at `given` as its decision: its score and the best one (or that `instead_of` which) change places."""
     if row.scores is None or not scored(row):
         return row.saying(row.classes[given], row.scores)
     moved = [*row.scores]
-    best = moved.index(max(moved))
+    best = moved.index(max(moved)) if instead_of is None else instead_of
     moved[given], moved[best] = moved[best], moved[given]
     scores, rule = tuple(moved), row.rule
     if rule is not None and rule.decides(scores) != given:

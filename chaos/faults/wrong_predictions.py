@@ -86,7 +86,7 @@ class WrongPredictions(Fault):
         return f"{format_share(self.share)} of the treatment arm's predictions of {self.target}{where} {becomes}"
 
     def edit(self, rows: Sequence[Row], call: Call) -> Sequence[Row]:
-        """Selected rows get another class; the best score and that of the class given change places."""
+        """Selected rows get another class; the score of the class found and of the class given are swapped."""
         return [self._wrong(row, call) if call.selected(row.index) else row for row in rows]
 
     def _wrong(self, row: Row, call: Call) -> Row:
@@ -94,10 +94,10 @@ class WrongPredictions(Fault):
             return row
         found = row.classes.index(row.label)
         if self.to is None:
-            return decided(row, _other(found, self.other, row, call))
+            return decided(row, _other(found, self.other, row, call), found)
         if self.to == row.label or self.to not in row.classes:
             return row
-        return decided(row, row.classes.index(self.to))
+        return decided(row, row.classes.index(self.to), found)
 
     def treated(self, signal: Signal, control: float) -> float | None:
         """With two classes, hurt rows are right where they were wrong, and positive where they were negative.
