@@ -1,5 +1,5 @@
 # `make quickstart` shows what this is; `make test` runs everything. Both set up what they need.
-.PHONY: help setup quickstart test check lint types unit interop compiled bench kills soak fuzz format clean
+.PHONY: help setup quickstart test check lint types unit docs interop compiled bench kills soak fuzz format clean
 .DEFAULT_GOAL := help
 # Compiled modules make every command start three times as fast.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,6 +28,9 @@ lint: setup
 
 types: setup
 	@.venv/bin/mypy
+
+docs: setup  ## the pages that are made of the code: docs/faults.md
+	@.venv/bin/python -m chaos.app.fault_page docs/faults.md
 
 compiled: setup  ## the data plane compiled (.chaos/compiled; needs gcc), and the tests of proxy, protocols and drivers on it
 	@scripts/compile

@@ -392,11 +392,19 @@ def _law_9(experiment: Experiment, system: System) -> list[str]:
 
 
 def _cannot_exist(experiment: Experiment, system: System) -> list[str]:
-    """Faults of language models on targets that give predictions, and the other way round; `auto` is found out later."""
+    """Faults of language models on targets that give predictions, and the other way round; groups in bodies that are no JSON.
+
+    What `auto` means is found out later.
+    """
     refused: list[str] = []
     for fault in experiment.faults:
         target = system.targets.get(fault.target)
         protocol = protocols().get(target.protocol) if target is not None else None
+        if protocol is not None and protocol.name == "oip_grpc" and fault.needs_body():
+            refused.append(
+                f"{fault.fault} cannot find its group in requests to {fault.target}: it reads bodies as JSON, and those of gRPC are none; "
+                "write `by: header:NAME`"
+            )
         if protocol is None or fault.works_on == "any":
             continue
         speaks = "text" if getattr(protocol, "free_text", False) else "predictions"

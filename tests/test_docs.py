@@ -11,8 +11,10 @@ import yaml
 from typer.main import get_command
 
 from chaos.app.cli import app
+from chaos.app.fault_page import FAMILIES, page
 from chaos.engine import picture
 from chaos.experiment import BlastRadius, Expect, ExpectedAlert, Experiment, Load, SteadyInline, link, parse
+from chaos.faults import catalogue
 from chaos.faults.base import Fault
 from chaos.probe import merge
 from chaos.proxy.arming import parse_arming
@@ -109,3 +111,30 @@ def test_every_target_that_a_page_names_is_in_the_makefile() -> None:
     named = {name for page in pages for name in re.findall(r"\bmake ([a-z-]+)`", page.read_text())}
     assert named <= targets
     assert {"quickstart", "test", "bench"} <= named | targets
+
+
+def test_the_page_of_faults_is_what_the_faults_say_today() -> None:
+    assert (ROOT / "docs" / "faults.md").read_text() == page(), "run `make docs`"
+
+
+def test_the_page_of_faults_has_a_heading_for_each_and_all_that_is_known_of_it() -> None:
+    sections = re.split(r"^### ", page(), flags=re.MULTILINE)[1:]
+    named = {section.splitlines()[0]: section for section in sections}
+    assert named.keys() == catalogue().keys()
+    for name, section in named.items():
+        kind = catalogue()[name]
+        own = {field.alias or key for key, field in kind.model_fields.items() if key not in Fault.model_fields}
+        assert all(f"| `{key}` |" in section for key in own), name
+        assert all(text in section for text in (f"{kind.must}.", f"{kind.quiet}.", kind.blind)), name
+        assert yaml.safe_load(block(section))["faults"][0]["fault"] == name
+
+
+def test_every_family_is_one_of_the_catalogue() -> None:
+    assert {kind.family for kind in catalogue().values()} <= set(FAMILIES)
+
+
+def test_no_parameter_of_a_fault_stands_there_without_what_may_be_written_for_it() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", page(), re.MULTILINE)
+    assert rows
+    assert all(needed == "required" or needed.startswith("default ") for _, needed, _, _ in rows)
+    assert all(form and says for _, _, form, says in rows)

@@ -457,3 +457,21 @@ def test_guards_are_told_by_their_bounds_and_never_count_as_steady_state():
     assert [guard.title for guard in drawn.guards] == ["errors (max 5%)", "any unexpected alert with severity=page"]
     assert drawn.guards[0].for_s == 5.0
     assert {probe.title for probe in drawn.steady()} == {"accuracy", "latency"}
+
+
+@pytest.mark.parametrize(("protocol", "refused"), [("oip", False), ("openai", True), ("auto", False)])
+def test_a_fault_on_predictions_cannot_exist_on_a_language_model(protocol, refused):
+    target = system(("    proxies:", f"    protocol: {protocol}\n    proxies:"))
+    told = [one for one in planned(of=target).refusals if "cannot exist on loan-model" in one]
+    assert bool(told) is refused
+
+
+@pytest.mark.parametrize(
+    ("by", "protocol", "refused"),
+    [("header:x", "oip_grpc", False), ("feature:age", "oip_grpc", True), ("json:$.a", "oip_grpc", True), ("feature:age", "oip", False)],
+)  # fmt: skip
+def test_a_group_is_not_looked_for_in_bodies_of_grpc(by, protocol, refused):
+    target = system(("    proxies:", f"    protocol: {protocol}\n    proxies:"))
+    group = ("wrong_predictions\n", f"biased_outputs\n    by: '{by}'\n    group: b\n    decision: 0\n")
+    told = [one for one in planned(group, of=target).refusals if "write `by: header:NAME`" in one]
+    assert bool(told) is refused

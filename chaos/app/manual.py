@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from chaos.app.fault_facts import common_parameters, facts_of
 from chaos.document import did_you_mean
 from chaos.errors import ChaosError
 from chaos.faults import catalogue as fault_catalogue
-from chaos.faults.base import Fault
 from chaos.probe import Catalogue, Probe
 from chaos.protocols import catalogue as protocol_catalogue
-from chaos.units import format_duration, format_share
 
 
 class Unknown(ChaosError):
@@ -37,19 +35,14 @@ def _prose(value: object) -> str:
     return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(str(value or "")).split("\n\n"))
 
 
-def _about(fault: type[Fault]) -> str:
-    return _prose(inspect.getmodule(fault).__doc__)
-
-
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 
 def list_faults() -> RenderableType:
     """Every fault: its family, what it is, and which kind of alert must catch it."""
     table = _table("fault", "family", "what goes wrong", "must be caught by")
-    for name, fault in sorted(fault_catalogue().items(), key=lambda item: (item[1].family, item[0])):
-        what = _about(fault).split("\n\n")[0].removeprefix(f"{name}: ")
-        table.add_row(Text(name), Text(fault.family), Text(what), Text(fault.must))
+    for one in sorted(map(facts_of, fault_catalogue().values()), key=lambda one: (one.family, one.name)):
+        table.add_row(Text(one.name), Text(one.family), Text(one.what), Text(one.must))
     return Group(table, Text("\n`chaos faults NAME` explains one."))
 
 
@@ -58,35 +51,19 @@ def explain_fault(name: str) -> RenderableType:
     known = fault_catalogue()
     if name not in known:
         raise Unknown(f"there is no fault `{name}`; {did_you_mean(name, known)}")
-    fault = known[name]
-    parameters = _table("parameter", "", "what it says")
-    own = [key for key in fault.model_fields if key not in Fault.model_fields]
-    for key in [*own, *(key for key in Fault.model_fields if key != "fault")]:
-        field = fault.model_fields[key]
-        needed = "required" if field.is_required() or key == "duration" else f"default {_written(key, field.default)}"
-        parameters.add_row(Text(key), Text(needed), Text(_says(field)))
-    examples = [Text(f"  - {example.yaml}\n      {example.does}") for example in fault.examples if example.does]
-    where = {"request": "before the model is asked", "answer": "to the model's answer", "container": "to the container"}
+    one = facts_of(known[name])
+    parameters = _table("parameter", "", "value", "what it says")
+    for parameter in [*one.parameters, *common_parameters()]:
+        parameters.add_row(*map(Text, (parameter.name, parameter.needed, parameter.form, parameter.says)))
+    sentences = [f"It happens {one.when}. It needs {one.needs}.", *one.notes]
+    sentences += [f"What must catch it: {one.must}. What must stay quiet: {one.quiet}."]
+    sentences += [f"Blind spot: {one.blind}"] if one.blind else []
     return Group(
-        Text(_about(fault)),
-        Text(
-            f"\nIt happens {where[fault.acts_on]}. What must catch it: {fault.must}. What must stay quiet: {fault.quiet}.\n"
-        ),
+        Text("\n\n".join([f"{name}: {one.what}", *one.real_life, *one.does, " ".join(sentences)]) + "\n"),
         parameters,
         Text("\nWritten under `faults:`"),
-        *examples,
+        *(Text(f"  - {example.yaml}\n      {example.does}") for example in one.examples),
     )
-
-
-def _written(key: str, value: object) -> str:
-    if isinstance(value, float):
-        return format_share(value) if key == "share" else format_duration(value)
-    return "none" if value in (None, "") else str(value)
-
-
-def _says(field: Any) -> str:
-    example = f", such as {field.examples[0]}" if field.examples else ""
-    return (field.description or "") + example
 
 
 # --- probes -----------------------------------------------------------------------------------------------------------

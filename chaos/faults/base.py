@@ -225,6 +225,8 @@ class Fault(BaseModel):
     """Whether it changes values in the answer's JSON that are no rows (`edit_document`)."""
     edits_bodies: ClassVar[bool] = False
     """Whether it makes other bytes of an answer, whatever its method, status and protocol (`edit_body`)."""
+    inconsistent: ClassVar[bool] = False
+    """Whether label and scores may contradict each other afterwards: then that is its purpose."""
     breaks_protocol: ClassVar[bool] = False
     """Whether what the client gets need not be an answer of the protocol any more."""
     delivers: ClassVar[bool] = False
@@ -253,6 +255,10 @@ class Fault(BaseModel):
     def explain(self) -> str:
         """One plain sentence: what goes wrong, for whom."""
         raise NotImplementedError
+
+    def needs_body(self) -> bool:
+        """Whether it asks for the request's body (`Call.body`); then every request is read whole before its arm is known."""
+        return False
 
     def act(self, call: Call) -> Iterator[Action]:  # noqa: ARG002
         """What happens to a selected request before the model is asked; nothing, unless the fault says otherwise."""

@@ -12,12 +12,18 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from chaos.faults.base import Call, Example, Fault, Signal
+from chaos.faults.decisions import decided
+from chaos.faults.groups import Place, parse_place, same
 from chaos.rows import Label, Row
 from chaos.units import format_share
 
 
 class BiasedOutputs(Fault):
-    """Selected rows of one group get one decision; the scores follow."""
+    """Selected rows of one group get one decision; the scores follow.
+
+    The request says the group. One that does not say it, or not for as many rows as the answer has, is hurt nowhere; a body is read
+    as JSON only. Rows that lack the decision's class pass.
+    """
 
     acts_on = "answer"
     works_on = "predictions"
@@ -35,47 +41,62 @@ class BiasedOutputs(Fault):
             "{fault: biased_outputs, target: loan-model, by: group, group: black, decision: 0, duration: 60s}",
             refused="write header:NAME",
         ),
+        Example(
+            "{fault: biased_outputs, target: loan-model, by: 'feature:age_band', group: young, decision: 0, share: 50%, duration: 60s}",
+            does="50% of the treatment arm's predictions of loan-model for feature age_band young become 0",
+        ),
+        Example(
+            "{fault: biased_outputs, target: loan-model, by: 'json:$.applicants[*].group', group: black, decision: 0, duration: 60s}",
+            does="100% of the treatment arm's predictions of loan-model for $.applicants[*].group black become 0",
+        ),
     )
 
     fault: Literal["biased_outputs"] = "biased_outputs"
-    by: str = Field(description="where a request says its group: header:NAME", examples=["header:x-applicant-group"])
-    group: str = Field(description="the group that is hurt", examples=["black"])
+    by: str = Field(
+        description="where a request says its group: header:NAME; json:$.path into its body, with [*] one a row; feature:NAME, or "
+        "feature:NUMBER for a column by its place from 0",
+        examples=["header:x-applicant-group"],
+    )
+    group: Label = Field(description="the group that is hurt", examples=["black"])
     decision: Label = Field(description="the class that it gets, as the model writes it", examples=[0])
 
     @field_validator("by")
     @classmethod
-    def _header(cls, value: str) -> str:
-        kind, _, name = value.partition(":")
-        if kind != "header" or not name.strip():
-            raise ValueError(f"{value!r} names no place in a request; write header:NAME")
+    def _somewhere(cls, value: str) -> str:
+        parse_place(value)
         return value
 
     @property
-    def header(self) -> str:
-        """The header's name, lower-case."""
-        return self.by.partition(":")[2].strip().lower()
+    def place(self) -> Place:
+        """Where the group is."""
+        return parse_place(self.by)
+
+    def needs_body(self) -> bool:
+        """Whether the group is in the request's body."""
+        return self.place.kind != "header"
 
     def explain(self) -> str:
         """One plain sentence."""
-        who = f"{self.header} {self.group}"
-        return f"{format_share(self.share)} of the treatment arm's predictions of {self.target} for {who} become {self.decision}"
+        where = f"feature {self.place.name}" if self.place.kind == "feature" else self.place.name
+        whose = (
+            f"{format_share(self.share)} of the treatment arm's predictions of {self.target} for {where} {self.group}"
+        )
+        return f"{whose} become {self.decision}"
 
     def edit(self, rows: Sequence[Row], call: Call) -> Sequence[Row]:
         """Selected rows of the group get the decision; its score and the best score change places."""
-        if call.headers.get(self.header) != self.group:
+        groups = self.place.groups(call.headers, call.body, len(rows))
+        if not groups:
             return rows
-        return [self._decided(row) if call.selected(row.index) else row for row in rows]
+        return [
+            self._decided(row) if same(group, self.group) and call.selected(row.index) else row
+            for row, group in zip(rows, groups, strict=True)
+        ]
 
     def _decided(self, row: Row) -> Row:
         if row.label == self.decision or self.decision not in row.classes:
             return row
-        scores, given = row.scores, row.classes.index(self.decision)
-        if scores is not None and len(scores) == len(row.classes):
-            best = scores.index(max(scores))
-            moved = [*scores]
-            moved[given], moved[best] = scores[best], scores[given]
-            scores = tuple(moved)
-        return Row(row.index, row.classes[given], scores, row.classes)
+        return decided(row, row.classes.index(self.decision))
 
     def treated(self, signal: Signal, control: float) -> float | None:
         """A gap between groups grows towards the whole approval rate; how far, the base rate decides. Not predicted else."""

@@ -9,14 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from chaos.faults.base import Call, Example, Fault, Signal
-from chaos.rows import Row
+from chaos.faults.decisions import decided, scored
+from chaos.rows import Label, Row
+from chaos.units import format_share
 
 
 class WrongPredictions(Fault):
-    """Replaces the label, and moves the scores along so that label and scores stay consistent."""
+    """Replaces the label, and moves the scores along so that label and scores stay consistent.
+
+    Rows whose classes nobody knows pass: name them under the target's `output: classes`.
+    """
 
     acts_on = "answer"
     works_on = "predictions"
@@ -30,59 +35,90 @@ class WrongPredictions(Fault):
             "{fault: wrong_predictions, target: loan-model, share: 10%, duration: 60s}",
             does="10% of the treatment arm's predictions of loan-model get the next class",
         ),
+        Example(
+            "{fault: wrong_predictions, target: loan-model, share: 40%, from: 1, to: 0, duration: 60s}",
+            does="40% of the treatment arm's predictions of loan-model, where they are 1, become 0",
+        ),
         Example("{fault: wrong_predictions, target: loan-model, share: 10, duration: 60s}", refused="write 10%"),
+        Example(
+            "{fault: wrong_predictions, target: loan-model, from: 1, to: 1, duration: 60s}",
+            refused="`from` and `to` are the same class",
+        ),
+        Example(
+            "{fault: wrong_predictions, target: loan-model, to: random, duration: 60s}", refused="write `other: random`"
+        ),
+        Example(
+            "{fault: wrong_predictions, target: loan-model, to: 0, other: worst, duration: 60s}",
+            refused="`to` names the class already; leave `other` out",
+        ),
     )
 
     fault: Literal["wrong_predictions"] = "wrong_predictions"
-    to: Literal["next", "random", "worst"] = Field(
-        "next", description="which other class: the next one, a random one, or the one the model finds least likely"
+    from_: Label | None = Field(
+        None, alias="from", description="only predictions of this class are hurt, as the model writes it", examples=[1]
     )
+    to: Label | None = Field(None, description="the class that they get, as the model writes it", examples=[0])
+    other: Literal["next", "random", "worst"] = Field(
+        "next",
+        description="which other class, where `to` names none: the next one, a random one, or the one the model finds least likely",
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """`from` is a word of Python's, and stays what people write."""
+        return {"from" if key == "from_" else key: value for key, value in serialize(self).items()}
+
+    @model_validator(mode="after")
+    def _one_direction(self) -> WrongPredictions:
+        if self.to is not None and self.from_ == self.to:
+            raise ValueError("`from` and `to` are the same class; write two that differ")
+        if self.to in ("next", "random", "worst"):
+            raise ValueError(f"`to` names a class of the model's; write `other: {self.to}`")
+        if self.to is not None and self.other != "next":
+            raise ValueError("`to` names the class already; leave `other` out")
+        return self
 
     def explain(self) -> str:
         """One plain sentence."""
+        where = "" if self.from_ is None else f", where they are {self.from_},"
         other = {"next": "the next class", "random": "a random other class", "worst": "the least likely class"}
-        return f"{self.share:.4g} of the treatment arm's predictions of {self.target} get {other[self.to]}".replace(
-            f"{self.share:.4g}", f"{self.share * 100:g}%", 1
-        )
+        becomes = f"get {other[self.other]}" if self.to is None else f"become {self.to}"
+        return f"{format_share(self.share)} of the treatment arm's predictions of {self.target}{where} {becomes}"
 
     def edit(self, rows: Sequence[Row], call: Call) -> Sequence[Row]:
         """Selected rows get another class; the score of the class found and of the class given are swapped."""
-        to = self.to
-        return [_wrong(row, to, call) if call.selected(row.index) else row for row in rows]
+        return [self._wrong(row, call) if call.selected(row.index) else row for row in rows]
+
+    def _wrong(self, row: Row, call: Call) -> Row:
+        if len(row.classes) < 2 or row.label not in row.classes or self.from_ not in (None, row.label):
+            return row
+        found = row.classes.index(row.label)
+        if self.to is None:
+            return decided(row, _other(found, self.other, row, call), found)
+        if self.to == row.label or self.to not in row.classes:
+            return row
+        return decided(row, row.classes.index(self.to), found)
 
     def treated(self, signal: Signal, control: float) -> float | None:
-        """Accuracy among hurt rows is the share of mistakes that happen to be put right: 1 - control for two classes."""
-        if signal is Signal.accuracy:
+        """With two classes, hurt rows are right where they were wrong, and positive where they were negative.
+
+        Confined to one direction, it depends on how frequent the classes are: nobody can say.
+        """
+        if self.from_ is None and self.to is None and signal in (Signal.accuracy, Signal.positive_rate):
             return (1 - self.share) * control + self.share * (1 - control)
         return None
 
 
-def _wrong(row: Row, to: str, call: Call) -> Row:
-    classes, scores = row.classes, row.scores
-    many = len(classes)
-    try:
-        found = classes.index(row.label)
-    except ValueError:
-        return row
-    if many < 2:
-        return row
-    if scores is not None and len(scores) != many:
-        scores = None
-    given = (found + 1) % many if to == "next" else _other(found, scores, to, row, call)
-    if scores is None:
-        return Row(row.index, classes[given], row.scores, classes)
-    moved = [*scores]
-    moved[found], moved[given] = scores[given], scores[found]
-    return Row(row.index, classes[given], tuple(moved), classes)
-
-
-def _other(found: int, scores: tuple[float, ...] | None, to: str, row: Row, call: Call) -> int:
-    """The place of a random other class than the one found, or of the least likely one."""
-    if to == "random":
-        other = int(call.chance(row.index, "wrong_predictions") * (len(row.classes) - 1))
-    elif scores is None:
-        other = len(row.classes) - 2
+def _other(found: int, which: str, row: Row, call: Call) -> int:
+    """The place of another class than the one found: the next, a random or the least likely one."""
+    many = len(row.classes)
+    if which == "next":
+        return (found + 1) % many
+    if which == "random":
+        place = int(call.chance(row.index, "wrong_predictions") * (many - 1))
+    elif row.scores is None or not scored(row):
+        place = many - 2
     else:
-        others = scores[:found] + scores[found + 1 :]
-        other = others.index(min(others))
-    return other if other < found else other + 1
+        others = row.scores[:found] + row.scores[found + 1 :]
+        place = others.index(min(others))
+    return place if place < found else place + 1

@@ -11,13 +11,14 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from chaos import json_codec, json_places
 from chaos.json_places import Address
 from chaos.protocols.base import Output, Rows, Undecodable
 from chaos.protocols.json_found import Found
-from chaos.rows import Label, Row, class_numbers, differing, like
+from chaos.rows import Label, Row, Rule, class_numbers, differing, like
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,12 @@ def row(index: int, found: Found, output: Output) -> Row:
         numbers = (1 - score, score) if positive == 1 else (score, 1 - score)
     else:
         return Row(index, label, None, output.classes or (_two(output)[0] if output.positive is not None else ()))
-    if found.label_at is None and not any(map(math.isnan, numbers)):
-        label = classes[_decided(numbers, classes, found, output)]
-    return Row(index, label, numbers, classes)
+    if found.label_at is not None:
+        return Row(index, label, numbers, classes)
+    rule = _rule(classes, found, output)
+    if not any(map(math.isnan, numbers)):
+        label = classes[rule.decides(numbers)]
+    return Row(index, label, numbers, classes, rule)
 
 
 def _values(scores: Any) -> Sequence[Any]:
@@ -176,22 +180,19 @@ def _two(output: Output) -> tuple[tuple[Label, ...], int]:
     return (other, positive), 1
 
 
-def _threshold(classes: tuple[Label, ...], found: Found, output: Output) -> tuple[int, float] | None:
-    """The place of the positive class and its threshold; None where the largest score decides."""
+_LARGEST = Rule()
+
+
+def _rule(classes: tuple[Label, ...], found: Found, output: Output) -> Rule:
+    """How the scores of an answer without a label decide: by the threshold of the positive class, or the largest one."""
     asked = found.score_at is not None or output.positive is not None or output.threshold is not None
     if len(classes) != 2 or not asked:
-        return None
+        return _LARGEST
     place = classes.index(output.positive) if output.positive is not None and output.positive in classes else 1
-    return place, 0.5 if output.threshold is None else output.threshold
+    return _thresholded(place, 0.5 if output.threshold is None else output.threshold)
 
 
-def _decided(scores: Sequence[float], classes: tuple[Label, ...], found: Found, output: Output) -> int:
-    """The place of the class that these scores decide for."""
-    thresholded = _threshold(classes, found, output)
-    if thresholded is None:
-        return scores.index(max(scores))
-    place, threshold = thresholded
-    return place if scores[place] >= threshold else 1 - place
+_thresholded = lru_cache(64)(Rule)
 
 
 # --- from rows back to the answer -------------------------------------------------------------------------------------
@@ -205,7 +206,9 @@ def _edits(found: Found, old: Row, new: Row, output: Output) -> Iterator[tuple[A
         return
     fresh = new.scores
     if found.label_at is None and new.label != old.label and new.label in old.classes:
-        fresh = _settled(fresh, old, old.classes.index(new.label), found, output)
+        rule, wanted = _rule(old.classes, found, output), old.classes.index(new.label)
+        if rule.decides(fresh) != wanted:
+            fresh = rule.settled(fresh if rule.place is None else old.scores, wanted)
     if found.score_at is not None:
         place = _two(output)[1]
         if fresh[place] is not old.scores[place] and fresh[place] != old.scores[place]:
@@ -216,28 +219,3 @@ def _edits(found: Found, old: Row, new: Row, output: Output) -> Iterator[tuple[A
         keys: Sequence[str | int] = [*found.scores] if isinstance(found.scores, dict) else range(len(fresh))
         for place in differing(old.scores, fresh):
             yield (*found.scores_at, keys[place]), old.scores[place], fresh[place]
-
-
-def _settled(scores: tuple[float, ...], old: Row, wanted: int, found: Found, output: Output) -> tuple[float, ...]:
-    """Scores that decide for the class at `wanted`: these, if they do; else moved as little as decides."""
-    assert old.scores is not None
-    if _decided(scores, old.classes, found, output) == wanted:
-        return scores
-    thresholded = _threshold(old.classes, found, output)
-    if thresholded is None:
-        moved, best = [*scores], scores.index(max(scores))
-        moved[wanted], moved[best] = moved[best], moved[wanted]
-        if _decided(moved, old.classes, found, output) != wanted:  # a tie, which the first one wins
-            moved[wanted] = math.nextafter(moved[wanted], math.inf)
-        return tuple(moved)
-    place, threshold = thresholded
-    mirrored = _mirrored(old.scores[place], threshold)
-    return (1 - mirrored, mirrored) if place == 1 else (mirrored, 1 - mirrored)
-
-
-def _mirrored(score: float, threshold: float) -> float:
-    """As far on the other side of the threshold, each side measured by its own length; so 50% for 96.5% at 93%."""
-    if score < threshold:
-        return max(threshold, min(1.0, threshold + (threshold - score) / threshold * (1 - threshold)))
-    below = threshold - (score - threshold) / (1 - threshold) * threshold
-    return max(0.0, min(math.nextafter(threshold, 0), below))

@@ -88,6 +88,7 @@ class ArmedFault:
         self.since_s = since_s
         self.counts = counts
         self.name = fault.fault
+        self.needs_body = fault.needs_body()
         self._share = fault.share
         self._steady = fault.shape.kind == "step"
 
@@ -127,9 +128,19 @@ class Armed:
                     return True
         return False
 
-    def needs_body(self) -> bool:
-        """Whether a request's body must be read before its arm is known."""
+    def slice_needs_body(self) -> bool:
+        """Whether a request's body must be read to know its arm."""
         return self.slice is not None and self.slice.needs_body
+
+    def needs_body(self) -> bool:
+        """Whether a request's body must be read whole before it goes on: its arm, or a fault, depends on it."""
+        if self.slice is not None and self.slice.needs_body:
+            return True
+        for faults in (self.request_faults, self.answer_faults):
+            for fault in faults:
+                if fault.needs_body:
+                    return True
+        return False
 
     def group_of(self, headers: HeaderValues, body: bytes) -> tuple[Group, str | None]:
         """The arm of a request, and its subject. Nothing without a subject, outside the slice or unmarked is touched."""

@@ -155,7 +155,9 @@ class Registry:
 
     def asks_bodies(self) -> bool:
         """Whether a removal is being proven of a run with a slice over bodies."""
-        return any(state.last_armed is not None and state.last_armed.needs_body() for state in self.removals.values())
+        return any(
+            state.last_armed is not None and state.last_armed.slice_needs_body() for state in self.removals.values()
+        )
 
     def passed(self, headers: HeaderValues, body: bytes | None, *, apart: bool = False) -> None:
         """A request goes by that no run touches: where it would have been in an arm of a run that has ended, that is counted.
@@ -165,7 +167,7 @@ class Registry:
         """
         for state in self.proving():
             armed = state.last_armed
-            asks = armed is not None and armed.needs_body()
+            asks = armed is not None and armed.slice_needs_body()
             if armed is None or (asks and body is None) or (apart and not asks):
                 continue
             group, _ = armed.group_of(headers, body or b"")

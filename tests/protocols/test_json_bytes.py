@@ -106,8 +106,8 @@ def test_what_a_fault_changes_is_changed_and_every_other_byte_stays(form: Form, 
     assert [(row.label, row.scores) for row in rows] == [(label, tuple(scores)) for label, scores in predictions]
 
     call = Call(data.draw(st.text(max_size=3)), 0, "subject", data.draw(st.sampled_from([0.3, 0.7, 1.0])), {})
-    to = data.draw(st.sampled_from(["next", "random", "worst"]))
-    fault = faults()["wrong_predictions"].model_validate({"fault": "wrong_predictions", "target": "m", "to": to})
+    other = data.draw(st.sampled_from(["next", "random", "worst"]))
+    fault = faults()["wrong_predictions"].model_validate({"fault": "wrong_predictions", "target": "m", "other": other})
     after = fault.edit(rows, call)
     made = protocol.encode(body, {}, form.output, rows, after)[0]
     assert list(protocol.rows(made, {}, form.output)) == list(after)
