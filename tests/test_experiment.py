@@ -73,7 +73,8 @@ def test_the_subject_is_the_experiments_word_or_else_the_systems():
 @pytest.mark.parametrize("name", sorted(catalogue()))
 def test_every_fault_of_the_catalogue_is_read_or_refused_as_its_examples_say(name):
     for example in catalogue()[name].examples:
-        text = edited(SMALLEST, ("{fault: wrong_predictions, target: loan-model, duration: 30s}", example.yaml))
+        told = ("data: rows.jsonl}", "data: rows.jsonl, feedback: {after: 1s}}")  # which faults of labels need
+        text = edited(SMALLEST, ("{fault: wrong_predictions, target: loan-model, duration: 30s}", example.yaml), told)
         if example.refused is None:
             made, _ = parse(text, "example.yaml", {})
             assert type(made.faults[0]) is catalogue()[name]

@@ -66,12 +66,16 @@ def explain_fault(name: str) -> RenderableType:
         needed = "required" if field.is_required() or key == "duration" else f"default {_written(key, field.default)}"
         parameters.add_row(Text(key), Text(needed), Text(_says(field)))
     examples = [Text(f"  - {example.yaml}\n      {example.does}") for example in fault.examples if example.does]
-    where = {"request": "before the model is asked", "answer": "to the model's answer", "container": "to the container"}
+    where = {
+        "request": "before the model is asked", "answer": "to the model's answer", "container": "to the container",
+        "load": "in the run's own load",
+    }  # fmt: skip
     return Group(
         Text(_about(fault)),
         Text(
             f"\nIt happens {where[fault.acts_on]}. What must catch it: {fault.must}. What must stay quiet: {fault.quiet}.\n"
         ),
+        *([Text(f"A blind spot: {fault.blind}.\n")] if fault.blind else []),
         parameters,
         Text("\nWritten under `faults:`"),
         *examples,
