@@ -115,6 +115,17 @@ def test_container_faults_alone_need_no_load():
     assert experiment(KILL, (load, "")).load is None
 
 
+def test_faults_of_the_load_need_no_proxy_and_no_container():
+    drift = ("wrong_predictions\n    target", "concept_drift\n    target")
+    made, document = parse(edited(EXPERIMENT, drift), "experiment.yaml", {})
+    labelled = ("subject: header:x-applicant-id}", "subject: header:x-applicant-id, label: label}")
+    bare = (
+        "    proxies: ['http://127.0.0.1:8474']\n    process: {table: processes.json, labels: {app: loan-model}}\n",
+        "    protocol: oip\n",
+    )
+    assert link(made, document, system(labelled, bare), probes()) == []
+
+
 def test_a_fault_may_last_exactly_as_long_as_the_blast_radius():
     assert experiment(("duration: 60s", "duration: 2m")).faults[0].duration == 120.0
 

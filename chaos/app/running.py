@@ -46,11 +46,11 @@ def prepare(loaded: Loaded, seed: str | None = None) -> Prepared:
     drivers = drivers_of(loaded.system, loaded.system_path.parent)
     found = survey(loaded.experiment, loaded.system, loaded.probes, drivers)
     made = plan(loaded.experiment, loaded.system, loaded.probes, found, seed or secrets.token_hex(8))
-    made = _with_data(_with_hands(made, drivers), loaded)
+    made = with_data(_with_hands(made, drivers), loaded)
     return Prepared(loaded, made, drivers, json.dumps(asdict(found), default=str))
 
 
-def _with_data(made: Plan, loaded: Loaded) -> Plan:
+def with_data(made: Plan, loaded: Loaded) -> Plan:
     """The plan, which refuses faults of the load that cannot happen with the load's rows. Raises InvalidFile when there are none."""
     from dataclasses import replace
 
