@@ -13,7 +13,6 @@ from chaos.drivers.load.faults import Deeds
 from chaos.drivers.load.plan import LoadPlan
 from chaos.drivers.load.template import fill
 from chaos.faults.loads import Drawn, Population
-from chaos.rows import Label
 from chaos.slices import Slice
 
 Shift = Callable[[Drawn, str, Mapping[str, str]], tuple[Drawn, Deeds]]
@@ -31,7 +30,7 @@ class Arrival:
     row: Mapping[str, Any]
     body: bytes
     headers: Mapping[str, str]
-    label: Label | None = None
+    label: Any = None
     shifted: Deeds = ()
 
     def wants_feedback(self, seed: str, share: float) -> bool:
@@ -65,10 +64,11 @@ class Arrivals:
         else:
             place = int(unit_interval(plan.seed, "who", number) * self._subjects)
         subject = f"{plan.run}-{place}"
-        made = self._made(Drawn(number, row, self.population.label_of(row)), subject, first=first)
+        asked = Drawn(number, row, self.population.label_of(row))
+        made = self._made(asked, subject, first=first)
         if shift is None or made.arm != "treatment":
             return made
-        drawn, shifted = shift(Drawn(number, row, made.label), subject, made.headers)
+        drawn, shifted = shift(asked, subject, made.headers)
         if not shifted:
             return made
         other = self._made(drawn, subject, first=first)
@@ -88,7 +88,12 @@ class Arrivals:
         arm: str = self._arms.arm_of(subject)
         if self._slice is not None and not self._slice.matches(headers, body):
             arm = "outside"
-        return Arrival(drawn.number, subject, first, arm, drawn.row, body, headers, drawn.label)
+        label = drawn.label
+        if label is None and plan.label_column is not None:
+            label = drawn.row.get(
+                plan.label_column
+            )  # a list of labels, say: known, but nothing that a fault may change
+        return Arrival(drawn.number, subject, first, arm, drawn.row, body, headers, label)
 
 
 def header_value(text: str) -> str:

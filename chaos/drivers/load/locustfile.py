@@ -19,19 +19,20 @@ from pathlib import Path
 from typing import Any
 
 import gevent
-from gevent.event import Event
 from gevent.pool import Pool
 from geventhttpclient import HTTPClient
 from geventhttpclient.url import URL
 from locust import User, constant, events, task
 
-from chaos.arms import REQUEST_HEADER, SYNTHETIC_HEADER, header_of, unit_interval
+from chaos.arms import REQUEST_HEADER, SYNTHETIC_HEADER, header_of
 from chaos.drivers.load.arrivals import Arrival, Arrivals, read_rows
 from chaos.drivers.load.faults import Deeds, LoadFaults
 from chaos.drivers.load.plan import LoadPlan
 from chaos.drivers.load.tally import Outcome, Tally
 from chaos.drivers.load.template import at, fill
+from chaos.drivers.load.waiting import Waiting
 from chaos.faults.loads import Drawn, Told
+from chaos.rows import Label
 
 PLAN = LoadPlan.from_json(Path(os.environ["CHAOS_LOAD_PLAN"]).read_text())
 SAMPLES = Path(os.environ["CHAOS_LOAD_SAMPLES"])
@@ -40,8 +41,8 @@ ARRIVALS = Arrivals(PLAN, read_rows(PLAN.data))
 FAULTS = LoadFaults(PLAN.faults, ARRIVALS.population, PLAN.seed)
 """Made here, since Locust ends when this file fails, and merely logs what a listener raises."""
 SUBJECT_HEADER = header_of(PLAN.by) or REQUEST_HEADER
-BACKLOG_S = 5.0
-"""Outcomes that wait for a fault that is taken off are told over so many seconds, and not all at once."""
+BACKLOG, BACKLOG_EVERY_S = 5.0, 0.05
+"""Outcomes that a fault held back are told at most at so many times the load's rate, a few every so many seconds."""
 
 
 class Wire:
@@ -59,6 +60,11 @@ class Wire:
         return answer.status_code, bytes(answer.read())
 
 
+def one_label(value: Any) -> Label | None:
+    """The value, where it is one label; None where it is a list, say."""
+    return value if isinstance(value, (str, int, float, bool)) else None
+
+
 class Load:
     """One load from beginning to end."""
 
@@ -71,13 +77,13 @@ class Load:
         self.pool = Pool(PLAN.pool)
         self.feedback_pool = Pool(PLAN.pool)
         self.drawn = 0
-        self.ended: dict[int, Event] = {}
-        """Fault → what is set when it is taken off: outcomes wait for it."""
+        self.waiting: Waiting[tuple[Arrival, bytes]] = Waiting()
 
     def begin(self) -> None:
-        """The pacer and the clock that writes samples run from now on."""
+        """The pacer, whatever waits and the clock that writes samples run from now on."""
         gevent.spawn(self.pace)
         gevent.spawn(self.write_samples)
+        gevent.spawn(self.bring_late)
 
     def pace(self) -> None:
         """Arrivals at the asked rate, evenly spaced, whatever the target does."""
@@ -133,24 +139,34 @@ class Load:
         )
         if wanted and PLAN.feedback is not None:
             identity = {"id": at(answer, PLAN.id_path)} if PLAN.id_path is not None else {}
-            told = Told(arrival.number, label, decision if isinstance(decision, (str, int, float, bool)) else None)
+            told = Told(arrival.number, one_label(label), one_label(decision))
             gevent.spawn_later(PLAN.feedback.after_s, self.bring, arrival, told, identity)
 
     def bring(self, arrival: Arrival, told: Told, identity: dict[str, Any]) -> None:
         """An outcome is due: it is told as it is, or as the faults that are on have it."""
         assert PLAN.feedback is not None
-        label = told.label
+        label: Any = arrival.label
+        waits: tuple[tuple[int, float], ...] = ()
         if arrival.arm == "treatment" and FAULTS.on():
             due = FAULTS.feedback(told, arrival.subject, arrival.headers, time.monotonic())
             self.count(arrival, due.deeds)
             if due.told is None:
                 return
-            for index, seconds in due.waits:
-                if self.ended[index].wait(seconds):
-                    gevent.sleep(unit_interval(PLAN.seed, "backlog", arrival.number) * min(seconds, BACKLOG_S))
-            label = due.told.label
-        known = {"row": arrival.row, "label": label, "answer": identity}
-        self.tell(arrival, json.dumps(fill(PLAN.feedback.json, known)).encode())
+            label = label if due.told.label == told.label else due.told.label
+            waits = due.waits
+        body = json.dumps(fill(PLAN.feedback.json, {"row": arrival.row, "label": label, "answer": identity})).encode()
+        if not waits:
+            self.tell(arrival, body)
+        elif not self.waiting.put((arrival, body), waits, time.monotonic()):
+            self.tally.feedback_failed += 1
+
+    def bring_late(self) -> None:
+        """Outcomes that were held back are told when nothing holds them, a backlog not all at once."""
+        most = max(1, int(BACKLOG * PLAN.rate_per_s * BACKLOG_EVERY_S))
+        while True:
+            gevent.sleep(BACKLOG_EVERY_S)
+            for arrival, body in self.waiting.due(time.monotonic(), most):
+                gevent.spawn(self.tell, arrival, body)
 
     def count(self, arrival: Arrival, deeds: Deeds) -> None:
         """What faults have done to this request or to its outcome is counted, where its subject is."""
@@ -176,16 +192,9 @@ class Load:
         """The faults that this line names are on and no others; acknowledged when it is so."""
         asked = json.loads(line)
         now_s = time.monotonic()
-        self.release(FAULTS.switch(asked["on"], asked["lease_s"], now_s))
-        for index in FAULTS.on():
-            self.ended.setdefault(index, Event())
+        self.waiting.release(FAULTS.switch(asked["on"], asked["lease_s"], now_s))
         with ACKS.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"number": asked["number"], "on": FAULTS.on(), "at_wall_s": time.time()}) + "\n")
-
-    def release(self, over: set[int]) -> None:
-        """Outcomes that wait for these faults wait no longer."""
-        for index in over:
-            self.ended.pop(index).set()
 
     def write_samples(self) -> None:
         """One line a second, of the second that has just ended."""
@@ -194,7 +203,7 @@ class Load:
             while True:
                 second += 1
                 gevent.sleep(max(0.0, begun_s + second - time.perf_counter()))
-                self.release(FAULTS.expire(time.monotonic()))
+                self.waiting.release(FAULTS.expire(time.monotonic()))
                 due = int((time.perf_counter() - begun_s) * PLAN.rate_per_s)
                 asked = min(due, PLAN.limit or due) - before
                 before += asked
