@@ -75,6 +75,13 @@ def test_the_positive_outcome_gets_the_share_that_was_asked_for(positive: float)
     assert all(one.label == one.row["label"] for one in after)
 
 
+def test_a_row_of_the_wanted_outcome_already_is_left_as_it_is() -> None:
+    fault = LabelShift(target="m", positive=1.0)
+    for number in range(200):
+        before = drawn(number)
+        assert (fault.draw(before, PEOPLE, call()) is before) is (before.label == "approve")
+
+
 def test_within_each_outcome_cases_look_as_before() -> None:
     after = [one.row["income"] for one in shifted(LabelShift(target="m", positive=0.5), 6000) if one.label == "approve"]
     counts = Counter(after)
@@ -130,4 +137,6 @@ def test_what_can_happen_is_not_refused(fault: Any) -> None:
 
 
 def test_the_classes_of_a_population_do_not_depend_on_the_order_of_its_rows() -> None:
-    assert Population(ROWS, "label", None).labels == Population(ROWS[::-1], "label", None).labels == ("approve", "deny")
+    rows = [{"label": label} for label in ("deny", "approve", 3, "cancel", "appeal", 1, "wait")]
+    for order in (rows, rows[::-1], rows[3:] + rows[:3]):
+        assert Population(order, "label", None).labels == (1, 3, "appeal", "approve", "cancel", "deny", "wait")

@@ -38,6 +38,14 @@ def test_what_two_faults_hold_waits_for_both() -> None:
     assert kept.due(30.0, 9) == ["both"]
 
 
+def test_what_is_let_go_overtakes_what_is_still_held() -> None:
+    kept: Waiting[str] = Waiting()
+    kept.put("held", [(0, 10.0)], 0.0)
+    kept.put("let go", [(1, 600.0)], 1.0)
+    kept.release([1])
+    assert kept.due(2.0, 9) == ["let go"]
+
+
 def test_one_more_than_there_is_room_for_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "MOST_WAITING", 2)
     kept: Waiting[int] = Waiting()
