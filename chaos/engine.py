@@ -127,7 +127,7 @@ class _Effect:
         return self.issued_at_s is not None and not self.undone
 
     def leased(self) -> bool:
-        return self.planned.kind in ("hold", "proxy")
+        return self.planned.lease() is not None
 
 
 Output = Command | Note
@@ -252,7 +252,7 @@ class Run:
         effect.renewing = False
         if error is None:
             for held in self.effects.values():
-                if held.planned.target == effect.planned.target and held.renewed_at_s is not None:
+                if held.planned.lease() == effect.planned.lease() and held.renewed_at_s is not None:
                     held.renewed_at_s = at_s
         elif effect.active() and at_s - (effect.renewed_at_s or 0.0) > self.plan.lease_s:
             self._stop(f"the lease of {effect.planned.id} could not be renewed: {error}")
@@ -466,7 +466,7 @@ class Run:
         asked: tuple[Question, ...] = ("probes", "alerts", "routed", "deliveries")
         if any(guard.probe is not None for guard in self.plan.guards):
             asked = ("guards", *asked)
-        if any(effect.leased() for effect in self.effects.values()):
+        if any(effect.planned.kind in ("hold", "proxy") for effect in self.effects.values()):
             asked += ("proxy",)
         return (*asked, "load") if self.plan.load is not None else asked
 
@@ -482,7 +482,7 @@ class Run:
     def _renew(self, at_s: float) -> None:
         if self.state in (State.undo, State.recovery, State.collect, State.ended):
             return
-        renewed: set[str] = set()
+        renewed: set[str | None] = set()
         for effect in self.effects.values():
             due = effect.renewed_at_s is not None and at_s - effect.renewed_at_s >= self.plan.lease_s / 3
             # A renewal that failed is tried again, but not faster than this: the proxy has users to serve.
@@ -492,9 +492,9 @@ class Run:
                 and effect.leased()
                 and due
                 and not effect.renewing
-                and effect.planned.target not in renewed
+                and effect.planned.lease() not in renewed
             ):
-                renewed.add(effect.planned.target)
+                renewed.add(effect.planned.lease())
                 effect.renewing = True
                 effect.renew_issued_at_s = at_s
                 self._say(Renew(effect.planned.id))

@@ -20,6 +20,7 @@ from chaos.document import Document, Path, did_you_mean, read_document
 from chaos.errors import InvalidFile, Problem
 from chaos.faults import catalogue as faults
 from chaos.faults.base import Fault
+from chaos.faults.loads import LoadFault
 from chaos.probe import Better, Catalogue, Missing, unknown
 from chaos.slices import Slice
 from chaos.strict import Strict, validate
@@ -262,12 +263,35 @@ def _own_problems(experiment: Experiment, document: Document) -> list[Problem]:
                 message = f"`{name}` is not in steady_state; {did_you_mean(name, titles)}"
                 found.append(document.problem(("expect", key, index), message))
     found += _shadow_problems(experiment, document)
+    found += _load_fault_problems(experiment, document)
     if experiment.load is None and experiment.blast_radius.subjects == "synthetic" and _needs_subjects(experiment):
         message = (
             "without `load:` nobody is there to be hurt (`subjects: synthetic` are the run's own load); write "
             "`load: {rate: 40/s, data: FILE}`, or `subjects: users` to hurt real people's requests"
         )
         found.append(document.problem(("blast_radius",), message))
+    return found
+
+
+_HURT = {"request": "requests", "answer": "answers", "container": "containers", "load": "the run's own load"}
+
+
+def _load_fault_problems(experiment: Experiment, document: Document) -> list[Problem]:
+    """Faults in the run's own load that need more of it than there is."""
+    found: list[Problem] = []
+    for index, fault in enumerate(experiment.faults):
+        if not isinstance(fault, LoadFault):
+            continue
+        path: Path = ("faults", index, "fault")
+        if experiment.load is None:
+            message = f"`{fault.fault}` happens in the run's own load, and there is none; write `load: {{rate: 40/s, data: FILE}}`"
+            found.append(document.problem(path, message))
+        elif fault.needs_feedback and experiment.load.feedback is None:
+            message = (
+                f"`{fault.fault}` changes what is told of outcomes, and the load tells nothing; write "
+                "`feedback: {after: 2s, share: 100%}` under load"
+            )
+            found.append(document.problem(path, message))
     return found
 
 
@@ -283,7 +307,7 @@ def _shadow_problems(experiment: Experiment, document: Document) -> list[Problem
     for index, fault in enumerate(experiment.faults):
         if fault.acts_on != "answer":
             message = (
-                f"`{fault.fault}` cannot be shadowed: it hurts {fault.acts_on}s, and a shadow is a copy of an answer; "
+                f"`{fault.fault}` cannot be shadowed: it hurts {_HURT[fault.acts_on]}, and a shadow is a copy of an answer; "
                 "write `mode: live` under blast_radius, or leave this fault out"
             )
             found.append(document.problem(("faults", index, "fault"), message))
@@ -301,7 +325,7 @@ def _shadow_problems(experiment: Experiment, document: Document) -> list[Problem
 
 
 def _needs_subjects(experiment: Experiment) -> bool:
-    return any(fault.acts_on != "container" for fault in experiment.faults)
+    return any(fault.acts_on in ("request", "answer") for fault in experiment.faults)
 
 
 def link(experiment: Experiment, document: Document, system: System, probes: Catalogue) -> list[Problem]:
@@ -315,9 +339,15 @@ def link(experiment: Experiment, document: Document, system: System, probes: Cat
         elif fault.acts_on == "container" and target.runs_in() is None:
             message = f"`{fault.target}` says neither `docker:` nor `process:`, so no container can be hurt; add one"
             found.append(document.problem(path, message))
-        elif fault.acts_on != "container" and not target.proxies:
+        elif fault.acts_on in ("request", "answer") and not target.proxies:
             message = f"`{fault.target}` has no fault proxy; add `proxies:` to it in the system file"
             found.append(document.problem(path, message))
+        elif isinstance(fault, LoadFault) and fault.needs_labels and system.request.label is None:
+            message = (
+                f"`{fault.fault}` must know true outcomes, and the system `{system.name}` does not say where they stand; "
+                "write `label: COLUMN` under its `request:`"
+            )
+            found.append(document.problem(("faults", index, "fault"), message))
     for index, alert in enumerate(experiment.expect.alerts):
         if alert.delivered_to is not None and alert.delivered_to not in system.receivers:
             path = ("expect", "alerts", index, "delivered_to")

@@ -17,12 +17,44 @@ class SliceCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Touched:
+    """What one fault of the load did to one arm in one second; times are of its first and its last deed in it.
+
+    `shifted` counts requests that were made of another row, or that turn out differently; the rest counts outcomes.
+    """
+
+    shifted: int = 0
+    relabelled: int = 0
+    lost: int = 0
+    delayed: int = 0
+    first_wall_s: float | None = None
+    last_wall_s: float | None = None
+
+    @property
+    def effects(self) -> int:
+        """How often the fault really happened."""
+        return self.shifted + self.relabelled + self.lost + self.delayed
+
+    def plus(self, later: Touched) -> Touched:
+        """Both together; `later` comes after this one."""
+        return Touched(
+            self.shifted + later.shifted,
+            self.relabelled + later.relabelled,
+            self.lost + later.lost,
+            self.delayed + later.delayed,
+            self.first_wall_s if self.first_wall_s is not None else later.first_wall_s,
+            later.last_wall_s if later.last_wall_s is not None else self.last_wall_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ArmSample:
     """One arm in one second.
 
     `sent` counts requests that were sent in it; the rest counts what was answered in it (errors included). `first` are
     first requests of their subject, which is what statistics count. `latency_le` is cumulative: bound in seconds, as
-    text, → answers at most that slow, counted from the intended start.
+    text, → answers at most that slow, counted from the intended start. `told` are outcomes that were sent back, `faults` the
+    load's own faults (by index, as text) that did something.
     """
 
     sent: int = 0
@@ -34,6 +66,8 @@ class ArmSample:
     wrong: int = 0
     latency_le: Mapping[str, int] = field(default_factory=dict)
     slices: Mapping[str, SliceCounts] = field(default_factory=dict)
+    told: int = 0
+    faults: Mapping[str, Touched] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,8 @@ def _effects(
             picked, why = _pick(system, survey, fault, index, busy, seed)
             refused += why
             effects += picked
+        elif fault.acts_on == "load":
+            effects.append(_effect(fault, index, "load", f"fault-{index}@load"))
         else:
             effects.append(_effect(fault, index, "proxy", f"fault-{index}@{fault.target}"))
     hurt = _most_at_once(effects)
@@ -487,7 +489,7 @@ def _delivery_refusals(alert: PlannedAlert, survey: Survey) -> list[str]:
 
 
 def _radius_refusals(drawn: Plan) -> list[str]:
-    touched = [effect for effect in drawn.faults() if effect.kind == "proxy"]
+    touched = [effect for effect in drawn.faults() if effect.kind in ("proxy", "load")]
     if touched and drawn.traffic <= 0:
         return ["the blast radius is `traffic: 0%`, so the fault would hit nothing; write at least `traffic: 1%`"]
     if touched and drawn.load is not None:

@@ -72,7 +72,7 @@ class PlannedEffect:
     id: str
     target: str
     kind: str
-    """hold | proxy | container"""
+    """hold | proxy | container | load"""
     explain: str
     start_s: float = 0.0
     duration_s: float = 0.0
@@ -82,6 +82,16 @@ class PlannedEffect:
     until: str = "decided"
     container: ContainerFound | None = None
     driver: str | None = None
+
+    def lease(self) -> str | None:
+        """Whose lease it lives under, one for all effects that share it; None for what has none."""
+        match self.kind:
+            case "container":
+                return None
+            case "load":
+                return "the load"
+            case _:
+                return f"the proxies of {self.target}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +186,7 @@ class Plan:
 
     def divides(self) -> bool:
         """Whether the run divides its subjects into arms: a fault of containers hurts everybody alike."""
-        return any(effect.kind == "hold" for effect in self.effects)
+        return any(effect.kind in ("hold", "load") for effect in self.effects)
 
     def steady(self) -> tuple[PlannedProbe, ...]:
         """The steady-state probes."""

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from chaos.exposure import Sample
 from chaos.observation import (
     SLOW_S,
     AlertsRead,
@@ -74,6 +75,8 @@ class Progress:
     """The control arm at each target before the first effect."""
     alert_labels: dict[str, list[Mapping[str, str]]] = field(default_factory=dict)
     sent: int = 0
+    untouched_by_load: int = 0
+    """Treatment requests that the load has sent since its own faults last did something."""
     first_effect_wall_s: float | None = None
     removed_wall_s: float | None = None
     alerts_at_s: float | None = None
@@ -101,9 +104,19 @@ class Progress:
                 if self.first_effect_wall_s is None:
                     self.control_before[seen.target] = seen.control
             case LoadRead():
-                self.sent += sum(sample.sent for sample in seen.samples)
+                for sample in seen.samples:
+                    self._learn_second(sample)
             case RoutedRead():
                 pass
+
+    def _learn_second(self, sample: Sample) -> None:
+        self.sent += sample.sent
+        deeds = [touched for arm in sample.arms.values() for touched in arm.faults.values()]
+        for touched in deeds:
+            if touched.first_wall_s is not None:
+                self.effect_seen(touched.first_wall_s)
+        treated = sample.arms.get("treatment")
+        self.untouched_by_load = 0 if deeds else self.untouched_by_load + (treated.sent if treated is not None else 0)
 
     def effect_seen(self, wall_s: float) -> None:
         """The first effect is the earliest that anybody saw."""
@@ -209,6 +222,11 @@ class Progress:
             hurt = any(effect.target == target and effect.kind == "proxy" for effect in self.plan.faults())
             if hurt and seen.untouched < REMOVAL_PROOF:
                 waiting.append(f"{REMOVAL_PROOF} untouched treatment requests at {target} ({seen.untouched} so far)")
+        hurt = any(effect.kind == "load" for effect in self.plan.faults())
+        if hurt and self.untouched_by_load < REMOVAL_PROOF:
+            waiting.append(
+                f"{REMOVAL_PROOF} untouched treatment requests of the load ({self.untouched_by_load} so far)"
+            )
         waiting += [f"{name} to resolve" for name in self.firing if name in self.active]
         for alert in self.plan.alerts:
             receiver = alert.delivered_to or ""

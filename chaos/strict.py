@@ -207,10 +207,15 @@ def _unknown_tag(name: str, mapping: object, known: list[str]) -> str:
     """The sentence about a mapping whose key `name` does not say which of the known kinds it is."""
     tag = mapping.get(name) if isinstance(mapping, Mapping) else None
     if tag is None:
-        return f"`{name}` is missing; write `{name}: …`, one of {', '.join(known)}"
+        return f"`{name}` is missing; write `{name}: NAME`; {_list_of(name, known)}"
     if not isinstance(tag, str):
-        return f"this must be text, not {_shown(tag)}; write one of {', '.join(known)}"
+        return f"this must be text, not {_shown(tag)}; {_list_of(name, known)}"
     return f"`{tag}` is unknown; {did_you_mean(tag, known)}"
+
+
+def _list_of(name: str, known: list[str]) -> str:
+    """Every name that there is, or where they are listed when there are many."""
+    return f"write one of {', '.join(known)}" if len(known) <= 12 else f"`chaos {name}s` lists the names"
 
 
 def _unwritten(document: Document, path: Path, options: list[_Option]) -> set[str]:

@@ -38,7 +38,7 @@ from chaos.events import (
     Undone,
 )
 from chaos.observation import ArmTraffic, FaultTraffic, ProbeReading, ProbesRead, ProxyRead
-from tests.worlds import HOLD, KILL, PLAN, WRONG, with_effects
+from tests.worlds import DRIFT, HOLD, KILL, PLAN, WRONG, with_effects
 
 WALL = 1_700_000_000.0
 STEP_S = 0.25
@@ -125,7 +125,8 @@ class World:
                 self.renewals += 1
                 self.answer(Renewed(name, self.renew_error))
             case Renew(effect=name):
-                for held in self.leased_until_s:
+                lease = self.run.plan.effect(name).lease()
+                for held in (one for one in self.leased_until_s if self.run.plan.effect(one).lease() == lease):
                     self.leased_until_s[held] = self.at_s + self.run.plan.lease_s
                 self.answer(Renewed(name))
             case StartLoad():
@@ -309,6 +310,36 @@ def test_a_proxy_that_is_gone_counts_as_undone_only_after_its_lease():
     assert seen.run.effects["fault-0@model"].undone
 
 
+def test_effects_of_the_load_are_renewed_beside_those_of_the_proxies_and_undone_at_their_end():
+    seen = world(with_effects(HOLD, DRIFT))
+    seen.play()
+    assert seen.finished
+    assert (seen.on, seen.lost) == (set(), set())
+    effect = seen.run.effects["fault-2@load"]
+    assert effect.issued_at_s is not None
+    assert effect.wanted_gone_since_s is not None
+    lasted_s = effect.wanted_gone_since_s - effect.issued_at_s
+    assert lasted_s >= DRIFT.duration_s > PLAN.lease_s, "longer than its lease"
+
+
+def test_a_renewal_of_the_proxies_says_nothing_about_the_load():
+    run = Run(with_effects(HOLD, DRIFT))
+    for name in ("hold@model", "fault-2@load"):
+        run.effects[name].issued_at_s = run.effects[name].renewed_at_s = 0.0
+    run.step(Renewed("hold@model"), 5.0)
+    assert (run.effects["hold@model"].renewed_at_s, run.effects["fault-2@load"].renewed_at_s) == (5.0, 0.0)
+    run.step(Renewed("fault-2@load"), 6.0)
+    assert (run.effects["hold@model"].renewed_at_s, run.effects["fault-2@load"].renewed_at_s) == (5.0, 6.0)
+
+
+def test_a_run_that_holds_no_proxy_asks_none():
+    seen = world(with_effects(DRIFT))
+    seen.play()
+    assert seen.finished
+    assert "load" in seen.questions
+    assert "proxy" not in seen.questions
+
+
 def test_effects_end_by_themselves_after_their_duration():
     seen = world(with_effects(HOLD, WRONG))
     seen.play()
@@ -340,11 +371,11 @@ undo_fates: st.SearchStrategy[UndoFate] = st.sampled_from(
     undos=st.lists(undo_fates, max_size=12),
     stop_at_s=st.one_of(st.none(), st.floats(0, 60)),
     queries=st.booleans(),
-    both=st.booleans(),
+    effects=st.sampled_from([(HOLD, WRONG), (HOLD, WRONG, KILL), (HOLD, DRIFT), (DRIFT, KILL)]),
 )
-def test_whatever_fails_and_whenever_every_effect_is_undone(applies, undos, stop_at_s, queries, both):
+def test_whatever_fails_and_whenever_every_effect_is_undone(applies, undos, stop_at_s, queries, effects):
     """Fates are drawn for every Apply and Undo; the oracle is the world's state. Nothing on, or named as lost."""
-    plan = with_effects(HOLD, WRONG, KILL) if both else with_effects(HOLD, WRONG)
+    plan = with_effects(*effects)
     seen = world(plan, apply_fates=deque(applies), undo_fates=deque(undos), stop_at_s=stop_at_s, query_works=queries)
     seen.play()
     assert seen.finished

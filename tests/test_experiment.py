@@ -73,7 +73,8 @@ def test_the_subject_is_the_experiments_word_or_else_the_systems():
 @pytest.mark.parametrize("name", sorted(catalogue()))
 def test_every_fault_of_the_catalogue_is_read_or_refused_as_its_examples_say(name):
     for example in catalogue()[name].examples:
-        text = edited(SMALLEST, ("{fault: wrong_predictions, target: loan-model, duration: 30s}", example.yaml))
+        told = ("data: rows.jsonl}", "data: rows.jsonl, feedback: {after: 1s}}")  # which faults of labels need
+        text = edited(SMALLEST, ("{fault: wrong_predictions, target: loan-model, duration: 30s}", example.yaml), told)
         if example.refused is None:
             made, _ = parse(text, "example.yaml", {})
             assert type(made.faults[0]) is catalogue()[name]
@@ -112,6 +113,17 @@ def test_container_faults_need_something_to_run_in_and_no_proxy():
 def test_container_faults_alone_need_no_load():
     load = "load: {rate: 40/s, data: lab:applications, feedback: {after: 2s, share: 50%}}\n"
     assert experiment(KILL, (load, "")).load is None
+
+
+def test_faults_of_the_load_need_no_proxy_and_no_container():
+    drift = ("wrong_predictions\n    target", "concept_drift\n    target")
+    made, document = parse(edited(EXPERIMENT, drift), "experiment.yaml", {})
+    labelled = ("subject: header:x-applicant-id}", "subject: header:x-applicant-id, label: label}")
+    bare = (
+        "    proxies: ['http://127.0.0.1:8474']\n    process: {table: processes.json, labels: {app: loan-model}}\n",
+        "    protocol: oip\n",
+    )
+    assert link(made, document, system(labelled, bare), probes()) == []
 
 
 def test_a_fault_may_last_exactly_as_long_as_the_blast_radius():

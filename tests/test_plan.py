@@ -62,6 +62,34 @@ def test_an_old_plan_without_notes_can_still_be_read():
     assert Plan.from_json(json.dumps(old)) == planned()
 
 
+# --- faults of the run's own load -------------------------------------------------------------------------------------
+
+DRIFT = ("wrong_predictions\n    target", "concept_drift\n    target")
+NO_PROXY = ("    proxies: ['http://127.0.0.1:8474']\n", "")
+
+
+def test_a_fault_of_the_load_is_an_effect_of_the_load_beside_the_hold_of_its_targets_proxies():
+    drawn = planned(DRIFT)
+    assert drawn.refusals == ()
+    assert [(effect.id, effect.kind, effect.target) for effect in drawn.effects] == [
+        ("hold@loan-model", "hold", "loan-model"),
+        ("fault-0@load", "load", "loan-model"),
+    ]
+    assert [effect.lease() for effect in drawn.effects] == ["the proxies of loan-model", "the load"]
+    assert Plan.from_json(drawn.to_json()) == drawn
+
+
+def test_a_fault_of_the_load_needs_no_proxy_and_divides_its_subjects_all_the_same():
+    drawn = planned(DRIFT, of=system(NO_PROXY), found=survey(proxies={}))
+    assert drawn.refusals == ()
+    assert [effect.kind for effect in drawn.effects] == ["load"]
+    assert drawn.divides()
+
+
+def test_a_fault_of_the_load_for_nobody_is_refused():
+    assert "write at least `traffic: 1%`" in planned(DRIFT, ("traffic: 10%", "traffic: 0%")).refusals[0]
+
+
 # --- whom it hurts ----------------------------------------------------------------------------------------------------
 
 

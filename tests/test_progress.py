@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from chaos.exposure import Sample
+from chaos.exposure import ArmSample, Sample, Touched
 from chaos.observation import (
     AlertSeen,
     AlertsRead,
@@ -22,7 +22,7 @@ from chaos.observation import (
 )
 from chaos.plans import PlannedGuard
 from chaos.progress import Progress, broken_bound, carries, enough, values_of
-from tests.worlds import ACCURACY, ALERT, PLAN
+from tests.worlds import ACCURACY, ALERT, DRIFT, PLAN, with_effects
 
 WALL = 1_000.0
 LABELS = {"alertname": "ModelAccuracyLow", "severity": "page", "service": "loan"}
@@ -224,6 +224,28 @@ def test_a_system_has_settled_when_everything_is_back():
 )
 def test_a_recovery_waits_for_what_is_not_back(missing: int, instead: object, waits: str):
     assert after(*SETTLED[:missing], instead, *SETTLED[missing + 1 :]).unsettled() == [waits]
+
+
+def second(sent: int, *, deeds: int = 0) -> LoadRead:
+    faults = {"2": Touched(shifted=deeds, first_wall_s=WALL + 3, last_wall_s=WALL + 3)} if deeds else {}
+    arms = {"treatment": ArmSample(sent, faults=faults), "control": ArmSample(90)}
+    return LoadRead((Sample(1, WALL, 100, 90 + sent, 0, 0, 0.0, arms),))
+
+
+def test_the_first_deed_of_the_loads_own_fault_is_the_first_effect():
+    progress = after(second(10), plan=with_effects(DRIFT))
+    assert progress.first_effect_wall_s is None
+    progress.learn(second(10, deeds=1), 1.0)
+    assert progress.first_effect_wall_s == WALL + 3
+
+
+def test_a_recovery_waits_for_requests_that_the_load_sent_untouched_after_its_last_deed():
+    progress = after(second(30, deeds=1), second(12), plan=with_effects(DRIFT))
+    assert "20 untouched treatment requests of the load (12 so far)" in progress.unsettled()
+    progress.learn(second(8), 2.0)
+    assert not any("untouched" in one for one in progress.unsettled())
+    progress.learn(second(8, deeds=1), 3.0)
+    assert "20 untouched treatment requests of the load (0 so far)" in progress.unsettled()
 
 
 # --- guards -----------------------------------------------------------------------------------------------------------

@@ -48,6 +48,10 @@ KILL = PlannedEffect(
     "fault-1@replica-1", "model", "container", "replica-1 is killed", 5.0, 20.0, 1, "kill", '{"fault":"kill"}',
     container=ContainerFound("replica-1", "1:1", "running", {}, opted_in=True), driver="process",
 )  # fmt: skip
+DRIFT = PlannedEffect(
+    "fault-2@load", "model", "load", "outcomes turn", 0.0, 30.0, 2, "concept_drift",
+    '{"fault":"concept_drift","target":"model","duration":"30s"}',
+)  # fmt: skip
 
 PLAN = Plan(
     experiment="quick",

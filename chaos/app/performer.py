@@ -137,8 +137,7 @@ class World:
             case Undo(effect=name, attempt=attempt):
                 return self._undo(self.plan.effect(name), attempt)
             case Renew(effect=name):
-                held = self.proxies[self.plan.effect(name).target]
-                held.fleet.renew(held.run)
+                self._renew(self.plan.effect(name))
                 return Renewed(name)
             case Query():
                 return self._query(command)
@@ -153,7 +152,22 @@ class World:
             case Finish():
                 return None
 
+    def _renew(self, effect: PlannedEffect) -> None:
+        if effect.kind == "load":
+            self._loading().renew()
+        else:
+            held = self.proxies[effect.target]
+            held.fleet.renew(held.run)
+
+    def _loading(self) -> LoadDriver:
+        assert self.load is not None, "an effect of the load is planned only where there is one"
+        return self.load
+
     def _apply(self, effect: PlannedEffect) -> Event:
+        if effect.kind == "load":
+            assert effect.fault_index is not None
+            said = self._loading().hurt(effect.fault_index)
+            return Applied(effect.id, said.at_wall_s, f"load: faults on {list(said.on)}")
         if effect.kind != "container":
             with self._on_the_list(effect):
                 call = self.proxies[effect.target].apply(effect)
@@ -166,6 +180,11 @@ class World:
         )
 
     def _undo(self, effect: PlannedEffect, attempt: int) -> Event:
+        if effect.kind == "load":
+            assert effect.fault_index is not None
+            said = self._loading().heal(effect.fault_index)
+            told = f"load: faults on {list(said.on)}" if said is not None else "load: ended, and its faults with it"
+            return Undone(effect.id, attempt, said.at_wall_s if said is not None else time.time(), told)
         if effect.kind != "container":
             call = self.proxies[effect.target].undo(effect)
             self._off(effect)

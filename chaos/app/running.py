@@ -50,7 +50,33 @@ def prepare(loaded: Loaded, seed: str | None = None) -> Prepared:
     drivers = drivers_of(loaded.system, loaded.system_path.parent)
     found = survey(loaded.experiment, loaded.system, loaded.probes, drivers)
     made = plan(loaded.experiment, loaded.system, loaded.probes, found, seed or secrets.token_hex(8))
-    return Prepared(loaded, _with_hands(made, drivers), drivers, json.dumps(asdict(found), default=str))
+    made = with_data(_with_hands(made, drivers), loaded)
+    return Prepared(loaded, made, drivers, json.dumps(asdict(found), default=str))
+
+
+def with_data(made: Plan, loaded: Loaded) -> Plan:
+    """The plan, which refuses faults of the load that cannot happen with the load's rows. Raises InvalidFile when there are none."""
+    from dataclasses import replace
+
+    from chaos.drivers.load.arrivals import read_rows
+    from chaos.drivers.load.faults import unfit
+    from chaos.faults.loads import Population
+
+    faults = load_faults(made)
+    if not faults:
+        return made
+    try:
+        rows = read_rows(str(data_path(loaded)))
+    except (OSError, ValueError) as error:
+        return replace(made, refusals=(*made.refusals, f"the load's data cannot be read: {error}"))
+    request = loaded.system.request
+    refused = unfit(faults.values(), Population(rows, request.label, request.positive))
+    return replace(made, refusals=(*made.refusals, *refused))
+
+
+def load_faults(made: Plan) -> dict[str, str]:
+    """The faults that the run's own load performs: index, as text → the fault's JSON."""
+    return {str(effect.fault_index): effect.fault_json or "" for effect in made.effects if effect.kind == "load"}
 
 
 def _with_hands(made: Plan, drivers: Drivers) -> Plan:
@@ -67,6 +93,8 @@ def _with_hands(made: Plan, drivers: Drivers) -> Plan:
             by_hand[effect.id] = drivers.containers[effect.target].by_hand(
                 json.loads(effect.fault_json or "{}")["fault"], before
             )
+        elif effect.kind == "load":
+            by_hand[effect.id] = "end the runner: its load ends with it, and this fault with the load"
         else:
             addresses = " ".join(
                 f"{without_secrets(address)}/runs" for address in drivers.fleets[effect.target].addresses
@@ -120,7 +148,7 @@ def run(
         made,
         proxies=_held(prepared, run_id, key),
         containers=drivers.containers,
-        load=LoadDriver(load, (folder.path / "locust").resolve()) if load is not None else None,
+        load=LoadDriver(load, (folder.path / "locust").resolve(), made.lease_s) if load is not None else None,
         look=Look(made, drivers.prometheus, drivers.rules, drivers.alertmanager, drivers.sinks),
         safeguard=guard,
     )
@@ -169,7 +197,7 @@ def _held(prepared: Prepared, run_id: str, key: str) -> dict[str, Any]:
     made, system = prepared.plan, prepared.loaded.system
     held: dict[str, HeldProxies] = {}
     for effect in made.effects:
-        if effect.kind == "container":
+        if effect.kind in ("container", "load"):
             continue
         target = system.targets[effect.target]
 
@@ -280,6 +308,7 @@ def _load(loaded: Loaded, made: Plan, run_id: str, key: str) -> Any:
         feedback=feedback,
         returning=planned.returning,
         limit=planned.limit,
+        faults=load_faults(made),
     )
 
 

@@ -11,6 +11,7 @@ from chaos.events import State
 from chaos.journal import Line
 from chaos.judging import noticed, resilience, safety, validity
 from chaos.judging.trace import Trace, trace
+from chaos.plans import PlannedEffect
 from chaos.units import format_share
 from chaos.verdict import EXIT_CODE, MEANING, EffectDone, Finding, Phase, Verdict, VerdictName
 
@@ -60,7 +61,7 @@ def _sentence(seen: Trace, name: VerdictName, findings: Sequence[Finding]) -> st
         told = f"{first.question.rstrip('?')}: {first.answer}" if first is not None else "there are no findings"
         return f"{MEANING[name][:1].upper()}{MEANING[name][1:]}. {told}."
     effects = "; ".join(effect.explain for effect in seen.plan.faults())
-    if any(effect.kind == "proxy" for effect in seen.plan.faults()):
+    if any(effect.kind in ("proxy", "load") for effect in seen.plan.faults()):
         effects += f", for {format_share(seen.plan.traffic)} of traffic"
         effects += " (shadow: nobody was hurt)" if seen.plan.shadows() else ""
     noticed_ = [finding.answer.removeprefix("yes: ") for finding in findings if finding.question.endswith("tell?")]
@@ -80,14 +81,7 @@ def _effects(seen: Trace) -> list[EffectDone]:
         if effect.id not in seen.issued:
             continue
         applied, undone = seen.applied.get(effect.id), seen.undone.get(effect.id)
-        traffic = (
-            seen.traffic(effect.fault_index) if effect.kind == "proxy" and effect.fault_index is not None else None
-        )
-        first = (
-            traffic.first_effect_wall_s
-            if traffic
-            else (applied.at_wall_s if applied and effect.kind == "container" else None)
-        )
+        first, hurt = _happened(seen, effect)
         done.append(
             EffectDone(
                 id=effect.id,
@@ -95,12 +89,26 @@ def _effects(seen: Trace) -> list[EffectDone]:
                 explain=effect.explain,
                 first_effect_wall_s=first,
                 removed_wall_s=undone.at_wall_s if undone else None,
-                hurt=traffic.effects if traffic else int(applied is not None and effect.kind == "container"),
+                hurt=hurt,
                 apply_call=applied.call if applied else "",
                 undo_call=undone.call if undone else "",
             )
         )
     return done
+
+
+def _happened(seen: Trace, effect: PlannedEffect) -> tuple[float | None, int]:
+    """When this effect first showed, and how often it did: at the proxy, in the load, or as a container that was hurt."""
+    if effect.kind == "container":
+        applied = seen.applied.get(effect.id)
+        return (applied.at_wall_s, 1) if applied is not None else (None, 0)
+    if effect.fault_index is None:
+        return None, 0
+    if effect.kind == "load":
+        touched = seen.touched(effect.fault_index)
+        return touched.first_wall_s, touched.effects
+    traffic = seen.traffic(effect.fault_index)
+    return (traffic.first_effect_wall_s, traffic.effects) if traffic is not None else (None, 0)
 
 
 def _load(seen: Trace) -> dict[str, float | int | None]:

@@ -8,8 +8,11 @@ from itertools import pairwise
 from chaos.engine import Trigger
 from chaos.events import State
 from chaos.judging.trace import Trace
-from chaos.plans import REMOVAL_PROOF
+from chaos.plans import REMOVAL_PROOF, PlannedEffect
 from chaos.verdict import Finding
+
+CLOCK_STEP_S = 1.0
+"""How far a clock may be set within a run before a fault of the load looks as if it had outlived its undo."""
 
 
 def findings(trace: Trace) -> Iterator[Finding]:
@@ -71,6 +74,7 @@ def _undone(trace: Trace) -> Finding:
 
 def _removed(trace: Trace) -> Iterator[Finding]:
     """Removal is proven by requests of the treatment arm that passed unchanged, and by the inspection of containers."""
+    yield from _removed_from_load(trace)
     targets = {effect.target for effect in trace.plan.faults() if effect.kind == "proxy" and effect.id in trace.issued}
     for target in sorted(targets):
         seen = trace.latest(target)
@@ -83,3 +87,32 @@ def _removed(trace: Trace) -> Iterator[Finding]:
         elif trace.entered(State.recovery) is not None:
             answer = f"only {count} treatment requests were seen afterwards; more load or recovery time would settle it"
             yield Finding("safety", question, "inconclusive", answer, evidence)
+
+
+def _removed_from_load(trace: Trace) -> Iterator[Finding]:
+    """By the load's own word, and by the treatment arm's requests that it sent untouched afterwards."""
+    effects = [effect for effect in trace.plan.faults() if effect.kind == "load" and effect.id in trace.issued]
+    gone = {effect.id: trace.undone[effect.id].at_wall_s for effect in effects if effect.id in trace.undone}
+    if not effects or len(gone) < len(effects) or trace.entered(State.recovery) is None:
+        return
+    later = [effect.id for effect in effects if _done_until(trace, effect) > gone[effect.id] + CLOCK_STEP_S]
+    # A second that had begun before the undo may hold what was done in its first part.
+    after = [sample.arms.get("treatment") for sample in trace.samples if sample.wall_s > max(gone.values()) + 1.0]
+    count = sum(arm.sent for arm in after if arm is not None and not arm.faults)
+    question = "Is the removal from the load proven?"
+    evidence = {"untouched treatment requests": count, "asked for": REMOVAL_PROOF}
+    if later:
+        yield Finding("safety", question, "unsafe", f"no: {', '.join(later)} went on after its undo", evidence)
+    elif count >= REMOVAL_PROOF:
+        answer = f"yes: {count} treatment requests were sent untouched afterwards"
+        yield Finding("safety", question, "confirmed", answer, evidence)
+    else:
+        answer = f"only {count} treatment requests were sent afterwards; more load or recovery time would settle it"
+        yield Finding("safety", question, "inconclusive", answer, evidence)
+
+
+def _done_until(trace: Trace, effect: PlannedEffect) -> float:
+    """When this fault of the load last did something, to whomever; long ago if it never did."""
+    assert effect.fault_index is not None
+    moments = (trace.touched(effect.fault_index, treatment=treated).last_wall_s for treated in (True, False))
+    return max((moment for moment in moments if moment is not None), default=0.0)

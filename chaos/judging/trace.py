@@ -22,7 +22,7 @@ from chaos.events import (
     StopRequested,
     Undone,
 )
-from chaos.exposure import Sample
+from chaos.exposure import Sample, Touched
 from chaos.journal import BrokenJournal, Line
 from chaos.observation import (
     AlertsRead,
@@ -108,8 +108,17 @@ class Trace:
                         return fault
         return None
 
+    def touched(self, index: int, *, treatment: bool = True) -> Touched:
+        """What this fault of the load did to the treatment arm, or to everybody else, over the whole run."""
+        done = Touched()
+        for sample in self.samples:
+            for name, arm in sample.arms.items():
+                if (name == "treatment") is treatment and str(index) in arm.faults:
+                    done = done.plus(arm.faults[str(index)])
+        return done
+
     def first_effect(self) -> float | None:
-        """The first proven effect of any fault: a changed answer, a container hurt."""
+        """The first proven effect of any fault: a changed answer, a container hurt, a request or an outcome of the load."""
         times = [
             found.first_effect_wall_s
             for effect in self.plan.faults()
@@ -119,6 +128,11 @@ class Trace:
             self.applied[effect.id].at_wall_s
             for effect in self.plan.faults()
             if effect.kind == "container" and effect.id in self.applied
+        ]
+        times += [
+            self.touched(effect.fault_index).first_wall_s
+            for effect in self.plan.faults()
+            if effect.kind == "load" and effect.fault_index is not None
         ]
         return min((at for at in times if at is not None), default=None)
 

@@ -51,11 +51,13 @@ def _effect(trace: Trace, index: int) -> Finding:
         return Finding("validity", question, "invalid", f"no: {failed[0]}")
     if all(effect.id not in trace.issued for effect in effects):
         return Finding("validity", question, "invalid", "no: the run ended before it began")
-    return (
-        _container_effect(trace, effects, question)
-        if effects[0].kind == "container"
-        else _proxy_effect(trace, index, question)
-    )
+    match effects[0].kind:
+        case "container":
+            return _container_effect(trace, effects, question)
+        case "load":
+            return _load_effect(trace, index, question)
+        case _:
+            return _proxy_effect(trace, index, question)
 
 
 def _container_effect(trace: Trace, effects: list[PlannedEffect], question: str) -> Finding:
@@ -95,6 +97,30 @@ def _proxy_effect(trace: Trace, index: int, question: str) -> Finding:
     parts += [f"{seen.injected} errors answered"] if seen.injected else []
     parts += [f"{seen.selected_requests} requests delayed by {seen.delayed_s:.1f}s in all"] if seen.delayed_s else []
     return Finding("validity", question, "confirmed", f"yes: {', '.join(parts)}", evidence)
+
+
+def _load_effect(trace: Trace, index: int, question: str) -> Finding:
+    """By the load's own counts, arm by arm: a deed outside the treatment arm breaks the promise of the blast radius."""
+    done, outside = trace.touched(index), trace.touched(index, treatment=False).effects
+    evidence: dict[str, str | float | int | None] = {
+        "requests shifted": done.shifted,
+        "outcomes changed": done.relabelled,
+        "outcomes lost": done.lost,
+        "outcomes late": done.delayed,
+        "outside the treatment arm": outside,
+    }
+    if outside:
+        return Finding("validity", question, "invalid", f"no: {outside} times outside the treatment arm", evidence)
+    if done.effects == 0:
+        return Finding("validity", question, "invalid", "no: the load changed no request and no outcome", evidence)
+    counts = (
+        (done.shifted, "requests shifted"),
+        (done.relabelled, "outcomes told as others"),
+        (done.lost, "outcomes lost"),
+        (done.delayed, "outcomes told late"),
+    )
+    told = ", ".join(f"{count} {what}" for count, what in counts if count)
+    return Finding("validity", question, "confirmed", f"yes: {told}", evidence)
 
 
 def _load(trace: Trace) -> Iterator[Finding]:

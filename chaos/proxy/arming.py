@@ -45,8 +45,9 @@ class FaultBody(BaseModel):
         if kind is None:
             problems.append(f"the fault {name!r} is unknown to this proxy")
             return None
-        if kind.acts_on == "container":
-            problems.append(f"{name} acts on containers; a proxy cannot perform it")
+        if kind.acts_on in ("container", "load"):
+            on = "containers" if kind.acts_on == "container" else "the run's own load"
+            problems.append(f"{name} acts on {on}; a proxy cannot perform it")
             return None
         try:
             return kind.model_validate(self.fault)

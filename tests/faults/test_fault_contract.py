@@ -27,6 +27,7 @@ from chaos.faults.base import (
     Wait,
     parse_shape,
 )
+from chaos.faults.loads import Drawn, LoadFault, Population, Told
 from chaos.protocols import catalogue as protocols
 from chaos.protocols.base import Output
 from chaos.rows import Row, Rule
@@ -35,6 +36,7 @@ NAMES = list(catalogue())
 EXAMPLES = [(name, example) for name, kind in catalogue().items() for example in kind.examples]
 DOING = [(name, example.yaml) for name, example in EXAMPLES if example.does is not None]
 ON_TRAFFIC = [(name, text) for name, text in DOING if catalogue()[name].acts_on != "container"]
+ON_LOADS = [(name, text) for name, text in DOING if catalogue()[name].acts_on == "load"]
 ON_ANSWERS = [(name, text) for name, text in DOING if catalogue()[name].acts_on == "answer"]
 
 
@@ -336,3 +338,116 @@ def test_a_shape_has_the_intensity_that_it_says(text: str, at_s: float, factor: 
     shape = parse_shape(text)
     assert isinstance(shape, Shape)
     assert shape.intensity(at_s) == pytest.approx(factor)
+
+
+# --- the load's own faults --------------------------------------------------------------------------------------------
+
+
+@st.composite
+def populations(draw: st.DrawFn) -> Population:
+    """Labelled rows, some of which meet the conditions of the examples and some of which do not."""
+    rows = [
+        {"application": {"income": income}, "group": group, "label": label}
+        for income, group, label in draw(
+            st.lists(
+                st.tuples(
+                    st.one_of(st.none(), st.integers(0, 100)),
+                    st.sampled_from(["north", "south"]),
+                    st.sampled_from(["approve", "deny"]),
+                ),
+                min_size=1,
+                max_size=12,
+            )
+        )
+    ]
+    return Population(rows, "label", "approve")
+
+
+def on_load(text: str) -> LoadFault:
+    fault = made(text)
+    assert isinstance(fault, LoadFault)
+    return fault
+
+
+def everything(fault: LoadFault, people: Population, asked: Call) -> list[tuple[Drawn | Told, Drawn | Told | None]]:
+    """What goes into each hook, for every row, and what comes out."""
+    found: list[tuple[Drawn | Told, Drawn | Told | None]] = []
+    for number, row in enumerate(people.rows):
+        drawn = Drawn(number, row, people.label_of(row))
+        found.append((drawn, fault.draw(drawn, people, asked)))
+        for decision in ("approve", "deny", None):
+            told = Told(number, drawn.label, decision)
+            found.append((told, fault.feedback(told, people, asked)))
+    return found
+
+
+@pytest.mark.parametrize(("name", "text"), ON_LOADS)
+@given(populations(), st.text(max_size=12), st.floats(0, 1))
+@settings(max_examples=30)
+def test_the_same_seed_and_load_give_the_same_draws_and_outcomes(
+    name: str, text: str, people: Population, subject: str, share: float
+) -> None:
+    fault, again = on_load(text), Population(people.rows, "label", "approve")
+    asked = call(fault, subject, share)
+    assert everything(fault, people, asked) == everything(on_load(text), again, asked)
+
+
+@pytest.mark.parametrize(("name", "text"), ON_LOADS)
+@given(populations(), st.text(max_size=12), st.floats(0, 1))
+@settings(max_examples=30)
+def test_draws_and_outcomes_outside_the_selection_are_the_very_same_objects(
+    name: str, text: str, people: Population, subject: str, share: float
+) -> None:
+    fault = on_load(text)
+    asked = call(fault, subject, share)
+    for before, after in everything(fault, people, asked):
+        assert asked.selected(before.number) or after is before
+
+
+@pytest.mark.parametrize(("name", "text"), ON_LOADS)
+@given(populations(), st.text(max_size=12))
+@settings(max_examples=30)
+def test_what_is_drawn_is_a_row_of_the_data_and_what_is_told_a_class_of_it(
+    name: str, text: str, people: Population, subject: str
+) -> None:
+    fault = on_load(text)
+    for before, after in everything(fault, people, call(fault, subject, 1.0)):
+        if after is None:
+            continue
+        assert after.number == before.number
+        if isinstance(after, Drawn):
+            assert after.label in people.labels
+            assert any(after.row is row for row in people.rows)
+        else:
+            assert isinstance(before, Told)
+            assert after.label in {*people.labels, before.decision}
+            assert after.decision == before.decision
+            assert after.later_s >= before.later_s
+
+
+@pytest.mark.parametrize(("name", "text"), ON_LOADS)
+@given(populations())
+@settings(max_examples=30)
+def test_a_fault_that_the_rows_allow_changes_something_unless_every_row_is_as_it_wants_already(
+    name: str, text: str, people: Population
+) -> None:
+    fault = on_load(text)
+    asked = call(fault, share=1.0)
+    if fault.unfit(people) is not None:
+        return
+    if any(after is not before for before, after in everything(fault, people, asked)):
+        return
+    assert name in {"covariate_shift", "label_shift"}
+
+
+@pytest.mark.parametrize(("name", "text"), ON_LOADS)
+def test_what_changes_outcomes_alone_needs_them_to_be_told(name: str, text: str) -> None:
+    fault = on_load(text)
+    people = Population(
+        [{"application": {"income": n * 20}, "label": ("approve", "deny")[n % 2]} for n in range(8)], "label", "approve"
+    )
+    tells = any(
+        isinstance(before, Told) and after != before
+        for before, after in everything(fault, people, call(fault, share=1.0))
+    )
+    assert not tells or fault.needs_feedback

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaos.arms import REQUEST_HEADER, SYNTHETIC_HEADER, Arms, header_of, is_synthetic
-from chaos.drivers.load.arrivals import Arrival, Arrivals, read_rows
+from chaos.drivers.load.arrivals import Arrival, Arrivals, Shift, read_rows
+from chaos.drivers.load.faults import Deeds
 from chaos.drivers.load.plan import FeedbackPlan, LoadPlan
+from chaos.faults.loads import Drawn
 
 KEY = "00ff" * 8
 ROWS = [{"amount": place, "group": ("north", "south")[place % 2], "label": "approve"} for place in range(50)]
@@ -171,3 +174,53 @@ def test_a_file_without_rows_is_refused_by_name(tmp_path: Path, name: str, text:
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=f"{name} has no rows"):
         read_rows(str(tmp_path / name))
+
+
+# --- shifted draws ----------------------------------------------------------------------------------------------------
+
+
+def to_row(place: int) -> Shift:
+    """Every treated subject's request is made of this row."""
+    return lambda one, _subject, _headers: (Drawn(one.number, ROWS[place], "deny"), ((0, "shifted"),))
+
+
+def shifted(plan: LoadPlan, count: int, shift: Shift) -> list[Arrival]:
+    arrivals = Arrivals(plan, ROWS)
+    return [arrivals.draw(number, shift) for number in range(count)]
+
+
+def test_a_shift_changes_the_treatment_arms_requests_alone() -> None:
+    plan = replace(PLAN, label_column="label")
+    for before, after in zip(drawn(plan, 300), shifted(plan, 300, to_row(7)), strict=True):
+        assert (after.number, after.subject, after.arm, after.first) == (
+            before.number,
+            before.subject,
+            before.arm,
+            before.first,
+        )
+        if before.arm == "control":
+            assert after == before
+        else:
+            assert (after.row, after.label, after.shifted) == (ROWS[7], "deny", ((0, "shifted"),))
+            assert json.loads(after.body) == {"application": 7, "region": ROWS[7]["group"]}
+            assert after.headers["x-group"] == ROWS[7]["group"]
+
+
+def test_a_shift_that_does_nothing_leaves_every_byte() -> None:
+    assert shifted(PLAN, 200, lambda one, _subject, _headers: (one, ())) == drawn(PLAN, 200)
+
+
+def test_a_shift_is_asked_for_treated_subjects_of_the_slice_alone_and_leads_nobody_out_of_it() -> None:
+    asked: list[str] = []
+    plan = replace(PLAN, where='json:$.region == "north"')
+
+    def to_south(one: Drawn, subject: str, headers: Mapping[str, str]) -> tuple[Drawn, Deeds]:
+        asked.append(subject)
+        assert headers["x-group"] == "north"
+        return to_row(7)(one, subject, headers)
+
+    before = drawn(plan, 300)
+    assert shifted(plan, 300, to_south) == before, "row 7 is in the south, and the slice is the north"
+    assert asked == [one.subject for one in before if one.arm == "treatment"]
+    inside = shifted(plan, 300, to_row(8))
+    assert {one.row["amount"] for one in inside if one.arm == "treatment"} == {8}

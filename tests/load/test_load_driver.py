@@ -332,3 +332,107 @@ def test_a_load_that_cannot_start_says_why_at_once(tmp_path: Path) -> None:
         driver.start()
     assert time.perf_counter() - begun_s < 15
     assert not driver.alive()
+
+
+# --- faults of the load itself ----------------------------------------------------------------------------------------
+
+LATE = '{"fault": "label_delay", "target": "m", "by": "10m", "duration": "1m"}'
+DRIFTED = '{"fault": "concept_drift", "target": "m", "duration": "1m"}'
+
+
+def told(decider: Decider) -> int:
+    with decider.lock:
+        return len(decider.feedback)
+
+
+def deeds(samples: list[Sample], index: str = "0", arm: str = "treatment") -> int:
+    return total(
+        samples,
+        lambda one: one.arms[arm].faults[index].effects if arm in one.arms and index in one.arms[arm].faults else 0,
+    )
+
+
+def feedback_to(url: str) -> FeedbackPlan:
+    return FeedbackPlan(f"{url}/feedback", {"id": "$answer.id", "truth": "$label"}, after_s=0.1, share=1.0)
+
+
+def test_outcomes_wait_while_the_fault_is_on_and_come_when_it_is_taken_off(tmp_path: Path) -> None:
+    decider = Decider()
+    with serving(decider) as server:
+        plan = plan_for(server.url, tmp_path, traffic=1.0, feedback=feedback_to(server.url), faults={"0": LATE})
+        with loading(plan, tmp_path) as driver:
+            samples: list[Sample] = []
+            eventually(lambda: told(decider) > 10, 10, "outcomes come")
+            said = driver.hurt(0)
+            assert said.on == (0,)
+            assert abs(said.at_wall_s - time.time()) < 5
+            eventually(lambda: samples.extend(driver.new_samples()) or deeds(samples) > 40, 10, "outcomes are held")
+            came = told(decider)
+            eventually(lambda: samples.extend(driver.new_samples()) or deeds(samples) > 80, 10, "more are held")
+            assert told(decider) == came, "none came meanwhile"
+            healed = driver.heal(0)
+            assert healed is not None
+            assert healed.on == ()
+            with decider.lock:
+                answered = len(decider.answered_s)
+            eventually(lambda: told(decider) >= answered, 12, "all that had waited came")
+            before = [sample for sample in samples if sample.wall_s < said.at_wall_s]
+            assert deeds(before) == 0
+            late = [arm.faults["0"].last_wall_s or 0 for one in samples for arm in one.arms.values() if arm.faults]
+            assert max(late) <= healed.at_wall_s, "nothing is held any more once that is acknowledged"
+    signed = [asked for asked in server.asked if asked.path == "/feedback"]
+    assert all(
+        is_synthetic(bytes.fromhex(KEY), "run-1", one.headers["x-applicant-id"], one.headers[SYNTHETIC_HEADER])
+        for one in signed
+    )
+
+
+def test_a_fault_hurts_the_treatment_arm_alone_and_ends_with_its_lease(tmp_path: Path) -> None:
+    decider = Decider()
+    with serving(decider) as server:
+        plan = plan_for(server.url, tmp_path, traffic=0.5, feedback=feedback_to(server.url), faults={"0": DRIFTED})
+        driver = LoadDriver(plan, folder_for(tmp_path), lease_s=1.5)
+        driver.start()
+        try:
+            samples: list[Sample] = []
+            driver.hurt(0)
+            eventually(lambda: samples.extend(driver.new_samples()) or deeds(samples) > 10, 10, "outcomes turn")
+            assert deeds(samples, arm="control") == 0
+            driver.renew()
+
+            def quiet() -> bool:
+                samples.extend(driver.new_samples())
+                return len(samples) > 3 and not any(arm.faults for one in samples[-2:] for arm in one.arms.values())
+
+            eventually(quiet, 12, "nobody renews, so it ends")
+            assert driver.alive()
+        finally:
+            driver.stop()
+
+
+def test_a_load_that_does_not_obey_is_ended_and_its_faults_with_it(tmp_path: Path) -> None:
+    with serving(Decider()) as server:
+        plan = plan_for(server.url, tmp_path, feedback=feedback_to(server.url), faults={"0": LATE})
+        with loading(plan, tmp_path) as driver:
+            driver.hurt(0)
+            assert driver._process is not None
+            psutil.Process(driver._process.pid).suspend()
+            assert driver.heal(0) is None
+            assert not driver.alive()
+            assert driver.heal(0) is None, "once more, and nothing is left to do"
+            with pytest.raises(Unreachable, match="load"):
+                driver.hurt(0)
+
+
+def test_a_fault_that_is_not_in_the_plan_ends_the_load(tmp_path: Path) -> None:
+    with serving(Decider()) as server, loading(plan_for(server.url, tmp_path), tmp_path) as driver:
+        with pytest.raises(Unreachable, match="the load is gone"):
+            driver.hurt(0)
+        assert not driver.alive()
+
+
+def test_a_load_that_was_never_started_has_no_fault_to_take_off(tmp_path: Path) -> None:
+    driver = LoadDriver(plan_for("http://127.0.0.1:9", tmp_path, faults={"0": LATE}), folder_for(tmp_path))
+    assert driver.heal(0) is None
+    with pytest.raises(Unreachable, match="does not run"):
+        driver.hurt(0)

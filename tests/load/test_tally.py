@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from chaos.drivers.load.tally import MOST_SLICES, Outcome, Tally
-from chaos.exposure import Sample
+from chaos.exposure import Sample, Touched
 
 BOUNDS_S = (0.1, 0.5, 1.0)
 SAMPLE: TypeAdapter[Sample] = TypeAdapter(Sample)
@@ -83,3 +83,25 @@ def test_the_latest_request_says_how_late_the_pacer_was() -> None:
     for late_s in (0.001, 0.04, 0.002):
         tally.send("control", late_s)
     assert closed(tally).late_ms == 40.0
+
+
+def test_what_faults_did_is_counted_for_each_arm_and_fault_with_its_first_and_last_time() -> None:
+    tally = Tally(BOUNDS_S)
+    for index, deed, wall_s in (
+        (0, "shifted", 10.0),
+        (0, "shifted", 10.5),
+        (1, "delayed", 10.2),
+        (1, "relabelled", 10.7),
+    ):
+        tally.touch("treatment", index, deed, wall_s)  # type: ignore[arg-type]
+    tally.touch("control", 0, "lost", 10.9)
+    tally.tell("treatment")
+    first, second = closed(tally), closed(tally)
+    assert first.arms["treatment"].faults == {
+        "0": Touched(shifted=2, first_wall_s=10.0, last_wall_s=10.5),
+        "1": Touched(delayed=1, relabelled=1, first_wall_s=10.2, last_wall_s=10.7),
+    }
+    assert first.arms["control"].faults == {"0": Touched(lost=1, first_wall_s=10.9, last_wall_s=10.9)}
+    assert [one.effects for one in first.arms["treatment"].faults.values()] == [2, 2]
+    assert (first.arms["treatment"].told, first.feedback_sent) == (1, 1)
+    assert dict(second.arms) == {}

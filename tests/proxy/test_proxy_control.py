@@ -187,6 +187,7 @@ def test_arming_again_without_a_fault_keeps_the_hold_and_the_counts(proxy: Proxy
 REFUSED: dict[str, dict[str, Any]] = {
     "an unknown fault": arming({"fault": "meteor"}),
     "a container fault": arming({"fault": "kill"}),
+    "a fault of the load": arming({"fault": "label_loss", "target": "m"}),
     "a fault that is wrong": arming({"fault": "http_error", "status": 200}),
     "a negative delay": arming({"fault": "delay", "by": -1}),
     "an unknown protocol": arming(protocol="telepathy"),

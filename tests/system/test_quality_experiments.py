@@ -23,6 +23,19 @@ def test_wrong_predictions_are_caught_by_the_accuracy_alert(process_lab: Work) -
     assert yaml.safe_load(again.out) == ran.verdict
 
 
+def test_concept_drift_is_caught_by_the_accuracy_alert_while_everything_without_labels_stays_quiet(
+    process_lab: Work,
+) -> None:
+    ran = run(process_lab, "concept-drift")
+    assert outcome(ran)[:2] == (0, "confirmed"), outcome(ran)
+    detected(ran, "ModelAccuracyLow", 90)
+    assert ran.finding("Did concept_drift happen")["evidence"]["outside the treatment arm"] == 0
+    assert ran.finding("removal from the load")["verdict"] == "confirmed"
+    sound(ran)
+    arms_agree(ran)
+    nothing_left(process_lab)
+
+
 def test_bias_is_caught_by_the_fairness_alert_while_accuracy_and_drift_stay_quiet(process_lab: Work) -> None:
     ran = run(process_lab, "bias")
     assert outcome(ran)[:2] == (0, "confirmed"), outcome(ran)

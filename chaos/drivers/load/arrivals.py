@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 from chaos.arms import REQUEST_HEADER, SYNTHETIC_HEADER, Arms, header_of, sign_synthetic, unit_interval
+from chaos.drivers.load.faults import Deeds
 from chaos.drivers.load.plan import LoadPlan
 from chaos.drivers.load.template import fill
+from chaos.faults.loads import Drawn, Population
 from chaos.slices import Slice
+
+Shift = Callable[[Drawn, str, Mapping[str, str]], tuple[Drawn, Deeds]]
+"""What the faults that are on make of a treated subject's request (its row, the subject, its headers), and which of them did."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One request to send: its bytes, its headers, its arm, and what it will be judged by."""
+    """One request to send: its bytes, its headers, its arm, what it will be judged by, and which faults have shifted it."""
 
     number: int
     subject: str
@@ -25,6 +30,8 @@ class Arrival:
     row: Mapping[str, Any]
     body: bytes
     headers: Mapping[str, str]
+    label: Any = None
+    shifted: Deeds = ()
 
     def wants_feedback(self, seed: str, share: float) -> bool:
         """Whether this one's true outcome will come back."""
@@ -36,37 +43,57 @@ class Arrivals:
 
     def __init__(self, plan: LoadPlan, rows: list[Mapping[str, Any]]) -> None:
         self.plan = plan
-        self.rows = rows
+        self.population = Population(rows, plan.label_column, plan.positive)
         self._arms = Arms(plan.seed, plan.traffic, plan.by, plan.where)
         self._slice = Slice.parse(plan.where) if plan.where is not None else None
         self._header = header_of(plan.by) or REQUEST_HEADER
         self._key = bytes.fromhex(plan.synthetic_key)
         self._subjects = 0
 
-    def draw(self, number: int) -> Arrival:
-        """The arrival of this number, from 0 on; to be drawn in order."""
+    def draw(self, number: int, shift: Shift | None = None) -> Arrival:
+        """The arrival of this number, from 0 on; to be drawn in order. `shift` is asked for treated subjects alone.
+
+        A request that would leave the slice by its new row keeps the old one: what is outside is never touched.
+        """
         plan = self.plan
-        row = self.rows[int(unit_interval(plan.seed, "row", number) * len(self.rows))]
+        rows = self.population.rows
+        row = rows[int(unit_interval(plan.seed, "row", number) * len(rows))]
         first = not self._subjects or unit_interval(plan.seed, "returning", number) >= plan.returning
         if first:
             place, self._subjects = self._subjects, self._subjects + 1
         else:
             place = int(unit_interval(plan.seed, "who", number) * self._subjects)
         subject = f"{plan.run}-{place}"
-        body = json.dumps(fill(plan.request_json, {"row": row})).encode() if plan.request_json is not None else b""
-        headers = {
-            name.lower(): header_value(str(fill(value, {"row": row}))) for name, value in plan.request_headers.items()
-        }
+        asked = Drawn(number, row, self.population.label_of(row))
+        made = self._made(asked, subject, first=first)
+        if shift is None or made.arm != "treatment":
+            return made
+        drawn, shifted = shift(asked, subject, made.headers)
+        if not shifted:
+            return made
+        other = self._made(drawn, subject, first=first)
+        return replace(other, shifted=shifted) if other.arm == "treatment" else made
+
+    def _made(self, drawn: Drawn, subject: str, *, first: bool) -> Arrival:
+        """The request of this subject that is made of this row."""
+        plan, known = self.plan, {"row": drawn.row}
+        body = json.dumps(fill(plan.request_json, known)).encode() if plan.request_json is not None else b""
+        headers = {name.lower(): header_value(str(fill(value, known))) for name, value in plan.request_headers.items()}
         headers |= {
             "content-type": "application/json",
-            REQUEST_HEADER: f"{plan.run}-{number}",
+            REQUEST_HEADER: f"{plan.run}-{drawn.number}",
             SYNTHETIC_HEADER: sign_synthetic(self._key, plan.run, subject),
         }
         headers[self._header] = subject
-        arm = self._arms.arm_of(subject)
+        arm: str = self._arms.arm_of(subject)
         if self._slice is not None and not self._slice.matches(headers, body):
-            return Arrival(number, subject, first, "outside", row, body, headers)
-        return Arrival(number, subject, first, arm, row, body, headers)
+            arm = "outside"
+        label = drawn.label
+        if label is None and plan.label_column is not None:
+            label = drawn.row.get(
+                plan.label_column
+            )  # a list of labels, say: known, but nothing that a fault may change
+        return Arrival(drawn.number, subject, first, arm, drawn.row, body, headers, label)
 
 
 def header_value(text: str) -> str:

@@ -20,7 +20,10 @@ class FeedbackPlan:
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """One load. Templates hold `$row.NAME`, `$answer.id`, `$label`; paths are `$.a.b[0]`."""
+    """One load. Templates hold `$row.NAME`, `$answer.id`, `$label`; paths are `$.a.b[0]`.
+
+    `faults` are the load's own, by their index: those that may be switched on, and no others.
+    """
 
     url: str
     rate_per_s: float
@@ -39,6 +42,7 @@ class LoadPlan:
     positive: str | int | float | bool | None = None
     slice_column: str | None = None
     feedback: FeedbackPlan | None = None
+    faults: Mapping[str, str] = field(default_factory=dict)
     returning: float = 0.0
     limit: int | None = None
     timeout_s: float = 10.0

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+from chaos.exposure import Touched
 
 MOST_SLICES = 50
+
+Deed = Literal["shifted", "relabelled", "lost", "delayed"]
+"""What a fault of the load can do to a request or to its outcome; see `chaos.exposure.Touched`."""
 
 
 @dataclass(slots=True)
@@ -27,6 +32,8 @@ class _Arm:
     wrong: int = 0
     latency_le: dict[str, int] = field(default_factory=dict)
     slices: dict[str, _Slice] = field(default_factory=dict)
+    told: int = 0
+    faults: dict[str, Touched] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,17 @@ class Tally:
         part.positive += bool(outcome.positive)
         part.labelled += outcome.wrong is not None
         part.wrong += bool(outcome.wrong)
+
+    def tell(self, arm: str) -> None:
+        """One outcome was sent back."""
+        self.feedback_sent += 1
+        self._arm(arm).told += 1
+
+    def touch(self, arm: str, index: int, deed: Deed, wall_s: float) -> None:
+        """One fault did something to one request of this arm, or to its outcome."""
+        done = Touched(**{deed: 1}, first_wall_s=wall_s, last_wall_s=wall_s)
+        faults = self._arm(arm).faults
+        faults[str(index)] = faults.get(str(index), Touched()).plus(done)
 
     def close(self, second: int, wall_s: float, asked: float, in_flight: int) -> dict[str, Any]:
         """The second as a row of samples.jsonl; a fresh one begins."""
