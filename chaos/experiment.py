@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, Discriminator, Field, StrictBool, Tag, create_model, model_validator
 
-from chaos.arms import header_of
+from chaos.arms import place_of
 from chaos.bounds import BoundText, kind_of_unit
 from chaos.document import Document, Path, did_you_mean, read_document
 from chaos.errors import InvalidFile, Problem
@@ -118,8 +118,8 @@ Guard = Annotated[
 
 
 def _by(value: str) -> str:
-    if header_of(value) is None:
-        raise ValueError(f"{value!r} names no subject; write header:NAME, or request")
+    if place_of(value) is None:
+        raise ValueError(f"{value!r} names no subject; write header:NAME, cookie:NAME, query:NAME, or request")
     return value
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from typing import Any, Literal
 
-from chaos.arms import SYNTHETIC_HEADER, Arms, HeaderValues, header_of, is_synthetic
+from chaos.arms import SYNTHETIC_HEADER, Arms, HeaderValues, is_synthetic, place_of, said_at
 from chaos.faults.base import Fault
 from chaos.protocols import catalogue as protocols
 from chaos.protocols.base import Output, Protocol
@@ -109,8 +109,10 @@ class Armed:
     output: Output
     request_faults: tuple[ArmedFault, ...]
     answer_faults: tuple[ArmedFault, ...]
-    subject_header: str = ""
-    """The header that says who a request's subject is."""
+    subject_kind: str = "header"
+    """Where a request says who its subject is: in a header, a cookie or the query."""
+    subject_name: str = ""
+    """The name of that header (lower-case), cookie or parameter."""
     shadow: bool = False
     """Whether clients get untouched answers, and faults happen to copies alone."""
 
@@ -131,16 +133,19 @@ class Armed:
         """Whether a request's body must be read before its arm is known."""
         return self.slice is not None and self.slice.needs_body
 
-    def group_of(self, headers: HeaderValues, body: bytes) -> tuple[Group, str | None]:
-        """The arm of a request, and its subject. Nothing without a subject, outside the slice or unmarked is touched."""
-        subject = headers.get(self.subject_header)
+    def group_of(self, headers: HeaderValues, body: bytes, target: str = "") -> tuple[Group, str | None]:
+        """The arm of a request, and its subject. Nothing without a subject, outside the slice or unmarked is touched.
+
+        `target` is the request's path and query.
+        """
+        subject = said_at(self.subject_kind, self.subject_name, headers, target)
         if subject is None:
             return "outside", None
         if self.synthetic_key is not None and not is_synthetic(
             self.synthetic_key, self.run, subject, headers.get(SYNTHETIC_HEADER)
         ):
             return "outside", subject
-        if self.slice is not None and not self.slice.matches(headers, body):
+        if self.slice is not None and not self.slice.matches(headers, body, target):
             return "outside", subject
         return self.arms.arm_of(subject), subject
 
@@ -253,8 +258,9 @@ def armed_with(
         problems.append(f"the protocol {named!r} is unknown; known: auto, {', '.join(protocols())}")
     if len({body.index for body in arming.faults}) < len(arming.faults):
         problems.append("two faults have the same index; write each index once")
-    if header_of(arming.arms.by) is None:
-        problems.append(f"{arming.arms.by!r} names no subject; write request or header:NAME")
+    place = place_of(arming.arms.by)
+    if place is None:
+        problems.append(f"{arming.arms.by!r} names no subject; write request, header:NAME, cookie:NAME or query:NAME")
     sliced: Slice | None = None
     key: bytes | None = None
     try:
@@ -265,7 +271,7 @@ def armed_with(
     if key is not None and len(key) < 16:
         problems.append("`subjects: synthetic` needs a synthetic_key of at least 16 bytes, in hexadecimal")
     problems += _shadow_problems(state, arming, built)
-    if problems:
+    if problems or place is None:
         raise Refusal(422, problems)
     return Armed(
         run=state.run,
@@ -277,7 +283,8 @@ def armed_with(
         output=arming.output.output(),
         request_faults=tuple(one for one in built if one.fault.acts_on == "request"),
         answer_faults=tuple(one for one in built if one.fault.acts_on == "answer"),
-        subject_header=header_of(arming.arms.by) or "",
+        subject_kind=place[0],
+        subject_name=place[1],
         shadow=arming.mode == "shadow",
     )
 
