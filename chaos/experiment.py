@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Discriminator, Field, StrictBool, Tag, crea
 
 from chaos.arms import place_of
 from chaos.bounds import BoundText, kind_of_unit
+from chaos.caps import Most, MostText
 from chaos.document import Document, Path, did_you_mean, read_document
 from chaos.errors import InvalidFile, Problem
 from chaos.faults import catalogue as faults
@@ -136,6 +137,7 @@ class BlastRadius(Strict):
     traffic: Share = 0.01
     by: Annotated[str, AfterValidator(_by)] | None = None
     where: Annotated[str, AfterValidator(_slice)] | None = None
+    most: MostText | None = None
     containers: int = Field(1, ge=1, le=1000)
     max_duration: Duration = Field(examples=["3m"])
     abort: list[Guard] = Field(default_factory=list)
@@ -260,13 +262,30 @@ def _own_problems(experiment: Experiment, document: Document) -> list[Problem]:
             if name not in titles:
                 message = f"`{name}` is not in steady_state; {did_you_mean(name, titles)}"
                 found.append(document.problem(("expect", key, index), message))
-    found += _shadow_problems(experiment, document)
+    found += _shadow_problems(experiment, document) + _cap_problems(experiment, document)
     if experiment.load is None and experiment.blast_radius.subjects == "synthetic" and _needs_subjects(experiment):
         message = (
             "without `load:` nobody is there to be hurt (`subjects: synthetic` are the run's own load); write "
             "`load: {rate: 40/s, data: FILE}`, or `subjects: users` to hurt real people's requests"
         )
         found.append(document.problem(("blast_radius",), message))
+    return found
+
+
+def _cap_problems(experiment: Experiment, document: Document) -> list[Problem]:
+    """The faults of which nothing counts what `most:` caps."""
+    most = experiment.blast_radius.most
+    if most is None:
+        return []
+    found: list[Problem] = []
+    for index, fault in enumerate(experiment.faults):
+        path: Path = ("faults", index, "fault")
+        if fault.acts_on == "request" and Most.parse(most).what == "predictions":
+            message = f"`{fault.fault}` hurts requests, whose predictions nobody has counted; write `most: N requests` under blast_radius"
+            found.append(document.problem(path, message))
+        elif fault.acts_on == "load":
+            message = f"`{fault.fault}` is what the run's own load does, and `most:` caps what proxies do; write `limit:` under load"
+            found.append(document.problem(path, message))
     return found
 
 

@@ -321,7 +321,7 @@ def test_a_proxy_that_others_hold_for_slices_of_their_own_is_no_reason_to_refuse
             ),
         ),
         (
-            (Holder("run-7", 'json:$.region == "south"'), Holder("run-8", "cookie:region == 1")),
+            (Holder("run-7", 'json:$.region == "south"'), Holder("run-8", "session:region == 1")),
             NORTH,
             "the run run-8, for a slice that cannot be read here; wait for it to end",
         ),
@@ -457,3 +457,18 @@ def test_guards_are_told_by_their_bounds_and_never_count_as_steady_state():
     assert [guard.title for guard in drawn.guards] == ["errors (max 5%)", "any unexpected alert with severity=page"]
     assert drawn.guards[0].for_s == 5.0
     assert {probe.title for probe in drawn.steady()} == {"accuracy", "latency"}
+
+
+def test_the_cap_is_in_the_plan_and_divided_between_the_targets_that_are_hurt():
+    drawn = planned(("max_duration: 2m", "max_duration: 2m, most: 500 requests"))
+    assert drawn.most == "500 requests"
+    assert str(drawn.most_of_a_target()) == "500 requests"
+    both = replace(drawn, effects=(*drawn.effects, *(replace(one, target="other") for one in drawn.faults())))
+    assert str(both.most_of_a_target()) == "250 requests"
+
+
+def test_a_cap_that_leaves_a_proxy_without_any_is_refused():
+    proxies = {"loan-model": tuple(ProxyFound(f"http://127.0.0.1:{port}") for port in (8474, 8475, 8476))}
+    capped = ("max_duration: 2m", "max_duration: 2m, most: 2 requests")
+    (told,) = planned(capped, found=survey(proxies=proxies)).refusals
+    assert told == "`most: 2 requests` is less than one for each fault proxy of each target (3 at most); write more"

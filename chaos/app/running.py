@@ -167,6 +167,7 @@ def _held(prepared: Prepared, run_id: str, key: str) -> dict[str, Any]:
             return Arming(
                 {
                     **({"mode": made.mode} if made.shadows() else {}),  # what an older proxy does not know, it refuses
+                    **({"most": str(made.most_of_a_target())} if made.most is not None else {}),
                     "seed": made.seed,
                     "arms": {"traffic": made.traffic, "by": made.subject_by, "where": made.where},
                     "subjects": made.subjects,

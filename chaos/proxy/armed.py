@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from chaos.arms import SYNTHETIC_HEADER, Arms, HeaderValues, is_synthetic, place_of, said_at
+from chaos.caps import Cap, Most
 from chaos.faults.base import Fault
 from chaos.protocols import catalogue as protocols
 from chaos.protocols.base import Output, Protocol
@@ -113,6 +114,8 @@ class Armed:
     """Where a request says who its subject is: in a header, a cookie or the query."""
     subject_name: str = ""
     """The name of that header (lower-case), cookie or parameter."""
+    most: Most | None = None
+    """This process's part of the most that the run may hurt."""
     shadow: bool = False
     """Whether clients get untouched answers, and faults happen to copies alone."""
 
@@ -171,6 +174,8 @@ class RunState:
     since_s: dict[int, float] = field(default_factory=dict)
     changes: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=KEPT_CHANGES))
     changed: int = 0
+    cap: Cap | None = None
+    """What is left of this process's part of the run's cap; None: there is none. It outlives every arming of the run."""
     last_armed: Armed | None = None
     last_arming: Arming | None = None
     seconds: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=120))
@@ -182,6 +187,8 @@ class RunState:
         for fault in armed.faults:
             self.faults[fault.index] = fault.counts
             self.since_s[fault.index] = fault.since_s
+        if armed.most is not None and self.cap is None:
+            self.cap = Cap(armed.most)
         for counts in self.arms.values():
             counts.untouched_since_disarm = 0  # what proved an earlier removal proves no later one
         self.generation, self.state, self.ended_s, self.last_armed = armed.generation, "armed", None, armed
@@ -230,6 +237,9 @@ class RunState:
             "arms": {name: counts.as_json() for name, counts in self.arms.items()},
             "faults": {str(index): counts.as_json() for index, counts in self.faults.items()},
             "by_second": list(self.seconds),
+            "cap": None
+            if self.cap is None
+            else {"most": f"{self.cap.most} {self.cap.what}", "hurt": self.cap.hurt, "withheld": self.cap.withheld},
         }
 
 
@@ -270,7 +280,7 @@ def armed_with(
         problems.append(str(error))
     if key is not None and len(key) < 16:
         problems.append("`subjects: synthetic` needs a synthetic_key of at least 16 bytes, in hexadecimal")
-    problems += _shadow_problems(state, arming, built)
+    problems += _shadow_problems(state, arming, built) + _cap_problems(state, arming, built)
     if problems or place is None:
         raise Refusal(422, problems)
     return Armed(
@@ -285,8 +295,23 @@ def armed_with(
         answer_faults=tuple(one for one in built if one.fault.acts_on == "answer"),
         subject_kind=place[0],
         subject_name=place[1],
+        most=Most.parse(arming.most) if arming.most is not None else None,
         shadow=arming.mode == "shadow",
     )
+
+
+def _cap_problems(state: RunState, arming: Arming, built: list[ArmedFault]) -> list[str]:
+    """Why this cap cannot be kept: it moves under the run, or counts what a fault does not know."""
+    problems: list[str] = []
+    if arming.most is not None and Most.parse(arming.most).what == "predictions":
+        problems += [
+            f"{one.name} hurts requests, whose predictions nobody has counted; write `most: N requests`"
+            for one in built
+            if one.fault.acts_on == "request"
+        ]
+    if state.last_arming is not None and state.last_arming.most != arming.most:
+        problems.append(f"this run was armed here with `most: {state.last_arming.most}`; a run's cap stays what it is")
+    return problems
 
 
 def _shadow_problems(state: RunState, arming: Arming, built: list[ArmedFault]) -> list[str]:

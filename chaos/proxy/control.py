@@ -12,6 +12,7 @@ import hmac
 import re
 import time
 
+from chaos.caps import Most
 from chaos.proxy.api_server import Request, Response
 from chaos.proxy.arming import Refusal, parse_arming
 from chaos.proxy.counters import Counters
@@ -105,7 +106,12 @@ class ControlApi:
             body = request.json()
         except (ValueError, RecursionError):
             raise Refusal(422, ["the body is no JSON"]) from None
-        made = self._registry.arm(run, parse_arming(body)).generation
+        arming = parse_arming(body)
+        if arming.most is not None and not Most.parse(arming.most).part(self._processes()).count:
+            raise Refusal(
+                422, [f"`most: {arming.most}` is less than one for each of {self._processes()} workers; write more"]
+            )
+        made = self._registry.arm(run, arming).generation
         problems = await self._obeyed()
         if problems:
             holder = self._registry.holder_of(run)
@@ -116,6 +122,10 @@ class ControlApi:
                 503, [*problems, "so this run has armed nothing; workers that do not answer are replaced: try again"]
             )
         return self._state_of(run)
+
+    def _processes(self) -> int:
+        """How many processes share a cap."""
+        return self._workers.count if self._workers is not None else 1
 
     async def _renew(self, run: str) -> Response:
         if self._registry.renew(run) is None:

@@ -160,7 +160,7 @@ class Exchange(Hurting):
     def _line_up(self, route: Route, armed: Armed) -> Iterator[tuple[ArmedFault, Action]]:
         for fault in armed.request_faults:
             call = self._call(fault)
-            if self._obeys(fault, route) and call.selected():
+            if self._obeys(fault, route) and call.selected() and self._may_hurt():
                 fault.counts.selected_requests += 1
                 route.counters.selected[fault.name, "treatment"] += 1
                 try:
@@ -393,7 +393,9 @@ class Exchange(Hurting):
         faults = [(one, self._call(one)) for one in armed.answer_faults if one.fault.edits_text]
         if not faults:
             return None
-        self._texts = TextFaults(faults, lambda fault: self._obeys(fault, route), route.counters, self._counted_as())
+        self._texts = TextFaults(
+            faults, lambda fault: self._obeys(fault, route), route.counters, self._counted_as(), self._may_hurt
+        )
         try:
             protocol = self._protocol(route)
             plain = head.headers.get("content-encoding", "identity") == "identity"

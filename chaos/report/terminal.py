@@ -178,7 +178,7 @@ def plan_view(plan: Plan) -> Group:
 
 def _whom(plan: Plan) -> list[str]:
     if plan.load is None:
-        return [f"{plan.subjects}, {format_share(plan.traffic)} of subjects by {plan.subject_by}"]
+        return [f"{plan.subjects}, {format_share(plan.traffic)} of subjects by {plan.subject_by}", *_cap(plan)]
     per_s = plan.load.rate_per_s
     longest_s = max((effect.duration_s for effect in plan.faults()), default=0.0)
     treatment, control = per_s * plan.traffic * longest_s, per_s * (1 - plan.traffic) * longest_s
@@ -195,8 +195,15 @@ def _whom(plan: Plan) -> list[str]:
             f"labels for {format_share(plan.load.feedback_share)} of answers after "
             f"{format_duration(plan.load.feedback_after_s)}: {labels:.3g}/s"
         )
+    said += _cap(plan)
     hurt = [effect.container for effect in plan.effects if effect.container is not None]
     return said + [f"container {container.name} ({container.id[:19]})" for container in hurt]
+
+
+def _cap(plan: Plan) -> list[str]:
+    if plan.most is None:
+        return []
+    return [f"never more than {plan.most}, whatever comes: each proxy and worker keeps an equal part, rounded down"]
 
 
 def _moments(plan: Plan) -> Table:
