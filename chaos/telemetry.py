@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -258,7 +259,14 @@ def _matchers(row: Mapping[str, Any]) -> tuple[Matcher, ...]:
     return tuple(found)
 
 
-def _route(row: Mapping[str, Any], above: Route) -> Route:
+MOST_ROUTES = 5000
+"""Of one configuration, aliases written out."""
+
+
+def _route(row: Mapping[str, Any], above: Route, count: Iterator[int]) -> Route:
+    if next(count) > MOST_ROUTES:
+        raise ValueError(f"this configuration has more than {MOST_ROUTES:,} routes, aliases written out")
+
     def seconds(key: str, inherited: float) -> float:
         return parse_duration(row[key]) if key in row else inherited
 
@@ -271,7 +279,7 @@ def _route(row: Mapping[str, Any], above: Route) -> Route:
         repeat_interval_s=seconds("repeat_interval", above.repeat_interval_s),
         continue_=bool(row.get("continue", False)),
     )
-    children = tuple(_route(child, here) for child in row.get("routes") or ())
+    children = tuple(_route(child, here, count) for child in row.get("routes") or ())
     return Route(
         here.receiver, here.matchers, here.group_by, here.group_wait_s, here.group_interval_s, here.repeat_interval_s,
         here.continue_, children,
@@ -283,4 +291,4 @@ def parse_alertmanager_config(text: str) -> Route:
     row = yaml.safe_load(text)
     if not isinstance(row, dict) or not isinstance(row.get("route"), dict):
         raise ValueError("this configuration has no route")
-    return _route(row["route"], Route(""))
+    return _route(row["route"], Route(""), itertools.count(1))

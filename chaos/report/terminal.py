@@ -7,7 +7,6 @@ reaches the terminal. Nothing is cut off: what is wider than the terminal goes o
 from __future__ import annotations
 
 import shlex
-import unicodedata
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -19,36 +18,24 @@ from chaos.detection import FAILURE, Detection, Gate
 from chaos.plans import Plan, PlannedAlert
 from chaos.units import format_duration, format_share
 from chaos.verdict import Finding, ProbeRow, Verdict, VerdictName
+from chaos.visible import visible
 
 _MARK = {"confirmed": "✓", "inconclusive": "?"}
 _STYLE = {"confirmed": "green", "inconclusive": "yellow"}
-
-
-_INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode categories that a terminal obeys or hides: controls, directions, lone surrogates, line separators."""
 
 
 def _style(name: VerdictName) -> str:
     return _STYLE.get(name, "red")
 
 
-def _shown(text: str) -> str:
-    """The text with every character that a terminal would obey written out, an escape as backslash, x, 1b."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        one.encode("unicode_escape").decode() if unicodedata.category(one) in _INVISIBLE else one for one in text
-    )
-
-
 def _text(text: str, style: str = "") -> Text:
     """The text as it is: no markup in it counts, and a word longer than the line is folded."""
-    return Text(_shown(text), style=style, overflow="fold")
+    return Text(visible(text), style=style, overflow="fold")
 
 
 def _line(*parts: tuple[str, str]) -> Text:
     """One paragraph of (text, style)."""
-    return Text.assemble(*((_shown(text), style) for text, style in parts), overflow="fold")
+    return Text.assemble(*((visible(text), style) for text, style in parts), overflow="fold")
 
 
 def _grid() -> Table:
