@@ -9,6 +9,7 @@ GET /healthz · GET /version · GET /metrics     (these three need no token)
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import re
 import time
 
@@ -37,21 +38,37 @@ class ControlApi:
         token: str,
         workers: Workers | None = None,
         data: DataOptions | None = None,
+        *,
+        own_machine: bool = False,
     ) -> None:
         self._registry = registry
         self._counters = counters
         self._wanted = f"Bearer {token}".encode()
         self._workers = workers
         self._data = data or DataOptions()
+        self._own_machine = own_machine
 
-    async def __call__(self, request: Request) -> Response:
-        """The answer; a refusal is one too."""
+    def gate(self, request: Request) -> Response | None:
+        """Why this request is refused, told from its head alone; None when it is let in.
+
+        On a loopback address without TLS (`own_machine`), its Host must be an address or localhost: a page whose own name was made
+        to point here asks under that name.
+        """
         if "origin" in request.headers:
             return _error(403, "this interface is not for browsers")
+        if self._own_machine and not _local_name(request.headers.get("host", "")):
+            return _error(403, "this interface listens on a loopback address; ask it under that, or as localhost")
         if request.path not in _OPEN:
             given = request.headers.get("authorization", "").encode("utf-8", "surrogateescape")
             if not hmac.compare_digest(given, self._wanted):
                 return _error(401, "the token is missing or wrong")
+        return None
+
+    async def __call__(self, request: Request) -> Response:
+        """The answer to a request that the gate has let in; a refusal is one too."""
+        refused = self.gate(request)
+        if refused is not None:
+            return refused
         try:
             return await self._answer(request)
         except Refusal as refusal:
@@ -153,6 +170,15 @@ class ControlApi:
         text += self._workers.metrics() if self._workers is not None else ""
         text += observed_text(self._data.observe, self._counters) + shadow_text(self._data.shadow_to, self._counters)
         return Response(200, text.encode(), "text/plain; charset=utf-8")
+
+
+def _local_name(host: str) -> bool:
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return name.lower() in ("localhost", "")
+    return True
 
 
 def _checked(run: str) -> str:
