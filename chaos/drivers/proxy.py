@@ -148,7 +148,7 @@ class ProxyFleet:
             return None
         try:
             body = answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             body = {"error": " ".join(answer.text.split())[:200]}
         if answer.status_code == 401:
             raise Unreachable(
