@@ -59,6 +59,8 @@ def _bounded() -> Any:
                 return answer
             try:
                 body = _read(answer, until_s)
+            except requests.RequestException:
+                raise  # some of them are urllib3's, too
             except ReadTimeoutError as error:
                 raise requests.Timeout(str(error)) from error
             except DecodeError as error:

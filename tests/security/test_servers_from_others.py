@@ -6,6 +6,8 @@ import contextlib
 import gzip
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ from chaos.drivers.prometheus import PrometheusDriver
 from chaos.drivers.proxy import ProxyFleet
 from chaos.drivers.webhook import SinkClient
 from chaos.errors import ChaosError, Unreachable
-from chaos.telemetry import parse_alertmanager_config
+from chaos.telemetry import left_side, parse_alertmanager_config
 from tests.drivers.loopback import Said, serving
 
 CALLS = {
@@ -130,3 +132,36 @@ def test_no_error_of_the_http_library_is_shown_with_its_address() -> None:
         ask(session(), "GET", "http://me:hunter2@127.0.0.1:9/?token=hunter2", what="the server", timeout_s=0.5)
     assert "hunter2" not in str(caught.value).replace("?token=hunter2", "")
     assert isinstance(caught.value.__cause__, requests.RequestException)
+
+
+DEEP = {
+    "brackets": "(" * 200_000 + "up" + ")" * 200_000 + " < 1",
+    "brackets that a file could have": "(" * 4000 + "up" + ")" * 4000 + " < 1",
+    "signs": "-" * 200_000 + "up < 1",
+    "signs and spaces": "- \n" * 5000 + "up < 1",
+    "brackets and signs": "-(" * 5000 + "up" + ")" * 5000 + " < 1",
+    "a chain": " or ".join(["up"] * 1600) + " < 1",
+    "powers": "^".join(["up"] * 3000) + " < 1",
+    "functions": "abs(" * 1900 + "up" + ")" * 1900,
+    "subqueries": "up" + "[5m:1m]" * 1200,
+}
+
+
+@pytest.mark.parametrize("expr", DEEP.values(), ids=DEEP)
+def test_a_rule_too_deep_for_the_parser_ends_no_process_and_is_read_as_nothing(expr: str) -> None:
+    """In a process of its own: what the parser's stack cannot hold would end this one."""
+    program = (
+        "import sys; from chaos.telemetry import left_side, longest_window_s, metric_names\n"
+        "expr = sys.stdin.read()\n"
+        "print(left_side(expr) is None or bool(left_side(expr)), longest_window_s(expr) >= 0, len(metric_names(expr)) <= 1)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=expr, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["True"] * 3), done.stderr[-300:]
+
+
+def test_an_expression_as_deep_as_people_write_them_is_still_read() -> None:
+    found = left_side("(" * 30 + "sum(rate(x_total[5m]))" + ")" * 30 + " > -1")
+    assert found is not None
+    assert found.threshold == -1.0
