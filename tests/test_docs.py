@@ -109,3 +109,22 @@ def test_every_target_that_a_page_names_is_in_the_makefile() -> None:
     named = {name for page in pages for name in re.findall(r"\bmake ([a-z-]+)`", page.read_text())}
     assert named <= targets
     assert {"quickstart", "test", "bench"} <= named | targets
+
+
+def test_every_test_that_the_security_page_names_exists_and_every_threat_names_one() -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    threats = page.partition("## Threats")[2].partition("## What is not defended")[0]
+    rows = [row for row in threats.splitlines() if row.startswith("| ") and not row.startswith("| what could")]
+    assert len(rows) > 40
+    for row in rows:
+        named = re.findall(r"`([\w/]+\.py)::((?:\w+::)*)(test_\w+)`", row.split(" | ")[-1])
+        assert named, row
+        for path, _, name in named:
+            assert f"def {name}(" in (ROOT / "tests" / path).read_text() or _shared(path, name), f"{path}::{name}"
+
+
+def _shared(path: str, name: str) -> bool:
+    """Whether the test is one of a contract that the file's class inherits."""
+    file = ROOT / "tests" / path
+    contracts = [one.read_text() for one in file.parent.glob("*contract*.py")]
+    return "Contract" in file.read_text() and any(f"def {name}(" in text for text in contracts)
