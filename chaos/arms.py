@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal, Protocol
+from urllib.parse import unquote_plus
 
 Arm = Literal["treatment", "control"]
 
@@ -83,10 +84,48 @@ def is_synthetic(key: bytes, run: str, subject: str, value: str | None) -> bool:
     return hmac.compare_digest(value.encode("utf-8", "surrogateescape"), wanted.encode("utf-8", "surrogateescape"))
 
 
+def cookie_of(headers: HeaderValues, name: str) -> str | None:
+    """The value of the first cookie with this name; None where there is none."""
+    line = headers.get("cookie")
+    if line is None:
+        return None
+    for pair in line.split(";"):
+        found, equals, value = pair.partition("=")
+        if equals and found.strip() == name:
+            return value.strip()
+    return None
+
+
+def parameter_of(target: str, name: str) -> str | None:
+    """The first parameter with this name in the query of a request's target, decoded; None where there is none."""
+    if name and "?" in target:
+        for pair in target.partition("?")[2].split("&"):
+            found, _, value = pair.partition("=")
+            if unquote_plus(found) == name:
+                return unquote_plus(value)
+    return None
+
+
+def said_at(kind: str, name: str, headers: HeaderValues, target: str) -> str | None:
+    """What a request says at a place: the `header`, `cookie` or `query` parameter of this name. None where it says nothing."""
+    if kind == "header":
+        return headers.get(name)
+    return cookie_of(headers, name) if kind == "cookie" else parameter_of(target, name)
+
+
 @lru_cache(64)
-def header_of(by: str) -> str | None:
-    """The header name behind `header:NAME`, lower-case, or None when there is none, or none that a header can have."""
+def place_of(by: str) -> tuple[str, str] | None:
+    """Where a request says its subject: `header`, `cookie` or `query`, and the name there. None when `by` names no place."""
     kind, _, name = by.partition(":")
+    name = name.strip()
     if by == "request":
-        return REQUEST_HEADER
-    return name.strip().lower() if kind == "header" and _NAME.fullmatch(name.strip()) else None
+        return "header", REQUEST_HEADER
+    if kind not in ("header", "cookie", "query") or not _NAME.fullmatch(name):
+        return None
+    return kind, name.lower() if kind == "header" else name
+
+
+def header_of(by: str) -> str | None:
+    """The header that says the subject, lower-case; None when a cookie or the query does, or nothing that a request can have."""
+    found = place_of(by)
+    return found[1] if found is not None and found[0] == "header" else None

@@ -23,7 +23,8 @@ LARGEST_FILE = 1_000_000
 MOST_NODES = 20_000
 DEEPEST = 40
 
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_VARIABLE = re.compile(r"\$\{([^}]{0,200})\}")
+"""Bounded, for what never closes would be searched to its end from each of its beginnings."""
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
 _WORDS: Mapping[str, object] = {
@@ -211,6 +212,11 @@ _REMEDIES = (
 """What PyYAML says → what to write instead."""
 
 
+def _variable_in_braces(line: str) -> bool:
+    begun = re.search(r"[\[{]", line)
+    return begun is not None and "${" in line[begun.end() :]
+
+
 def _not_yaml(error: yaml.MarkedYAMLError, text: str) -> str:
     """What is wrong, where what it belongs to begins, and what to write instead."""
     said = ", ".join(part for part in (error.context, error.problem) if part)
@@ -218,7 +224,7 @@ def _not_yaml(error: yaml.MarkedYAMLError, text: str) -> str:
     if begin is not None and end is not None and begin.line != end.line:
         said += f"; it begins in line {begin.line + 1}"
     lines = text.splitlines()
-    if end is not None and end.line < len(lines) and re.search(r"[\[{].*\$\{", lines[end.line]):
+    if end is not None and end.line < len(lines) and _variable_in_braces(lines[end.line]):
         remedy: str | None = "write quotes around ${…} inside { } and [ ]"
     else:
         remedy = next((remedy for sign, remedy in _REMEDIES if sign in said), None)

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, Discriminator, Field, StrictBool, Tag, create_model, model_validator
 
-from chaos.arms import header_of
+from chaos.arms import place_of
 from chaos.bounds import BoundText, kind_of_unit
+from chaos.caps import Most, MostText
 from chaos.document import Document, Path, did_you_mean, read_document
 from chaos.errors import InvalidFile, Problem
 from chaos.faults import catalogue as faults
@@ -119,8 +120,8 @@ Guard = Annotated[
 
 
 def _by(value: str) -> str:
-    if header_of(value) is None:
-        raise ValueError(f"{value!r} names no subject; write header:NAME, or request")
+    if place_of(value) is None:
+        raise ValueError(f"{value!r} names no subject; write header:NAME, cookie:NAME, query:NAME, or request")
     return value
 
 
@@ -137,6 +138,7 @@ class BlastRadius(Strict):
     traffic: Share = 0.01
     by: Annotated[str, AfterValidator(_by)] | None = None
     where: Annotated[str, AfterValidator(_slice)] | None = None
+    most: MostText | None = None
     containers: int = Field(1, ge=1, le=1000)
     max_duration: Duration = Field(examples=["3m"])
     lease: Duration = Field(10.0, ge=1.0, le=60.0, description="how long an effect outlives a runner that is gone")
@@ -262,7 +264,7 @@ def _own_problems(experiment: Experiment, document: Document) -> list[Problem]:
             if name not in titles:
                 message = f"`{name}` is not in steady_state; {did_you_mean(name, titles)}"
                 found.append(document.problem(("expect", key, index), message))
-    found += _shadow_problems(experiment, document)
+    found += _shadow_problems(experiment, document) + _cap_problems(experiment, document)
     found += _load_fault_problems(experiment, document)
     if experiment.load is None and experiment.blast_radius.subjects == "synthetic" and _needs_subjects(experiment):
         message = (
@@ -291,6 +293,23 @@ def _load_fault_problems(experiment: Experiment, document: Document) -> list[Pro
                 f"`{fault.fault}` changes what is told of outcomes, and the load tells nothing; write "
                 "`feedback: {after: 2s, share: 100%}` under load"
             )
+            found.append(document.problem(path, message))
+    return found
+
+
+def _cap_problems(experiment: Experiment, document: Document) -> list[Problem]:
+    """The faults of which nothing counts what `most:` caps."""
+    most = experiment.blast_radius.most
+    if most is None:
+        return []
+    found: list[Problem] = []
+    for index, fault in enumerate(experiment.faults):
+        path: Path = ("faults", index, "fault")
+        if fault.acts_on == "request" and Most.parse(most).what == "predictions":
+            message = f"`{fault.fault}` hurts requests, whose predictions nobody has counted; write `most: N requests` under blast_radius"
+            found.append(document.problem(path, message))
+        elif fault.acts_on == "load":
+            message = f"`{fault.fault}` is what the run's own load does, and `most:` caps what proxies do; write `limit:` under load"
             found.append(document.problem(path, message))
     return found
 

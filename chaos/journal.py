@@ -60,7 +60,7 @@ def from_text(text: str) -> Line:
         return Line(
             row["sequence"], row["at_s"], row["wall_s"], row["previous"], _RECORD.validate_python(row["record"])
         )
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
         raise BrokenJournal(f"this is no line of a journal: {text[:80]!r}") from error
 
 

@@ -65,6 +65,7 @@ def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Surv
         arms_held=experiment.expect.arms == "held",
         mode=experiment.blast_radius.mode,
         lease_s=experiment.blast_radius.lease,
+        most=experiment.blast_radius.most,
         warnings=_warnings(experiment, alerts),
         notes=_notes(experiment, alerts, survey),
     )
@@ -376,6 +377,7 @@ def _refusals(experiment: Experiment, system: System, survey: Survey, drawn: Pla
         *_proxy_refusals(drawn, survey),
         *_alert_refusals(drawn, survey),
         *_radius_refusals(drawn),
+        *_cap_refusals(drawn, survey),
     ]
 
 
@@ -502,6 +504,17 @@ def _radius_refusals(drawn: Plan) -> list[str]:
                     f"{expected:.2f} requests in {format_duration(longest)}; write more traffic, rate or duration"
                 )
             ]
+    return []
+
+
+def _cap_refusals(drawn: Plan, survey: Survey) -> list[str]:
+    part = drawn.most_of_a_target()
+    targets = {effect.target for effect in drawn.faults() if effect.kind == "proxy"}
+    most = max((len(survey.proxies.get(target, ())) for target in targets), default=0)
+    if part is not None and targets and part.count < most:
+        return [
+            f"`most: {drawn.most}` is less than one for each fault proxy of each target ({most} at most); write more"
+        ]
     return []
 
 

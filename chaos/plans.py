@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pydantic import TypeAdapter
 
 from chaos.bounds import Bound
+from chaos.caps import Most
 from chaos.foresight import Foresight
 from chaos.probe import Better, Missing
 from chaos.survey import ContainerFound
@@ -164,6 +165,8 @@ class Plan:
     arms_held: bool
     mode: str = "live"
     """live | shadow: whether answers are hurt, or copies of them"""
+    most: str | None = None
+    """The most that all proxies together may hurt, as it was written: `500 requests`; None: no more than the arms say"""
     by_hand: Mapping[str, str] = field(default_factory=dict)
     lease_s: float = LEASE_S
     undo_deadline_s: float = UNDO_DEADLINE_S
@@ -183,6 +186,11 @@ class Plan:
     def shadows(self) -> bool:
         """Whether clients get untouched answers, and faults happen to copies alone."""
         return self.mode == "shadow"
+
+    def most_of_a_target(self) -> Most | None:
+        """The part of the cap that each hurt target gets; its proxies divide it further."""
+        targets = {effect.target for effect in self.effects if effect.kind == "proxy"}
+        return Most.parse(self.most).part(len(targets)) if self.most is not None else None
 
     def divides(self) -> bool:
         """Whether the run divides its subjects into arms: a fault of containers hurts everybody alike."""

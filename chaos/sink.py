@@ -9,35 +9,52 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections import deque
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 MOST = 10_000
 """Notifications kept in memory; the log keeps all."""
+MOST_BYTES = 64_000_000
+"""Of all notifications in memory, as they stand in the log; the oldest are forgotten first."""
 LARGEST = 4_000_000
+"""Bytes of one notification."""
 
 
 class Memory:
     """Everything that arrived, in order, ids from 1; read back from the log at the start."""
 
     def __init__(self, log: Path) -> None:
-        self._kept: deque[dict[str, Any]] = deque(maxlen=MOST)
+        self._kept: deque[tuple[dict[str, Any], int]] = deque()
+        self._bytes = 0
         self.last = 0
+        row = "\n"
         if log.exists():
-            for row in log.read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
-                    note = json.loads(row)
-                    self.last = int(note["id"])
-                    self._kept.append(note)
-                except (ValueError, KeyError, TypeError):
-                    continue  # a line that a crash cut
-        self._log = log.open("a", encoding="utf-8")
-        if log.stat().st_size and not log.read_bytes().endswith(b"\n"):
+            with log.open(encoding="utf-8", errors="replace", newline="\n") as rows:
+                for row in rows:
+                    self._read_back(row)
+        self._log = os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8")
+        if not row.endswith("\n"):
             self._log.write("\n")  # what a crash cut must not swallow the next notification
+
+    def _read_back(self, row: str) -> None:
+        try:
+            note = json.loads(row)
+            self.last = int(note["id"])
+            self._remember(note, len(row))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            pass  # a line that a crash cut
+
+    def _remember(self, note: dict[str, Any], size: int) -> None:
+        self._kept.append((note, size))
+        self._bytes += size
+        while len(self._kept) > MOST or (self._bytes > MOST_BYTES and len(self._kept) > 1):
+            self._bytes -= self._kept.popleft()[1]
 
     def keep(self, body: dict[str, Any], received_at: float) -> None:
         """The notification is remembered and on its way to the disk."""
@@ -51,13 +68,14 @@ class Memory:
             "groupKey": body.get("groupKey", ""),
             "alerts": [{key: alert.get(key) for key in wanted} for alert in body.get("alerts", [])],
         }
-        self._kept.append(note)
-        self._log.write(json.dumps(note) + "\n")
+        row = json.dumps(note) + "\n"
+        self._remember(note, len(row))
+        self._log.write(row)
         self._log.flush()
 
     def after(self, last: int) -> list[dict[str, Any]]:
         """The notifications with an id above `last`."""
-        return [note for note in self._kept if note["id"] > last]
+        return [note for note, _ in self._kept if note["id"] > last]
 
 
 def application(memory: Memory) -> web.Application:
@@ -67,7 +85,7 @@ def application(memory: Memory) -> web.Application:
         received_at = time.time()
         try:
             body = await request.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             return web.json_response({"error": "this is no JSON"}, status=400)
         alerts = body.get("alerts", []) if isinstance(body, dict) else None
         if not isinstance(alerts, list) or not all(isinstance(alert, dict) for alert in alerts):
@@ -85,7 +103,14 @@ def application(memory: Memory) -> web.Application:
     async def health(_: web.Request) -> web.Response:
         return web.json_response({"ok": True, "last": memory.last})
 
-    made = web.Application(client_max_size=LARGEST)
+    @web.middleware
+    async def not_for_browsers(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """A page in somebody's browser must not be able to say that an alert was delivered."""
+        if "Origin" in request.headers:
+            return web.json_response({"error": "this interface is not for browsers"}, status=403)
+        return await handler(request)
+
+    made = web.Application(client_max_size=LARGEST, middlewares=[not_for_browsers])
     made.add_routes(
         [web.post("/", take), web.post("/alerts", take), web.get("/notifications", give), web.get("/healthz", health)]
     )

@@ -1,4 +1,7 @@
-"""Slices of traffic: `json:$.region == "north"`, `header:x-group != "b"`. One pure rule for proxy, plan and load."""
+"""Slices of traffic: `json:$.region == "north"`, `header:x-group != "b"`, `cookie:plan == "free"`, `query:beta == "1"`.
+
+One pure rule for proxy, plan and load.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chaos.arms import HeaderValues
+from chaos.arms import HeaderValues, said_at
 
 _FORM = re.compile(
-    r"""\s*(?:json:\$((?:\.\w+|\[\d+\])+)|header:([A-Za-z0-9_-]+))\s*(==|!=)\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|true|false|null)\s*"""
+    r"""\s*(?:json:\$((?:\.\w+|\[\d+\])+)|(header|cookie|query):([A-Za-z0-9_.-]+))\s*(==|!=)\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|true|false|null)\s*"""
 )
 
 
@@ -19,8 +22,11 @@ _FORM = re.compile(
 class Slice:
     """One condition on a request. A request that lacks what is asked for is in no slice."""
 
+    kind: str
+    """json | header | cookie | query"""
+    name: str
+    """Of the header (lower-case), cookie or parameter; empty for `json`."""
     path: tuple[str | int, ...]
-    header: str | None
     equal: bool
     value: str | int | float | bool | None
 
@@ -30,21 +36,26 @@ class Slice:
         match = _FORM.fullmatch(text)
         if match is None:
             raise ValueError(
-                f'{text!r} is no slice; write something like json:$.region == "north" or header:x-group == "b"'
+                f'{text!r} is no slice; write something like json:$.region == "north", header:x-group == "b", '
+                'cookie:plan == "free" or query:beta == "1"'
             )
         parts = re.findall(r"\.(\w+)|\[(\d+)\]", match[1] or "")
         path = tuple(name or int(index) for name, index in parts)
-        return Slice(path, match[2].lower() if match[2] else None, match[3] == "==", json.loads(match[4]))
+        kind, name = match[2] or "json", match[3] or ""
+        return Slice(kind, name.lower() if kind == "header" else name, path, match[4] == "==", json.loads(match[5]))
 
     @property
     def needs_body(self) -> bool:
         """Whether the request's body must be read to tell."""
-        return self.header is None
+        return self.kind == "json"
 
-    def matches(self, headers: HeaderValues, body: bytes) -> bool:
-        """Whether a request with these lower-case headers and this body is in the slice."""
-        if self.header is not None:
-            found = headers.get(self.header)
+    def matches(self, headers: HeaderValues, body: bytes, target: str = "") -> bool:
+        """Whether a request with these lower-case headers, this body and this target (path and query) is in the slice.
+
+        Where a cookie or a parameter is repeated, the first counts: a request says one thing in one place.
+        """
+        if self.kind != "json":
+            found = said_at(self.kind, self.name, headers, target)
             return found is not None and self._same(found) is self.equal
         try:
             value: Any = json.loads(body)
@@ -59,20 +70,20 @@ class Slice:
 
         False means that nobody can tell: different places of a request say whatever they like.
         """
-        if (self.header, self.path) != (other.header, other.path):
+        if (self.kind, self.name, self.path) != (other.kind, other.name, other.path):
             return False
-        same = self._same(other.value if other.header is None else other._wanted())
+        same = self._same(other.value if other.kind == "json" else other._wanted())
         if self.equal and other.equal:
             return not same
         return same and self.equal is not other.equal
 
     def _wanted(self) -> str:
-        """What a header says that says this value: headers are text."""
+        """What a header, cookie or parameter says that says this value: those are text."""
         return self.value if isinstance(self.value, str) else json.dumps(self.value)
 
     def _same(self, found: object) -> bool:
         """Whether what was found in this slice's place is its value."""
-        if self.header is not None:
+        if self.kind != "json":
             return found == self._wanted()
         return found == self.value and isinstance(found, bool) is isinstance(self.value, bool)  # true is not 1 here
 
@@ -80,7 +91,7 @@ class Slice:
     def place(self) -> str:
         """What it asks for, as people write it."""
         parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
-        return f"header:{self.header}" if self.header is not None else f"json:${''.join(parts)}"
+        return f"{self.kind}:{self.name}" if self.kind != "json" else f"json:${''.join(parts)}"
 
     def __str__(self) -> str:
         """As people write it."""

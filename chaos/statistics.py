@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -183,10 +184,27 @@ def _log_choose(
     return found
 
 
+LARGEST_EXACT = 1_000_000
+"""Events; the exact interval of more would take memory for each, and differ from the approximate one in no digit that is shown."""
+
+
+def _wilson(k: int, n: int, confidence: float) -> tuple[float, float]:
+    """The interval of Wilson (1927), by the normal approximation."""
+    away = NormalDist().inv_cdf((1 + confidence) / 2)
+    share, spare = k / n, away * away / n
+    middle, half = share + spare / 2, math.sqrt(spare * share * (1 - share) + spare * spare / 4)
+    return max(0.0, (middle - half) / (1 + spare)), min(1.0, (middle + half) / (1 + spare))
+
+
 def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact interval for a share of which k of n were seen: 3 of 3 is [.29, 1]. Clopper and Pearson (1934)."""
+    """The exact interval for a share of which k of n were seen: 3 of 3 is [.29, 1]. Clopper and Pearson (1934).
+
+    Of more than LARGEST_EXACT, it is approximate.
+    """
     if not 0 <= k <= n or n == 0:
         raise ValueError(f"{k} of {n} is impossible")
+    if n > LARGEST_EXACT:
+        return _wilson(k, n, confidence)
     target = math.log((1 - confidence) / 2)
     low = 0.0 if k == 0 else _solve(lambda share: _log_tail(k, n, share, upper=True) - target, rising=True)
     high = 1.0 if k == n else _solve(lambda share: _log_tail(k, n, share, upper=False) - target, rising=False)

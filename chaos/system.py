@@ -5,6 +5,7 @@ Secrets (tokens, header values) are SecretStr: whatever prints or writes a Syste
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -64,6 +65,14 @@ def _opt_in(value: str) -> str:
     name, equals, wanted = value.partition("=")
     if not (name and equals and wanted):
         raise ValueError(f"{value!r} is no label; write something like chaos.enabled=true")
+    return value
+
+
+def _placeable(value: str | float) -> str | int | float:
+    """Queries have it between quotation marks: what ends those would be a part of the query."""
+    text = str(value)
+    if re.search(r"""["'`\r\n]""", text) or (len(text) - len(text.rstrip("\\"))) % 2:
+        raise ValueError(f"{value!r} would end the text that it is placed in; write it without quotation marks")
     return value
 
 
@@ -227,7 +236,7 @@ class System(Strict):
     alerts: Alerts = Alerts()
     receivers: dict[str, Receiver] = Field(default_factory=dict)
     real_users: RealUsers | None = None
-    variables: dict[str, str | int | float] = Field(default_factory=dict)
+    variables: dict[str, Annotated[str | int | float, AfterValidator(_placeable)]] = Field(default_factory=dict)
 
     def opt_in_label(self) -> tuple[str, str]:
         """The label's name and the value it must have before a container is touched."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -110,6 +111,25 @@ class Comparison:
     threshold: float | None
 
 
+LONGEST_EXPR = 10_000
+"""Characters of a rule's expression that are looked at."""
+DEEPEST_EXPR = 100
+"""Brackets within brackets, signs after signs, powers of powers. The parser's stack ends somewhere, and the process with it."""
+_SIGNS = re.compile(rf"(?:[-+][ \t\r\n]*){{{DEEPEST_EXPR + 1}}}")
+
+
+def _parsed(expr: str) -> Any:
+    """The expression taken apart. Raises ValueError when it is none, or too long or too deep to be one that a person wrote."""
+    if len(expr) > LONGEST_EXPR or _SIGNS.search(expr) or max(_depth(expr), expr.count("^")) > DEEPEST_EXPR:
+        raise ValueError("this expression is too long or too deep")
+    return promql_parser.parse(expr)
+
+
+def _depth(expr: str) -> int:
+    """The most brackets that are open at once, quoted ones included."""
+    return max(itertools.accumulate((sign in "([{") - (sign in ")]}") for sign in expr), default=0)
+
+
 _OPERATORS = {"<", "<=", ">", ">=", "==", "!="}
 
 
@@ -146,8 +166,8 @@ def _comparison(expression: Any) -> Comparison | None:
 def left_side(expr: str) -> Comparison | None:
     """What a rule compares with what: the first comparison from the left, through `and`, `unless` and parentheses."""
     try:
-        return _comparison(promql_parser.parse(expr))
-    except ValueError:
+        return _comparison(_parsed(expr))
+    except (ValueError, RecursionError):
         return None
 
 
@@ -178,16 +198,16 @@ def _ranges(expression: Any) -> Iterator[float]:
 def longest_window_s(expr: str) -> float:
     """The longest time that the expression looks back over, in seconds; 0 when it reads only what is now."""
     try:
-        return max(_ranges(promql_parser.parse(expr)), default=0.0)
-    except ValueError:
+        return max(_ranges(_parsed(expr)), default=0.0)
+    except (ValueError, RecursionError):
         return 0.0
 
 
 def metric_names(expr: str) -> frozenset[str]:
     """Every metric that the expression selects by name; empty when it cannot be parsed."""
     try:
-        return frozenset(_selectors(promql_parser.parse(expr)))
-    except ValueError:
+        return frozenset(_selectors(_parsed(expr)))
+    except (ValueError, RecursionError):
         return frozenset()
 
 
@@ -258,7 +278,14 @@ def _matchers(row: Mapping[str, Any]) -> tuple[Matcher, ...]:
     return tuple(found)
 
 
-def _route(row: Mapping[str, Any], above: Route) -> Route:
+MOST_ROUTES = 5000
+"""Of one configuration, aliases written out."""
+
+
+def _route(row: Mapping[str, Any], above: Route, count: Iterator[int]) -> Route:
+    if next(count) > MOST_ROUTES:
+        raise ValueError(f"this configuration has more than {MOST_ROUTES:,} routes, aliases written out")
+
     def seconds(key: str, inherited: float) -> float:
         return parse_duration(row[key]) if key in row else inherited
 
@@ -271,7 +298,7 @@ def _route(row: Mapping[str, Any], above: Route) -> Route:
         repeat_interval_s=seconds("repeat_interval", above.repeat_interval_s),
         continue_=bool(row.get("continue", False)),
     )
-    children = tuple(_route(child, here) for child in row.get("routes") or ())
+    children = tuple(_route(child, here, count) for child in row.get("routes") or ())
     return Route(
         here.receiver, here.matchers, here.group_by, here.group_wait_s, here.group_interval_s, here.repeat_interval_s,
         here.continue_, children,
@@ -283,4 +310,4 @@ def parse_alertmanager_config(text: str) -> Route:
     row = yaml.safe_load(text)
     if not isinstance(row, dict) or not isinstance(row.get("route"), dict):
         raise ValueError("this configuration has no route")
-    return _route(row["route"], Route(""))
+    return _route(row["route"], Route(""), itertools.count(1))

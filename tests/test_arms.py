@@ -16,7 +16,9 @@ from chaos.arms import (
     Arms,
     header_of,
     is_synthetic,
+    place_of,
     row_selected,
+    said_at,
     sign_synthetic,
     unit_interval,
 )
@@ -173,3 +175,26 @@ def test_the_signature_names_the_run_and_does_not_show_the_key():
 )
 def test_the_subjects_header_is_read_from_by(by, header):
     assert header_of(by) == header
+
+
+@pytest.mark.parametrize(
+    ("by", "place"),
+    [
+        ("cookie:session", ("cookie", "session")),
+        ("cookie:Session", ("cookie", "Session")),  # names of cookies keep their case
+        ("query: user ", ("query", "user")),
+        ("query:", None),
+        ("json:$.user", None),
+        ("cookie:a;b", None),
+        ("cookie:a\r\nx", None),
+    ],
+)
+def test_a_cookie_or_the_query_may_say_the_subject(by, place):
+    assert place_of(by) == place
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["header", "cookie", "query"]), st.text(max_size=40), st.text(max_size=40))
+def test_whatever_a_request_says_it_has_one_subject_or_none(kind, line, target):
+    found = said_at(kind, "a", {"a": line, "cookie": line}, target)
+    assert found is None or isinstance(found, str)

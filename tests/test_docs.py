@@ -138,3 +138,22 @@ def test_no_parameter_of_a_fault_stands_there_without_what_may_be_written_for_it
     assert rows
     assert all(needed == "required" or needed.startswith("default ") for _, needed, _, _ in rows)
     assert all(form and says for _, _, form, says in rows)
+
+
+def test_every_test_that_the_security_page_names_exists_and_every_threat_names_one() -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    threats = page.partition("## Threats")[2].partition("## What is not defended")[0]
+    rows = [row for row in threats.splitlines() if row.startswith("| ") and not row.startswith("| what could")]
+    assert len(rows) > 40
+    for row in rows:
+        named = re.findall(r"`([\w/]+\.py)::((?:\w+::)*)(test_\w+)`", row.split(" | ")[-1])
+        assert named, row
+        for path, _, name in named:
+            assert f"def {name}(" in (ROOT / "tests" / path).read_text() or _shared(path, name), f"{path}::{name}"
+
+
+def _shared(path: str, name: str) -> bool:
+    """Whether the test is one of a contract that the file's class inherits."""
+    file = ROOT / "tests" / path
+    contracts = [one.read_text() for one in file.parent.glob("*contract*.py")]
+    return "Contract" in file.read_text() and any(f"def {name}(" in text for text in contracts)

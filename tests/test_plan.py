@@ -349,7 +349,7 @@ def test_a_proxy_that_others_hold_for_slices_of_their_own_is_no_reason_to_refuse
             ),
         ),
         (
-            (Holder("run-7", 'json:$.region == "south"'), Holder("run-8", "cookie:region == 1")),
+            (Holder("run-7", 'json:$.region == "south"'), Holder("run-8", "session:region == 1")),
             NORTH,
             "the run run-8, for a slice that cannot be read here; wait for it to end",
         ),
@@ -503,3 +503,18 @@ def test_a_group_is_not_looked_for_in_bodies_of_grpc(by, protocol, refused):
     group = ("wrong_predictions\n", f"biased_outputs\n    by: '{by}'\n    group: b\n    decision: 0\n")
     told = [one for one in planned(group, of=target).refusals if "write `by: header:NAME`" in one]
     assert bool(told) is refused
+
+
+def test_the_cap_is_in_the_plan_and_divided_between_the_targets_that_are_hurt():
+    drawn = planned(("max_duration: 2m", "max_duration: 2m, most: 500 requests"))
+    assert drawn.most == "500 requests"
+    assert str(drawn.most_of_a_target()) == "500 requests"
+    both = replace(drawn, effects=(*drawn.effects, *(replace(one, target="other") for one in drawn.faults())))
+    assert str(both.most_of_a_target()) == "250 requests"
+
+
+def test_a_cap_that_leaves_a_proxy_without_any_is_refused():
+    proxies = {"loan-model": tuple(ProxyFound(f"http://127.0.0.1:{port}") for port in (8474, 8475, 8476))}
+    capped = ("max_duration: 2m", "max_duration: 2m, most: 2 requests")
+    (told,) = planned(capped, found=survey(proxies=proxies)).refusals
+    assert told == "`most: 2 requests` is less than one for each fault proxy of each target (3 at most); write more"

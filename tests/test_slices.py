@@ -21,7 +21,8 @@ REQUEST = {
     "one": 1,
 }
 BODY = json.dumps(REQUEST).encode()
-HEADERS = {"x-group": "b", "x-count": "7"}
+HEADERS = {"x-group": "b", "x-count": "7", "cookie": "plan=free; Plan=paid; plan=paid; odd; count=7;e=a=b"}
+TARGET = "/score?beta=1&name=J%C3%BCrgen+B&beta=2&bare&group=%62"
 
 
 @pytest.mark.parametrize(
@@ -42,10 +43,19 @@ HEADERS = {"x-group": "b", "x-count": "7"}
         'header:x-count == "7"',
         "json:$.one == 1",
         "json:$.one != true",
+        'cookie:plan == "free"',  # the first of several
+        'cookie:Plan == "paid"',
+        "cookie:count == 7",
+        'cookie:e == "a=b"',
+        'query:beta == "1"',
+        "query:beta == 1",
+        'query:name == "J\\u00fcrgen B"',
+        'query:bare == ""',
+        'query:group != "a"',
     ],
 )
 def test_a_request_that_meets_the_condition_is_in_the_slice(text):
-    assert Slice.parse(text).matches(HEADERS, BODY)
+    assert Slice.parse(text).matches(HEADERS, BODY, TARGET)
 
 
 @pytest.mark.parametrize(
@@ -59,10 +69,14 @@ def test_a_request_that_meets_the_condition_is_in_the_slice(text):
         "json:$.one == true",
         'header:x-group == "a"',
         'header:x-group != "b"',
+        'cookie:plan == "paid"',
+        'cookie:plan != "free"',
+        'query:beta == "2"',
+        'query:group != "b"',
     ],
 )
 def test_a_request_that_does_not_meet_it_is_not(text):
-    assert not Slice.parse(text).matches(HEADERS, BODY)
+    assert not Slice.parse(text).matches(HEADERS, BODY, TARGET)
 
 
 @pytest.mark.parametrize("sign", ["==", "!="])
@@ -75,10 +89,30 @@ def test_a_request_that_does_not_meet_it_is_not(text):
         "json:$.rows.group",
         "json:$.age[0]",
         "header:x-absent",
+        "cookie:absent",
+        "cookie:odd",
+        "query:absent",
+        "query:Beta",
     ],
 )
 def test_a_request_without_what_is_asked_for_is_in_no_slice_either_way(where, sign):
-    assert not Slice.parse(f'{where} {sign} "b"').matches(HEADERS, BODY)
+    assert not Slice.parse(f'{where} {sign} "b"').matches(HEADERS, BODY, TARGET)
+
+
+PLACES = ["header:a", "cookie:a", "query:a", "json:$.a"]
+
+
+@settings(deadline=None, max_examples=examples(200))
+@given(
+    st.sampled_from(PLACES), st.sampled_from(PLACES), st.sampled_from("xyz"), st.sampled_from("xyz"),
+    st.sampled_from(["==", "!="]), st.sampled_from(["==", "!="]), st.lists(st.sampled_from("xyz"), min_size=4, max_size=9),
+)  # fmt: skip
+def test_no_request_is_in_two_slices_that_are_said_to_be_disjoint(here, there, one, other, first, second, said):
+    mine, theirs = Slice.parse(f'{here} {first} "{one}"'), Slice.parse(f'{there} {second} "{other}"')
+    headers = {"a": said[0], "cookie": "; ".join(f"a={value}" for value in said[1:])}
+    target, body = "/?" + "&".join(f"a={value}" for value in said[2:]), json.dumps({"a": said[3]}).encode()
+    in_both = mine.matches(headers, body, target) and theirs.matches(headers, body, target)
+    assert not (in_both and mine.disjoint(theirs))
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"7", b"null", b'"text"', b"[]"])
@@ -113,7 +147,8 @@ def test_any_text_can_be_asked_for_when_it_is_quoted_as_json(text):
         "json:region == 1",
         "json:$.region > 5",
         "header: == 'b'",
-        'cookie:x == "b"',
+        'session:x == "b"',
+        "cookie:x == b",
         'json:$.a == "b" and json:$.c == "d"',
         "json:$.a[-1] == 1",
         'header:x–group == "b"',  # a dash that a word processor has made
@@ -121,7 +156,7 @@ def test_any_text_can_be_asked_for_when_it_is_quoted_as_json(text):
 )
 def test_what_is_no_slice_is_refused_with_what_to_write(text):
     with pytest.raises(
-        ValueError, match=r'is no slice; write something like json:\$\.region == "north" or header:x-group == "b"$'
+        ValueError, match=r'is no slice; write something like json:\$\.region == "north", .* or query:beta == "1"$'
     ):
         Slice.parse(text)
 

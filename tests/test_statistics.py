@@ -366,3 +366,11 @@ def test_a_constant_signal_has_no_band_around_it():
 def test_a_band_needs_values():
     with pytest.raises(ValueError, match="values"):
         quantile_band([])
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10**6), (3, 10**6), (10**5, 10**6), (10**6, 10**6)])
+def test_the_interval_of_very_many_is_that_of_many_and_costs_nothing(k, n):
+    exact, approximate = clopper_pearson(k, n), clopper_pearson(k, n + 1)
+    assert approximate == pytest.approx(exact, abs=6e-6)
+    low, high = clopper_pearson(k * 10**24, n * 10**24)
+    assert 0 <= low <= k / n <= high <= 1

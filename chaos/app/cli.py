@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from chaos.errors import ChaosError, InvalidFile, NotUndone, Refused
+from chaos.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,7 +79,15 @@ def _console(*, stderr: bool = False) -> Console:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """What goes wrong often repeats what others wrote: files, labels, servers. None of it commands the terminal."""
+    print(visible(text, keep="\n"), file=sys.stderr, flush=True)
+
+
+class _Visible(logging.Formatter):
+    """Log lines that show what they repeat, and obey none of it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record), keep="\n\t")
 
 
 @app.command()
@@ -93,11 +102,17 @@ def check(files: Files, system: SystemOption = None, var: VarOption = None) -> N
             if system is None and not _system_there(path, variables):
                 experiment = reading.check_alone(path, variables)
                 print(
-                    f"{path}: {experiment.name}: the file is right; its system `{experiment.system}` is not there to check against"
+                    visible(
+                        f"{path}: {experiment.name}: the file is right; its system `{experiment.system}` is not there to check against"
+                    )
                 )
             else:
                 loaded = reading.load(path, system=system, variables=variables, state=STATE)
-                print(f"{path}: {loaded.experiment.name}: the file is right, and fits the system {loaded.system.name}")
+                print(
+                    visible(
+                        f"{path}: {loaded.experiment.name}: the file is right, and fits the system {loaded.system.name}"
+                    )
+                )
         except InvalidFile as error:
             problems += error.problems
     if problems:
@@ -177,10 +192,10 @@ def _run_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes
     from chaos.app.live import Lines, Panel
 
     console = _console(stderr=True)
-    console.print(f"{loaded.experiment.name}: asking the system {loaded.system.name}, planning")
+    console.print(Text(visible(f"{loaded.experiment.name}: asking the system {loaded.system.name}, planning")))
     prepared = running.prepare(loaded, seed)
     for warning in prepared.plan.warnings:
-        console.print(Text(f"! {warning}", style="yellow"), soft_wrap=True)
+        console.print(Text(f"! {visible(warning)}", style="yellow"), soft_wrap=True)
     view = Panel(console) if console.is_terminal else Lines(console)
     with view:
         ended = running.run(prepared, runs, view, signals=True, production=yes)
@@ -393,7 +408,9 @@ def main() -> None:
 
     An error that nobody foresaw exits 3 (could not run), never Python's 1: that would say that a weakness was found.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    shown = logging.StreamHandler(sys.stderr)
+    shown.setFormatter(_Visible("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[shown])
     # Whatever is half done (a lab that comes up, an image that is built) is cleaned up on SIGTERM as on Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupted)
     atexit.register(_let_go_of_closed_pipes)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
 
-from chaos.document import Document, did_you_mean, read_document
+from chaos.document import LARGEST_FILE, Document, did_you_mean, read_document
 from chaos.errors import InvalidFile, Problem
 from chaos.experiment import Experiment, experiment_of, link, link_names, parse
 from chaos.probe import Catalogue, merge
 from chaos.system import System, parse_system
 
+LARGEST_SECRET = 64 * 1024
+"""Bytes of a file behind `${file:NAME}` that are read."""
 STATE = Path(".chaos")
 """Where labs, tools and caches live, below the folder that the command is run in."""
 
@@ -30,8 +32,9 @@ class Variables(Mapping[str, str]):
         if self._beside is None or not name.startswith("file:") or "/" in wanted or wanted.startswith("."):
             return None
         try:
-            return (self._beside / wanted).read_text().strip()
-        except OSError:
+            with (self._beside / wanted).open("rb") as file:
+                return file.read(LARGEST_SECRET).decode("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
             return None
 
     def __getitem__(self, name: str) -> str:
@@ -71,7 +74,11 @@ def content(kind: str) -> Path:
 def read_text(path: Path) -> str:
     """The file's text. Raises InvalidFile when it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:  # no more than is looked at: it may be a device that never ends
+            found = file.read(4 * LARGEST_FILE + 1)
+        if len(found) > 4 * LARGEST_FILE:
+            raise InvalidFile([Problem(str(path), 1, 1, "", f"the file is larger than {LARGEST_FILE:,} characters")])
+        return found.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         before = error.object[: error.start].split(b"\n")
         line, column = len(before), len(before[-1].decode("utf-8")) + 1

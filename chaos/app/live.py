@@ -17,6 +17,7 @@ from chaos.bounds import format_value
 from chaos.engine import Run
 from chaos.events import State
 from chaos.progress import values_of
+from chaos.visible import visible
 
 STEPS = (State.preflight, State.warmup, State.baseline, State.inject, State.undo, State.recovery, State.collect)
 NAMES = {
@@ -68,7 +69,7 @@ def happening(run: Run, at_s: float) -> str:
     )
     if waiting:
         parts.append("waiting for " + "; ".join(waiting[:2]) + ("…" if len(waiting) > 2 else ""))
-    return " · ".join(parts)
+    return visible(" · ".join(parts))
 
 
 class Painter:
@@ -125,7 +126,9 @@ class Lines:
             return
         if run.state is not self._state:
             self._state = run.state
-            line = Text(f"{at_s:6.1f}s  ▸ {NAMES[run.state]}" + (f": {run.why}" if run.why else ""), style="bold")
+            line = Text(
+                f"{at_s:6.1f}s  ▸ {NAMES[run.state]}" + (f": {visible(run.why)}" if run.why else ""), style="bold"
+            )
         else:
             line = Text(f"{at_s:6.1f}s    {happening(run, at_s)}")
         self._painter.put(lambda: self._console.print(line, soft_wrap=True))
@@ -163,7 +166,7 @@ class Panel:
         """Redraws, a few times a second."""
         if run.state is not self._state:
             self._state = run.state
-            line = Text(f"{at_s:6.1f}s  ▸ {NAMES[run.state]}: {run.why}", style="bold")
+            line = Text(f"{at_s:6.1f}s  ▸ {NAMES[run.state]}: {visible(run.why)}", style="bold")
             self._painter.put(lambda: self._live.console.print(line))
         elif at_s - self._drawn_s < REDRAW_EVERY_S:
             return
@@ -187,10 +190,10 @@ class Panel:
                 for word, bound in (("min", probe.bound("minimum")), ("max", probe.bound("maximum")))
                 if bound
             )
-            table.add_row(f"  {probe.title}", value, Text(bounds, style="dim"))
+            table.add_row(Text(f"  {visible(probe.title)}"), Text(value), Text(bounds, style="dim"))
         alerts = [f"{name} {state}" for name, state in sorted(run.progress.active.items()) if name != "Watchdog"]
         rows: list[object] = [Text(f"  {NAMES[run.state]}  {bar}", style="bold cyan"), table]
-        rows.append(Text("  alerts: " + (", ".join(alerts) or "quiet"), style="bold red" if alerts else "dim"))
+        rows.append(Text("  alerts: " + (visible(", ".join(alerts)) or "quiet"), style="bold red" if alerts else "dim"))
         waiting = (
             run.progress.waiting_for()
             if run.state is State.inject
@@ -199,6 +202,6 @@ class Panel:
             else []
         )
         if waiting:
-            rows.append(Text("  waiting for " + "; ".join(waiting), style="yellow"))
+            rows.append(Text("  waiting for " + visible("; ".join(waiting)), style="yellow"))
         rows.append(Text("  Ctrl-C undoes everything and leaves", style="dim"))
         return Group(*rows)  # type: ignore[arg-type]

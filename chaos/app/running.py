@@ -19,7 +19,7 @@ from chaos.drivers.http import without_secrets
 from chaos.engine import Run
 from chaos.errors import ChaosError, InvalidFile, Problem, Refused
 from chaos.events import RunStarted
-from chaos.journal import Line
+from chaos.journal import BrokenJournal, Line
 from chaos.planning import plan
 from chaos.plans import Plan
 from chaos.system import System
@@ -174,7 +174,13 @@ def report(folder: RunFolder, lines: Sequence[Line] | None = None, *, quick: boo
     from chaos.report import html, junit
 
     read = lines if lines is not None else folder.lines()
-    verdict = judge(read)
+    try:
+        verdict = judge(read)
+    except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, MemoryError) as error:
+        if lines is not None:
+            raise  # our own run's: whatever this is, no journal of somebody else is to blame
+        log.debug("", exc_info=True)
+        raise BrokenJournal(f"the journal in {folder.path} says what no run can have said: {error}") from error
     _keep(folder, "verdict.json", verdict.to_json)
     _keep(folder, "junit.xml", lambda: junit.junit(verdict))
     if not quick:
@@ -205,6 +211,7 @@ def _held(prepared: Prepared, run_id: str, key: str) -> dict[str, Any]:
             return Arming(
                 {
                     **({"mode": made.mode} if made.shadows() else {}),  # what an older proxy does not know, it refuses
+                    **({"most": str(made.most_of_a_target())} if made.most is not None else {}),
                     "seed": made.seed,
                     "arms": {"traffic": made.traffic, "by": made.subject_by, "where": made.where},
                     "subjects": made.subjects,
@@ -322,6 +329,10 @@ def data_path(loaded: Loaded) -> Path:
         if name in loaded.system.data
         else loaded.path.parent / data
     )
+    named = name in loaded.system.data
+    if not named and not path.resolve().is_relative_to(loaded.path.parent.resolve()):
+        message = f"{data!r} leads out of the experiment's folder; name it under `data:` in the system file"
+        raise InvalidFile([loaded.document.problem(("load", "data"), message)])
     if not path.is_file():
         message = (
             f"there is no file {data!r} beside the experiment; write a path, or SYSTEM:NAME with a name under `data:`"

@@ -58,5 +58,5 @@ class AlertmanagerDriver:
             written = str(status["config"]["original"])
         try:
             return parse_alertmanager_config(written)
-        except (LookupError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError, yaml.YAMLError) as error:
             raise Unreachable(f"Alertmanager at {self._shown} does not say how it routes: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,18 @@ FileName = Literal[
     "junit.xml",
     "survey.json",
 ]
+
+
+LARGEST_JOURNAL = 256 * 1024 * 1024
+"""Bytes; a run's is a few megabytes, and a folder may come from somebody else."""
+
+
+def private(path: Path) -> int:
+    """A descriptor of a new, empty file that its owner alone may read. Whatever stood at this name is gone, never followed:
+    a folder from somebody else may have a link there, to a file of ours. Raises OSError.
+    """
+    path.unlink(missing_ok=True)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
 
 
 class NoFolder(ChaosError):
@@ -51,7 +64,8 @@ class RunFolder:
         """The file has this text afterwards, whole or not at all."""
         target = self.path / name
         fresh = target.with_suffix(target.suffix + ".new")
-        fresh.write_text(text, encoding="utf-8")
+        with os.fdopen(private(fresh), "w", encoding="utf-8") as file:
+            file.write(text)
         fresh.replace(target)
         return target
 
@@ -59,6 +73,11 @@ class RunFolder:
         """The journal's lines. Raises NoFolder when there is none, BrokenJournal when it was altered."""
         journal = self.path / "journal.jsonl"
         try:
+            found = journal.stat()
+            if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_JOURNAL:
+                raise NoFolder(
+                    f"{journal} is no file of at most {LARGEST_JOURNAL // 1_000_000} MB; give the folder of a run"
+                )
             # A crash may cut the last line inside a character; whatever else is no UTF-8 breaks the chain of hashes.
             return read(journal.read_bytes().decode("utf-8", "replace"))
         except OSError as error:
@@ -73,7 +92,9 @@ class JournalWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("ab", buffering=0)
+        self._file = os.fdopen(
+            os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600), "ab", buffering=0
+        )
         self._waiting = b""
         self._previous = ""
         self._sequence = 0

@@ -82,7 +82,7 @@ class PrometheusDriver:
             raise Unreachable(
                 f"Prometheus at {self._shown} cannot be reached; is it running, and is the address in the system file right?"
             ) from error
-        except (LookupError, TypeError, ValueError, RequestException) as error:
+        except (LookupError, TypeError, ValueError, RecursionError, RequestException) as error:
             raise Unreachable(
                 f"Prometheus at {self._shown} answered what cannot be understood: {without_secrets(str(error))}"
             ) from error

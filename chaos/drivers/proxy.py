@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from chaos.caps import Most
 from chaos.drivers.fleet import DNS, NoAddress, Resolve, addresses_of, replicas, speaks_unix, verifies_name
 from chaos.drivers.http import TIMEOUT_S, ask, session, without_secrets
 from chaos.errors import ChaosError, Unreachable
@@ -147,7 +148,7 @@ class ProxyFleet:
             return None
         try:
             body = answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             body = {"error": " ".join(answer.text.split())[:200]}
         if answer.status_code == 401:
             raise Unreachable(
@@ -182,12 +183,12 @@ class ProxyFleet:
             ) from error
 
     def arm(self, run: str, arming: Arming) -> None:
-        """Every proxy is armed with exactly this; when one refuses, none is. Raises what it said."""
+        """Every proxy is armed with exactly this, and its part of the cap; when one refuses, none is. Raises what it said."""
         members = self._members(run)
         with self._lock:
             self._runs.setdefault(run, members)
         try:
-            self._each(run, members, "PUT", "", json=arming.body)
+            self._each(run, members, "PUT", "", json=_for_each(arming.body, len(members.armed)))
         except ChaosError:
             self._disarm_quietly(run, members)
             raise
@@ -251,6 +252,11 @@ class ProxyFleet:
             ),
             untouched=sum(body["arms"]["treatment"]["untouched_since_disarm"] for body in bodies),
         )
+
+
+def _for_each(body: dict[str, Any], members: int) -> dict[str, Any]:
+    """What each of so many proxies is armed with: the same, but for the cap, of which each gets its part."""
+    return {**body, "most": str(Most.parse(body["most"]).part(members))} if "most" in body else body
 
 
 def _holders(body: Any) -> tuple[Holder, ...]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from typing import Any, Literal
 
-from chaos.arms import SYNTHETIC_HEADER, Arms, HeaderValues, header_of, is_synthetic
+from chaos.arms import SYNTHETIC_HEADER, Arms, HeaderValues, is_synthetic, place_of, said_at
+from chaos.caps import Cap, Most
 from chaos.faults.base import Fault
 from chaos.protocols import catalogue as protocols
 from chaos.protocols.base import Output, Protocol
@@ -110,8 +111,12 @@ class Armed:
     output: Output
     request_faults: tuple[ArmedFault, ...]
     answer_faults: tuple[ArmedFault, ...]
-    subject_header: str = ""
-    """The header that says who a request's subject is."""
+    subject_kind: str = "header"
+    """Where a request says who its subject is: in a header, a cookie or the query."""
+    subject_name: str = ""
+    """The name of that header (lower-case), cookie or parameter."""
+    most: Most | None = None
+    """This process's part of the most that the run may hurt."""
     shadow: bool = False
     """Whether clients get untouched answers, and faults happen to copies alone."""
 
@@ -142,16 +147,19 @@ class Armed:
                     return True
         return False
 
-    def group_of(self, headers: HeaderValues, body: bytes) -> tuple[Group, str | None]:
-        """The arm of a request, and its subject. Nothing without a subject, outside the slice or unmarked is touched."""
-        subject = headers.get(self.subject_header)
+    def group_of(self, headers: HeaderValues, body: bytes, target: str = "") -> tuple[Group, str | None]:
+        """The arm of a request, and its subject. Nothing without a subject, outside the slice or unmarked is touched.
+
+        `target` is the request's path and query.
+        """
+        subject = said_at(self.subject_kind, self.subject_name, headers, target)
         if subject is None:
             return "outside", None
         if self.synthetic_key is not None and not is_synthetic(
             self.synthetic_key, self.run, subject, headers.get(SYNTHETIC_HEADER)
         ):
             return "outside", subject
-        if self.slice is not None and not self.slice.matches(headers, body):
+        if self.slice is not None and not self.slice.matches(headers, body, target):
             return "outside", subject
         return self.arms.arm_of(subject), subject
 
@@ -177,6 +185,8 @@ class RunState:
     since_s: dict[int, float] = field(default_factory=dict)
     changes: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=KEPT_CHANGES))
     changed: int = 0
+    cap: Cap | None = None
+    """What is left of this process's part of the run's cap; None: there is none. It outlives every arming of the run."""
     last_armed: Armed | None = None
     last_arming: Arming | None = None
     seconds: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=120))
@@ -188,6 +198,8 @@ class RunState:
         for fault in armed.faults:
             self.faults[fault.index] = fault.counts
             self.since_s[fault.index] = fault.since_s
+        if armed.most is not None and self.cap is None:
+            self.cap = Cap(armed.most)
         for counts in self.arms.values():
             counts.untouched_since_disarm = 0  # what proved an earlier removal proves no later one
         self.generation, self.state, self.ended_s, self.last_armed = armed.generation, "armed", None, armed
@@ -236,6 +248,9 @@ class RunState:
             "arms": {name: counts.as_json() for name, counts in self.arms.items()},
             "faults": {str(index): counts.as_json() for index, counts in self.faults.items()},
             "by_second": list(self.seconds),
+            "cap": None
+            if self.cap is None
+            else {"most": f"{self.cap.most} {self.cap.what}", "hurt": self.cap.hurt, "withheld": self.cap.withheld},
         }
 
 
@@ -264,8 +279,9 @@ def armed_with(
         problems.append(f"the protocol {named!r} is unknown; known: auto, {', '.join(protocols())}")
     if len({body.index for body in arming.faults}) < len(arming.faults):
         problems.append("two faults have the same index; write each index once")
-    if header_of(arming.arms.by) is None:
-        problems.append(f"{arming.arms.by!r} names no subject; write request or header:NAME")
+    place = place_of(arming.arms.by)
+    if place is None:
+        problems.append(f"{arming.arms.by!r} names no subject; write request, header:NAME, cookie:NAME or query:NAME")
     sliced: Slice | None = None
     key: bytes | None = None
     try:
@@ -275,8 +291,8 @@ def armed_with(
         problems.append(str(error))
     if key is not None and len(key) < 16:
         problems.append("`subjects: synthetic` needs a synthetic_key of at least 16 bytes, in hexadecimal")
-    problems += _shadow_problems(state, arming, built)
-    if problems:
+    problems += _shadow_problems(state, arming, built) + _cap_problems(state, arming, built)
+    if problems or place is None:
         raise Refusal(422, problems)
     return Armed(
         run=state.run,
@@ -288,9 +304,25 @@ def armed_with(
         output=arming.output.output(),
         request_faults=tuple(one for one in built if one.fault.acts_on == "request"),
         answer_faults=tuple(one for one in built if one.fault.acts_on == "answer"),
-        subject_header=header_of(arming.arms.by) or "",
+        subject_kind=place[0],
+        subject_name=place[1],
+        most=Most.parse(arming.most) if arming.most is not None else None,
         shadow=arming.mode == "shadow",
     )
+
+
+def _cap_problems(state: RunState, arming: Arming, built: list[ArmedFault]) -> list[str]:
+    """Why this cap cannot be kept: it moves under the run, or counts what a fault does not know."""
+    problems: list[str] = []
+    if arming.most is not None and Most.parse(arming.most).what == "predictions":
+        problems += [
+            f"{one.name} hurts requests, whose predictions nobody has counted; write `most: N requests`"
+            for one in built
+            if one.fault.acts_on == "request"
+        ]
+    if state.last_arming is not None and state.last_arming.most != arming.most:
+        problems.append(f"this run was armed here with `most: {state.last_arming.most}`; a run's cap stays what it is")
+    return problems
 
 
 def _shadow_problems(state: RunState, arming: Arming, built: list[ArmedFault]) -> list[str]:

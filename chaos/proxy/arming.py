@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from chaos.caps import Most
 from chaos.errors import ChaosError
 from chaos.faults import catalogue as faults
 from chaos.faults.base import Fault
@@ -72,6 +73,11 @@ class OutputBody(BaseModel):
         return Output(**{**self.model_dump(), "classes": tuple(self.classes), "threshold": self.threshold})
 
 
+def _cap(text: str) -> str:
+    Most.parse(text)
+    return text
+
+
 class Arming(BaseModel):
     """The body of `PUT /runs/{id}`."""
 
@@ -84,6 +90,7 @@ class Arming(BaseModel):
     protocol: str = "auto"
     output: OutputBody = OutputBody()
     faults: list[FaultBody] = []
+    most: Annotated[str, AfterValidator(_cap)] | None = None
     lease_s: float = Field(10.0, gt=0, le=3600)
     deadline_s: float = Field(gt=0, le=7 * 86400)
 

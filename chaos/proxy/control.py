@@ -9,9 +9,11 @@ GET /healthz · GET /version · GET /metrics     (these three need no token)
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import re
 import time
 
+from chaos.caps import Most
 from chaos.proxy.api_server import Request, Response
 from chaos.proxy.arming import Refusal, parse_arming
 from chaos.proxy.counters import Counters
@@ -36,21 +38,37 @@ class ControlApi:
         token: str,
         workers: Workers | None = None,
         data: DataOptions | None = None,
+        *,
+        own_machine: bool = False,
     ) -> None:
         self._registry = registry
         self._counters = counters
         self._wanted = f"Bearer {token}".encode()
         self._workers = workers
         self._data = data or DataOptions()
+        self._own_machine = own_machine
 
-    async def __call__(self, request: Request) -> Response:
-        """The answer; a refusal is one too."""
+    def gate(self, request: Request) -> Response | None:
+        """Why this request is refused, told from its head alone; None when it is let in.
+
+        On a loopback address without TLS (`own_machine`), its Host must be an address or localhost: a page whose own name was made
+        to point here asks under that name.
+        """
         if "origin" in request.headers:
             return _error(403, "this interface is not for browsers")
+        if self._own_machine and not _local_name(request.headers.get("host", "")):
+            return _error(403, "this interface listens on a loopback address; ask it under that, or as localhost")
         if request.path not in _OPEN:
             given = request.headers.get("authorization", "").encode("utf-8", "surrogateescape")
             if not hmac.compare_digest(given, self._wanted):
                 return _error(401, "the token is missing or wrong")
+        return None
+
+    async def __call__(self, request: Request) -> Response:
+        """The answer to a request that the gate has let in; a refusal is one too."""
+        refused = self.gate(request)
+        if refused is not None:
+            return refused
         try:
             return await self._answer(request)
         except Refusal as refusal:
@@ -105,7 +123,12 @@ class ControlApi:
             body = request.json()
         except (ValueError, RecursionError):
             raise Refusal(422, ["the body is no JSON"]) from None
-        made = self._registry.arm(run, parse_arming(body)).generation
+        arming = parse_arming(body)
+        if arming.most is not None and not Most.parse(arming.most).part(self._processes()).count:
+            raise Refusal(
+                422, [f"`most: {arming.most}` is less than one for each of {self._processes()} workers; write more"]
+            )
+        made = self._registry.arm(run, arming).generation
         problems = await self._obeyed()
         if problems:
             holder = self._registry.holder_of(run)
@@ -116,6 +139,10 @@ class ControlApi:
                 503, [*problems, "so this run has armed nothing; workers that do not answer are replaced: try again"]
             )
         return self._state_of(run)
+
+    def _processes(self) -> int:
+        """How many processes share a cap."""
+        return self._workers.count if self._workers is not None else 1
 
     async def _renew(self, run: str) -> Response:
         if self._registry.renew(run) is None:
@@ -143,6 +170,15 @@ class ControlApi:
         text += self._workers.metrics() if self._workers is not None else ""
         text += observed_text(self._data.observe, self._counters) + shadow_text(self._data.shadow_to, self._counters)
         return Response(200, text.encode(), "text/plain; charset=utf-8")
+
+
+def _local_name(host: str) -> bool:
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return name.lower() in ("localhost", "")
+    return True
 
 
 def _checked(run: str) -> str:

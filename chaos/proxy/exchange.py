@@ -127,7 +127,7 @@ class Exchange(Hurting):
             state = registry.holder_of(armed.run)
             if state is None:
                 continue  # disarmed while the body was on its way
-            group, subject = armed.group_of(headers, body or b"")
+            group, subject = armed.group_of(headers, body or b"", headers.target)
             if self.group is None or self.group == "outside":
                 self.armed, self._state, self.group, self.subject = armed, state, group, subject
             else:
@@ -139,7 +139,7 @@ class Exchange(Hurting):
             counted_in.append((state, group))
         if self.group != "treatment" or self.armed is None:
             if registry.removals:
-                registry.passed(headers, body)
+                registry.passed(headers, body, headers.target)
                 if body is None and not self.head.chunked and registry.asks_bodies():
                     self.proof = bytearray()
             return
@@ -155,12 +155,12 @@ class Exchange(Hurting):
             self.proof = None
         elif self.request_body.done:
             body, self.proof = bytes(self.proof), None
-            route.registry.passed(self.head, body, apart=True)
+            route.registry.passed(self.head, body, self.head.target, apart=True)
 
     def _line_up(self, route: Route, armed: Armed) -> Iterator[tuple[ArmedFault, Action]]:
         for fault in armed.request_faults:
             call = self._call(fault)
-            if self._obeys(fault, route) and call.selected():
+            if self._obeys(fault, route) and call.selected() and self._may_hurt():
                 fault.counts.selected_requests += 1
                 route.counters.selected[fault.name, "treatment"] += 1
                 try:
@@ -393,7 +393,9 @@ class Exchange(Hurting):
         faults = [(one, self._call(one)) for one in armed.answer_faults if one.fault.edits_text]
         if not faults:
             return None
-        self._texts = TextFaults(faults, lambda fault: self._obeys(fault, route), route.counters, self._counted_as())
+        self._texts = TextFaults(
+            faults, lambda fault: self._obeys(fault, route), route.counters, self._counted_as(), self._may_hurt
+        )
         try:
             protocol = self._protocol(route)
             plain = head.headers.get("content-encoding", "identity") == "identity"

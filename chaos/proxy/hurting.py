@@ -52,12 +52,28 @@ class Hurting:
     _body = b""
     _state: RunState | None = None
     _free_text = False
+    _within_cap = False
+    """Whether this request is one of those that the run's cap lets be hurt."""
     _changed: list[tuple[ArmedFault, int]]
     """How many rows which fault has changed in this answer."""
 
     def _obeys(self, fault: ArmedFault, route: Route) -> bool:
         """Whether the fault may still touch this request: its run holds the proxy and has not taken it off."""
         return self.armed is not None and route.registry.obeys(self.armed, fault.index)
+
+    def _may_hurt(self, predictions: int = 1) -> bool:
+        """Whether the run's cap lets this request, and so many more of its predictions, be hurt; then they count as hurt.
+
+        Asked before anything that was selected is hurt. A retry counts anew: it hurts anew.
+        """
+        cap = self._state.cap if self._state is not None else None
+        if cap is None:
+            return True
+        if cap.what == "predictions":
+            return cap.takes(predictions)
+        if not self._within_cap:
+            self._within_cap = cap.takes(1)
+        return self._within_cap
 
     def _shadows(self) -> bool:
         """Whether faults happen to a copy, and the client gets what the model said."""
@@ -139,7 +155,7 @@ class Hurting:
                 continue
             call = self._call(fault)
             selected = len(edited) if call.share >= 1 else sum(call.selected(row.index) for row in edited)
-            if not selected:
+            if not selected or not self._may_hurt(selected):
                 continue
             fault.counts.selected_requests += 1
             fault.counts.selected_rows += selected

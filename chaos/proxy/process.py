@@ -109,10 +109,16 @@ def _warn(options: Options) -> None:
     print(told, file=sys.stderr)
 
 
+def _api(options: Options, registry: Registry, counters: Counters, workers: Workers | None) -> ControlApi:
+    control = options.control
+    own_machine = control.path is None and options.control_tls is None and not control.open_to_others()
+    return ControlApi(registry, counters, options.token, workers, options.data, own_machine=own_machine)
+
+
 @asynccontextmanager
 async def _control(options: Options, served: ControlApi) -> AsyncIterator[str]:
     """The control API is served inside the block; where, as the ports file says it."""
-    server, path = ApiServer(served), options.control.path
+    server, path = ApiServer(served, served.gate), options.control.path
     bound = False
     try:
         if path is not None:
@@ -148,7 +154,7 @@ async def serve(options: Options) -> None:
         else:
             for route in options.routes:
                 await data.start(route, listeners[route.text])
-        async with _control(options, ControlApi(registry, counters, options.token, workers, options.data)) as control:
+        async with _control(options, _api(options, registry, counters, workers)) as control:
             settle()
             write_ports(options.ports_file, {"control": control, "routes": ports})
             await _until(ended, registry, workers)

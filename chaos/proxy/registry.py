@@ -159,7 +159,7 @@ class Registry:
             state.last_armed is not None and state.last_armed.slice_needs_body() for state in self.removals.values()
         )
 
-    def passed(self, headers: HeaderValues, body: bytes | None, *, apart: bool = False) -> None:
+    def passed(self, headers: HeaderValues, body: bytes | None, target: str = "", *, apart: bool = False) -> None:
         """A request goes by that no run touches: where it would have been in an arm of a run that has ended, that is counted.
 
         These counts prove removals, also while other runs hold the proxy. `body` is None when nobody has read it: such a request
@@ -170,7 +170,7 @@ class Registry:
             asks = armed is not None and armed.slice_needs_body()
             if armed is None or (asks and body is None) or (apart and not asks):
                 continue
-            group, _ = armed.group_of(headers, body or b"")
+            group, _ = armed.group_of(headers, body or b"", target)
             counts = state.arms[group]
             counts.untouched_since_disarm = min(counts.untouched_since_disarm + 1, MOST_UNTOUCHED)
             state.untouched += group == "treatment"

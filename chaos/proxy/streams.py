@@ -257,11 +257,14 @@ class TextFaults:
         obeys: Callable[[ArmedFault], bool],
         counters: Counters,
         arm: str = "treatment",
+        allows: Callable[[], bool] = lambda: True,
     ) -> None:
         self._faults = faults
         self._obeys = obeys
         self._counters = counters
         self._arm = arm
+        self._allows = allows
+        self._withheld: set[tuple[int, int]] = set()
         self._selected: set[tuple[int, int]] = set()
         self._changed: set[tuple[int, int]] = set()
         self._digests: dict[int, tuple[Digest, Digest]] = {}
@@ -270,7 +273,7 @@ class TextFaults:
         """What the client gets instead of this piece."""
         text = piece.text
         for fault, call in self._faults:
-            if not self._obeys(fault) or not call.selected(piece.row):
+            if not self._obeys(fault) or not call.selected(piece.row) or not self._allowed(fault, piece.row):
                 continue
             self._count(self._selected, fault, piece.row)
             fresh = fault.fault.edit_text(replace(piece, text=text), call)
@@ -282,6 +285,16 @@ class TextFaults:
         before.update(piece.text.encode("utf-8", "surrogatepass"))
         after.update(text.encode("utf-8", "surrogatepass"))
         return text
+
+    def _allowed(self, fault: ArmedFault, row: int) -> bool:
+        """Whether the run's cap lets this row be hurt: throughout, or not at all."""
+        place = (fault.index, row)
+        if place in self._selected or place in self._withheld:
+            return place in self._selected
+        if not self._allows():
+            self._withheld.add(place)
+            return False
+        return True
 
     def _count(self, what: set[tuple[int, int]], fault: ArmedFault, row: int) -> None:
         """A row is counted once for each fault."""

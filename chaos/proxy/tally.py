@@ -68,6 +68,9 @@ def take_run(state: RunState) -> Json:
         "seconds": list(state.seconds),
         "changes": [{name: value for name, value in change.items() if name != "id"} for change in state.changes],
     }
+    if state.cap is not None and (state.cap.untold or state.cap.withheld):
+        taken["cap"] = [state.cap.untold, state.cap.withheld]
+        state.cap.untold = state.cap.withheld = 0  # `hurt` stays: it is what this process keeps its part of the cap by
     state.seconds.clear()
     state.changes.clear()
     taken["arms"] = {name: amounts for name, amounts in taken["arms"].items() if amounts}
@@ -96,6 +99,9 @@ def add_run(state: RunState, taken: Json) -> None:
         _add_fault(state.faults.setdefault(int(index), FaultCounts()), amounts)
     for change in taken.get("changes", ()):
         state.note_change(change)
+    if "cap" in taken and state.cap is not None:
+        state.cap.hurt += taken["cap"][0]
+        state.cap.withheld += taken["cap"][1]
     if "seconds" in taken:
         _add_seconds(state, taken["seconds"])
 

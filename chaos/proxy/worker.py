@@ -17,10 +17,11 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from chaos.caps import Most
 from chaos.proxy.armed import Armed, RunState, armed_with
 from chaos.proxy.arming import Arming, Refusal, parse_arming
 from chaos.proxy.counters import Counters
@@ -54,6 +55,17 @@ class Hold:
     def until_s(self) -> float:
         """From then on, nobody obeys this any more."""
         return min(self.renewed_s + self.lease_s, self.begun_s + self.deadline_s)
+
+    def part(self, workers: int, born_s: float) -> Hold:
+        """What one of so many workers is told: its part of the run's cap, or none of it when it was born under this run.
+
+        A worker that dies takes with it what it has hurt, so whoever replaces it hurts nothing more for this run.
+        """
+        if self.arming.most is None:
+            return self
+        most = Most.parse(self.arming.most)
+        part = Most(0, most.what) if born_s > self.begun_s else most.part(workers)
+        return replace(self, arming=self.arming.model_copy(update={"most": str(part)}))
 
     def as_json(self) -> dict[str, Any]:
         """For a worker."""

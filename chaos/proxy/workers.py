@@ -23,7 +23,7 @@ from chaos.proxy.registry import Registry
 from chaos.proxy.serving import DRAIN_S, DataOptions
 from chaos.proxy.sharing import NOBODY, PLACES, Shares
 from chaos.proxy.tally import add_counters, add_run
-from chaos.proxy.worker import GOODBYE_S, Pipe, table_of
+from chaos.proxy.worker import GOODBYE_S, Pipe, Table, table_of
 
 SILENT_S = 0.5
 """A worker that says nothing for so long is killed and replaced."""
@@ -43,6 +43,8 @@ class _Worker:
     begun_s: float
     place: int
     """Its place in the shares."""
+    born_s: float
+    """When it was started; unlike `begun_s`, that never moves."""
     pipe: Pipe | None = None
     spoke: bool = False
     """It has said hello, and was told what to do: from then on it counts."""
@@ -89,15 +91,20 @@ class Workers:
 
         Returns what went wrong: workers that had to be killed because they were silent, or refused. Takes at most about SILENT_S.
         """
-        return await self._heard_by_all({"table": table_of(self._registry).as_json()})
+        waiting = [self._ask(worker, {"table": self._table(worker)}) for worker in self._listening()]
+        return [problem for problem in await asyncio.gather(*waiting) if problem is not None]
 
     async def gather(self) -> None:
         """Everything that living workers have counted is in the registry and the counters."""
-        await self._heard_by_all({})
+        await asyncio.gather(*[self._ask(worker, {}) for worker in self._listening()])
 
-    async def _heard_by_all(self, message: dict[str, Any]) -> list[str]:
-        waiting = [self._ask(worker, message) for worker in self._workers if worker.spoke and not worker.gone]
-        return [problem for problem in await asyncio.gather(*waiting) if problem is not None]
+    def _listening(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.spoke and not worker.gone]
+
+    def _table(self, worker: _Worker) -> list[dict[str, Any]]:
+        """What this worker must obey: the same as every other, under its own part of each run's cap."""
+        holds = table_of(self._registry).holds
+        return Table(tuple(hold.part(self.count, worker.born_s) for hold in holds)).as_json()
 
     def _ask(self, worker: _Worker, message: dict[str, Any]) -> asyncio.Future[str | None]:
         """What will say that the worker has heard: None, or what went wrong."""
@@ -132,7 +139,8 @@ class Workers:
                 stdin=subprocess.DEVNULL,
             )
         taken = {worker.place for worker in self._workers}
-        worker = _Worker(process, time.monotonic(), next(place for place in range(PLACES) if place not in taken))
+        now_s = time.monotonic()
+        worker = _Worker(process, now_s, next(place for place in range(PLACES) if place not in taken), now_s)
         self._workers.add(worker)
         pipe = worker.pipe = Pipe(lambda message: self._heard(worker, message), lambda: self._lost(worker))
         ours.setblocking(False)
@@ -153,7 +161,7 @@ class Workers:
                 "observe": self._options.observe,
                 "shadow_to": self._options.shadow_to,
             }
-            told = {"begin": begin, "table": table_of(self._registry).as_json()}
+            told = {"begin": begin, "table": self._table(worker)}
             self._ask(worker, told).add_done_callback(lambda done: self._begun(worker, done))
             return
         add_counters(self._counters, message["counters"])

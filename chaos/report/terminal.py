@@ -7,7 +7,6 @@ reaches the terminal. Nothing is cut off: what is wider than the terminal goes o
 from __future__ import annotations
 
 import shlex
-import unicodedata
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -19,36 +18,24 @@ from chaos.detection import FAILURE, Detection, Gate
 from chaos.plans import Plan, PlannedAlert
 from chaos.units import format_duration, format_share
 from chaos.verdict import Finding, ProbeRow, Verdict, VerdictName
+from chaos.visible import visible
 
 _MARK = {"confirmed": "✓", "inconclusive": "?"}
 _STYLE = {"confirmed": "green", "inconclusive": "yellow"}
-
-
-_INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode categories that a terminal obeys or hides: controls, directions, lone surrogates, line separators."""
 
 
 def _style(name: VerdictName) -> str:
     return _STYLE.get(name, "red")
 
 
-def _shown(text: str) -> str:
-    """The text with every character that a terminal would obey written out, an escape as backslash, x, 1b."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        one.encode("unicode_escape").decode() if unicodedata.category(one) in _INVISIBLE else one for one in text
-    )
-
-
 def _text(text: str, style: str = "") -> Text:
     """The text as it is: no markup in it counts, and a word longer than the line is folded."""
-    return Text(_shown(text), style=style, overflow="fold")
+    return Text(visible(text), style=style, overflow="fold")
 
 
 def _line(*parts: tuple[str, str]) -> Text:
     """One paragraph of (text, style)."""
-    return Text.assemble(*((_shown(text), style) for text, style in parts), overflow="fold")
+    return Text.assemble(*((visible(text), style) for text, style in parts), overflow="fold")
 
 
 def _grid() -> Table:
@@ -178,7 +165,7 @@ def plan_view(plan: Plan) -> Group:
 
 def _whom(plan: Plan) -> list[str]:
     if plan.load is None:
-        return [f"{plan.subjects}, {format_share(plan.traffic)} of subjects by {plan.subject_by}"]
+        return [f"{plan.subjects}, {format_share(plan.traffic)} of subjects by {plan.subject_by}", *_cap(plan)]
     per_s = plan.load.rate_per_s
     longest_s = max((effect.duration_s for effect in plan.faults()), default=0.0)
     treatment, control = per_s * plan.traffic * longest_s, per_s * (1 - plan.traffic) * longest_s
@@ -195,8 +182,15 @@ def _whom(plan: Plan) -> list[str]:
             f"labels for {format_share(plan.load.feedback_share)} of answers after "
             f"{format_duration(plan.load.feedback_after_s)}: {labels:.3g}/s"
         )
+    said += _cap(plan)
     hurt = [effect.container for effect in plan.effects if effect.container is not None]
     return said + [f"container {container.name} ({container.id[:19]})" for container in hurt]
+
+
+def _cap(plan: Plan) -> list[str]:
+    if plan.most is None:
+        return []
+    return [f"never more than {plan.most}, whatever comes: each proxy and worker keeps an equal part, rounded down"]
 
 
 def _moments(plan: Plan) -> Table:

@@ -143,10 +143,8 @@ def test_a_text_without_an_encoding_ends_the_run_and_leaves_nothing(tmp_path: Pa
     assert hands.on == set()
 
 
-def test_a_full_disk_before_anything_was_hurt_hurts_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_before_anything_was_hurt_hurts_nothing() -> None:
     hands = Hands()
-    full = tmp_path / "journal.jsonl"
-    full.symlink_to("/dev/full")
     with pytest.raises(Exception, match="nothing was hurt"):
-        runner(tmp_path, hands).play(STARTED)
+        Runner(Run(BRIEF), hands, JournalWriter(Path("/dev/full"))).play(STARTED)
     assert not hands.hurt.is_set()

@@ -52,6 +52,7 @@ class Said:
     status: int = 200
     body: bytes = b"{}"
     kind: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -82,6 +83,8 @@ def serving(answer: Callable[[Asked], Said]) -> Iterator[Loopback]:
                 self.send_response(said.status)
                 self.send_header("content-type", said.kind)
                 self.send_header("content-length", str(len(said.body)))
+                for name, value in said.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(said.body)
             except OSError:

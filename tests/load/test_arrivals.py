@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaos.arms import REQUEST_HEADER, SYNTHETIC_HEADER, Arms, header_of, is_synthetic
+from chaos.arms import REQUEST_HEADER, SYNTHETIC_HEADER, Arms, is_synthetic, place_of, said_at
 from chaos.drivers.load.arrivals import Arrival, Arrivals, Shift, read_rows
 from chaos.drivers.load.faults import Deeds
 from chaos.drivers.load.plan import FeedbackPlan, LoadPlan
@@ -49,13 +49,17 @@ def test_the_same_plan_gives_the_same_sequence_and_another_seed_gives_another() 
 @given(
     seed=st.text(max_size=8),
     traffic=st.floats(0, 1),
-    by=st.sampled_from(["header:x-applicant-id", "header:X-User", "request"]),
+    by=st.sampled_from(["header:x-applicant-id", "header:X-User", "request", "cookie:sid", "query:who"]),
+    url=st.sampled_from(["http://127.0.0.1:1/score", "http://127.0.0.1:1", "http://127.0.0.1:1/score?a=b&who=else"]),
 )
-def test_every_arm_is_what_the_proxy_computes_from_the_headers(seed: str, traffic: float, by: str) -> None:
-    plan = replace(PLAN, seed=seed, traffic=traffic, by=by, returning=0.3)
+def test_every_arm_is_what_the_proxy_computes_from_the_request(seed: str, traffic: float, by: str, url: str) -> None:
+    headers = {**PLAN.request_headers, "cookie": "sid=else; other=1"}
+    plan = replace(PLAN, seed=seed, traffic=traffic, by=by, url=url, request_headers=headers, returning=0.3)
     proxy = Arms(seed, traffic, by)
+    kind, name = place_of(by) or ("", "")
     for arrival in drawn(plan, 30):
-        subject = arrival.headers.get(header_of(by) or "")
+        subject = said_at(kind, name, arrival.headers, arrival.target)
+        assert subject == arrival.subject
         assert subject is not None
         assert arrival.arm == proxy.arm_of(subject)
 

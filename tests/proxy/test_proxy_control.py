@@ -192,7 +192,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "a negative delay": arming({"fault": "delay", "by": -1}),
     "an unknown protocol": arming(protocol="telepathy"),
     "a slice that is none": arming(arms={"traffic": 1, "by": "request", "where": "region = north"}),
-    "a subject that is nowhere": arming(arms={"traffic": 1, "by": "cookie:user", "where": None}),
+    "a subject that is nowhere": arming(arms={"traffic": 1, "by": "session:user", "where": None}),
     "more than all traffic": arming(arms={"traffic": 1.5, "by": "request", "where": None}),
     "synthetic subjects without a key": arming(subjects="synthetic"),
     "a key that is too short": arming(subjects="synthetic", synthetic_key="5a5a"),

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit
 
-from chaos.arms import REQUEST_HEADER, SYNTHETIC_HEADER, Arms, header_of, sign_synthetic, unit_interval
+from chaos.arms import REQUEST_HEADER, SYNTHETIC_HEADER, Arms, place_of, sign_synthetic, unit_interval
 from chaos.drivers.load.faults import Deeds
 from chaos.drivers.load.plan import LoadPlan
 from chaos.drivers.load.template import fill
@@ -30,6 +30,8 @@ class Arrival:
     row: Mapping[str, Any]
     body: bytes
     headers: Mapping[str, str]
+    target: str = "/"
+    """Path and query."""
     label: Any = None
     shifted: Deeds = ()
 
@@ -46,7 +48,9 @@ class Arrivals:
         self.population = Population(rows, plan.label_column, plan.positive)
         self._arms = Arms(plan.seed, plan.traffic, plan.by, plan.where)
         self._slice = Slice.parse(plan.where) if plan.where is not None else None
-        self._header = header_of(plan.by) or REQUEST_HEADER
+        self._kind, self._name = place_of(plan.by) or ("header", REQUEST_HEADER)
+        address = urlsplit(plan.url)
+        self._target = (address.path or "/") + (f"?{address.query}" if address.query else "")
         self._key = bytes.fromhex(plan.synthetic_key)
         self._subjects = 0
 
@@ -84,16 +88,28 @@ class Arrivals:
             REQUEST_HEADER: f"{plan.run}-{drawn.number}",
             SYNTHETIC_HEADER: sign_synthetic(self._key, plan.run, subject),
         }
-        headers[self._header] = subject
+        target = self._name_subject(subject, headers)
         arm: str = self._arms.arm_of(subject)
-        if self._slice is not None and not self._slice.matches(headers, body):
+        if self._slice is not None and not self._slice.matches(headers, body, target):
             arm = "outside"
         label = drawn.label
         if label is None and plan.label_column is not None:
             label = drawn.row.get(
                 plan.label_column
             )  # a list of labels, say: known, but nothing that a fault may change
-        return Arrival(drawn.number, subject, first, arm, drawn.row, body, headers, label)
+        return Arrival(drawn.number, subject, first, arm, drawn.row, body, headers, target, label)
+
+    def _name_subject(self, subject: str, headers: dict[str, str]) -> str:
+        """The request says who its subject is, first where a name could be repeated; its target."""
+        if self._kind == "query":
+            path, mark, query = self._target.partition("?")
+            return f"{path}?{urlencode({self._name: subject})}" + (f"&{query}" if mark else "")
+        if self._kind == "cookie":
+            others = headers.get("cookie")
+            headers["cookie"] = f"{self._name}={subject}" + (f"; {others}" if others else "")
+        else:
+            headers[self._name] = subject
+        return self._target
 
 
 def header_value(text: str) -> str:

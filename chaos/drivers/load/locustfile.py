@@ -54,9 +54,9 @@ class Wire:
             self.target, concurrency=PLAN.pool, connection_timeout=PLAN.timeout_s, network_timeout=PLAN.timeout_s
         )
 
-    def post(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        """Status and body. Raises OSError and its kin when there is no answer."""
-        answer = self.client.post(self.target.request_uri, body=body, headers=headers)
+    def post(self, body: bytes, headers: dict[str, str], target: str | None = None) -> tuple[int, bytes]:
+        """Status and body; `target` is the path and query, else the address's own. Raises OSError and its kin when there is no answer."""
+        answer = self.client.post(target or self.target.request_uri, body=body, headers=headers)
         return answer.status_code, bytes(answer.read())
 
 
@@ -105,7 +105,7 @@ class Load:
         status, body = 0, b""
         error: Exception | None = None
         try:
-            status, body = self.entry.post(arrival.body, dict(arrival.headers))
+            status, body = self.entry.post(arrival.body, dict(arrival.headers), arrival.target)
             if status >= 500:
                 error = RuntimeError(f"status {status}")
         except Exception as failure:  # every failure to answer is the target's, and is counted as one
