@@ -21,7 +21,7 @@ from chaos.observation import (
     ProxyRead,
     RoutedRead,
 )
-from chaos.plans import REMOVAL_PROOF, Plan, PlannedAlert, PlannedGuard, PlannedProbe
+from chaos.plans import Plan, PlannedAlert, PlannedGuard, PlannedProbe
 
 
 def carries(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
@@ -202,8 +202,9 @@ class Progress:
         waiting: list[str] = []
         for target, seen in self.proxies.items():
             hurt = any(effect.target == target and effect.kind == "proxy" for effect in self.plan.faults())
-            if hurt and seen.untouched < REMOVAL_PROOF:
-                waiting.append(f"{REMOVAL_PROOF} untouched treatment requests at {target} ({seen.untouched} so far)")
+            wanted = self.plan.removal_proof(target)
+            if hurt and seen.untouched < wanted:
+                waiting.append(f"{wanted} untouched treatment requests at {target} ({seen.untouched} so far)")
         waiting += [f"{name} to resolve" for name in self.firing if name in self.active]
         for alert in self.plan.alerts:
             receiver = alert.delivered_to or ""

@@ -181,9 +181,11 @@ targets:
   gateway-metrics:
     proxies: ['http://{outside["scrape-proxy-control"]}']
     token: ${{file:token}}
+    placement: in monitoring
   oncall-webhook:
     proxies: ['http://{outside["webhook-proxy-control"]}']
     token: ${{file:token}}
+    placement: in monitoring
 telemetry:
   prometheus: http://{outside["prometheus"]}
   alertmanager: http://{outside["alertmanager"]}

@@ -100,7 +100,8 @@ def test_the_system_file_names_every_place_and_keeps_the_token_out() -> None:
     assert system["targets"]["loan-model"]["proxies"] == [f"http://{PLACES['control']}"]
     assert system["targets"]["loan-model"]["token"] == "TOKEN"
     for target, proxy in {"gateway-metrics": "scrape-proxy", "oncall-webhook": "webhook-proxy"}.items():
-        assert system["targets"][target] == {"proxies": [f"http://{PLACES[f'{proxy}-control']}"], "token": "TOKEN"}
+        proxies = [f"http://{PLACES[f'{proxy}-control']}"]
+        assert system["targets"][target] == {"proxies": proxies, "token": "TOKEN", "placement": "in monitoring"}
     assert system["telemetry"] == {
         "prometheus": f"http://{PLACES['prometheus']}",
         "alertmanager": f"http://{PLACES['alertmanager']}",
