@@ -332,7 +332,7 @@ FAULTS: Mapping[str, Mapping[str, str | None]] = {
     "FeatureDrift": {"values_0": "0+13x200", "values_1": "0+7x200"},
     "RequestsRefused": {"refused": "0+1x200"},
     "ApprovalRateHigh": {"approve_white": "0+33x200", "deny_white": "0x200"},
-    "ScoreDistributionShifted": {"low_scores": "0+11x200"},
+    "ScoreDistributionShifted": {"low_scores": "0+13x200"},
     "PredictionsRepeat": {"repeats": "0+4x200"},
     "CalibrationOff": {"promised": "0+16x200"},
     "ContractViolated": {"violations": "0+1x200"},
@@ -364,6 +364,18 @@ def test_every_rule_fires_on_its_own_fault_and_no_other_does(tools: Tools, tmp_p
     worlds = [
         World(alert, "1s", series(**changed), [Expected(FIRING, "160s", {f'{{alertname="{alert}"}}': 1})])
         for alert, changed in FAULTS.items()
+    ]
+    assert check(tools, tmp_path, worlds, RULES_FILE) == ""
+
+
+def test_what_one_alert_says_well_another_does_not_say_again(tools: Tools, tmp_path: Path) -> None:
+    causes = {
+        "FallbackShareHigh": {"timed_out": "0+6x200", "approve_white": "0+28x200", "fallback": "0+3x200"},
+        "ModelAccuracyLow": {"correct": "0+17x200", "wrong": "0+3x200", "promised": "0+15x200"},
+    }
+    worlds = [
+        World(alert, "1s", series(**changed), [Expected(FIRING, "160s", {f'{{alertname="{alert}"}}': 1})])
+        for alert, changed in causes.items()
     ]
     assert check(tools, tmp_path, worlds, RULES_FILE) == ""
 
