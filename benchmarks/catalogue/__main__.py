@@ -88,11 +88,8 @@ def wait_quiet(lab: LabStatus) -> None:
 def versions() -> dict[str, str]:
     """What took part, and in which version."""
     tools = monitoring.find(STATE)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
     return {
-        "chaos-ml": f"{VERSION} ({commit.stdout.strip() or 'no commit'})",
+        "chaos-ml": VERSION,
         "Prometheus": _version(tools.prometheus),
         "Alertmanager": _version(tools.alertmanager),
         "Python": sys.version.split()[0],

@@ -13,8 +13,8 @@ HEAD = """\
 Made by `make catalogue` from runs in the lab, one for each fault: its experiment is in
 [experiments/catalogue](../experiments/catalogue), its stored result in
 [benchmarks/catalogue/results](../benchmarks/catalogue/results). Seconds count from the fault's first proven effect to the moment at
-which the alert was seen to fire; a bold alert is the one that the experiment expects. Everything else that the lab watches stayed
-quiet, and is named below each table when it fired all the same.
+which the alert was seen to fire. Bold: the experiment expects it; not bold: it fired beside it. Of every other alert of the lab,
+nothing was heard in any run of that table.
 """
 
 
