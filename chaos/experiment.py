@@ -288,13 +288,7 @@ def _shadow_problems(experiment: Experiment, document: Document) -> list[Problem
             found.append(document.problem(("expect", "telemetry"), message))
         return found
     for index, fault in enumerate(experiment.faults):
-        if fault.whole_target:
-            message = (
-                f"`{fault.fault}` cannot be shadowed: monitoring gets it itself, and no copy; write `mode: live` under "
-                "blast_radius, or leave this fault out"
-            )
-            found.append(document.problem(("faults", index, "fault"), message))
-        elif fault.acts_on != "answer":
+        if fault.acts_on != "answer":
             message = (
                 f"`{fault.fault}` cannot be shadowed: it hurts {fault.acts_on}s, and a shadow is a copy of an answer; "
                 "write `mode: live` under blast_radius, or leave this fault out"

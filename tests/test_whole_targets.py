@@ -89,10 +89,10 @@ def test_a_share_of_it_is_refused() -> None:
         experiment(LOSS, ("duration: 60s", "duration: 60s\n    share: 50%"))
 
 
-@pytest.mark.parametrize("fault", ["scrape_loss", "frozen_metrics", "alert_delivery_loss"])
+@pytest.mark.parametrize("fault", ["scrape_loss", "alert_delivery_loss"])
 def test_it_cannot_be_shadowed(fault: str) -> None:
     shadow = ("traffic: 10%", "mode: shadow, traffic: 10%")
-    with pytest.raises(InvalidFile, match=f"`{fault}` cannot be shadowed: monitoring gets it itself"):
+    with pytest.raises(InvalidFile, match=f"`{fault}` cannot be shadowed: it hurts requests"):
         experiment((LOSS[0], LOSS[1].replace("scrape_loss", fault)), shadow)
 
 
