@@ -308,7 +308,7 @@ def _shadow_problems(experiment: Experiment, document: Document) -> list[Problem
 
 
 def _needs_subjects(experiment: Experiment) -> bool:
-    return any(fault.acts_on != "container" and not fault.whole_target for fault in experiment.faults)
+    return any(fault.acts_on in ("request", "answer") and not fault.whole_target for fault in experiment.faults)
 
 
 def link(experiment: Experiment, document: Document, system: System, probes: Catalogue) -> list[Problem]:
@@ -337,7 +337,7 @@ def link(experiment: Experiment, document: Document, system: System, probes: Cat
 def _misplaced(fault: Fault, target: Target) -> str | None:
     """Why this fault cannot be where the target's proxies stand: before monitoring, or before users; None when it can."""
     watched = target.placement == "in monitoring"
-    if fault.acts_on == "container" or fault.whole_target == watched:
+    if fault.acts_on not in ("request", "answer") or fault.whole_target == watched:
         return None
     if watched:
         return f"nobody but monitoring asks `{fault.target}`, and `{fault.fault}` needs subjects; write another target"
