@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from chaos.errors import MissingTool
-from chaos.lab import monitoring, topology
+from chaos.lab import compose, monitoring, topology
 from chaos.lab.monitoring import Tools
+from chaos.lab.processes import HEALTH
 from chaos.telemetry import parse_alertmanager_config
 
 PLACES = {name: f"127.0.0.1:{9000 + place}" for place, name in enumerate(topology.PORTS)}
@@ -108,6 +109,17 @@ def test_the_system_file_names_every_place_and_keeps_the_token_out() -> None:
     }
     assert system["receivers"]["oncall"]["sink"] == f"http://{PLACES['sink']}"
     assert system["opt_in"] == "chaos.enabled=true"
+
+
+def test_in_docker_every_place_has_a_port_of_its_container_and_what_is_waited_for_is_published() -> None:
+    assert set(compose.PORT) == set(topology.PORTS)
+    assert set(compose.SERVICE.values()) == set(topology.SERVICES)
+    listening = [(compose.SERVICE[place], port) for place, port in compose.PORT.items()]
+    assert len(set(listening)) == len(listening), "two places of one container have the same port"
+    assert set(HEALTH) <= set(compose.PUBLISHED)
+    services = compose.compose("lab", compose.Images("lab", "prometheus", "alertmanager"), "/folder")["services"]
+    assert isinstance(services, dict)
+    assert set(services) == set(topology.SERVICES)
 
 
 def test_without_the_programs_one_sentence_says_how_to_get_them(
