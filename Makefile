@@ -1,5 +1,5 @@
 # `make quickstart` shows what this is; `make test` runs everything. Both set up what they need.
-.PHONY: help setup quickstart test check lint types unit docs interop compiled bench kills soak fuzz format clean
+.PHONY: help setup quickstart test check lint types unit docs interop compiled catalogue bench kills soak fuzz format clean
 .DEFAULT_GOAL := help
 # Compiled modules make every command start three times as fast.
 unexport PYTHONDONTWRITEBYTECODE
@@ -47,6 +47,9 @@ fuzz: setup  ## the fuzzers of wire, streams, leases and protocols, a hundred ti
 
 interop: setup  ## the proxy between real servers and real clients, into docs/interop.md (installs them first: some minutes)
 	@.venv/bin/pytest tests/interop -m interop --quiet --no-header -rfE $(ARGS)
+
+catalogue: setup  ## every fault's experiment in the lab, into docs/coverage.md; goes on where it was (hours; ARGS="--only delay kill", ARGS=--docker)
+	@.venv/bin/python -m benchmarks.catalogue $(ARGS)
 
 bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs/benchmarks.md (half an hour, a quiet machine; ARGS=--quick: 5 minutes)
 	@.venv/bin/python -m benchmarks.proxy --publish $(ARGS)

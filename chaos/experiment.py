@@ -25,7 +25,7 @@ from chaos.faults.loads import LoadFault
 from chaos.probe import Better, Catalogue, Missing, unknown
 from chaos.slices import Slice
 from chaos.strict import Strict, validate
-from chaos.system import System
+from chaos.system import System, Target
 from chaos.units import Count, Duration, Rate, Share, format_duration
 
 
@@ -266,6 +266,14 @@ def _own_problems(experiment: Experiment, document: Document) -> list[Problem]:
                 found.append(document.problem(("expect", key, index), message))
     found += _shadow_problems(experiment, document) + _cap_problems(experiment, document)
     found += _load_fault_problems(experiment, document)
+    found += [
+        document.problem(
+            ("faults", index, "share"),
+            f"`{fault.fault}` hurts everything that monitoring asks {fault.target} for; leave `share` out",
+        )
+        for index, fault in enumerate(experiment.faults)
+        if fault.whole_target and fault.share < 1
+    ]
     if experiment.load is None and experiment.blast_radius.subjects == "synthetic" and _needs_subjects(experiment):
         message = (
             "without `load:` nobody is there to be hurt (`subjects: synthetic` are the run's own load); write "
@@ -344,7 +352,7 @@ def _shadow_problems(experiment: Experiment, document: Document) -> list[Problem
 
 
 def _needs_subjects(experiment: Experiment) -> bool:
-    return any(fault.acts_on in ("request", "answer") for fault in experiment.faults)
+    return any(fault.acts_on in ("request", "answer") and not fault.whole_target for fault in experiment.faults)
 
 
 def link(experiment: Experiment, document: Document, system: System, probes: Catalogue) -> list[Problem]:
@@ -367,11 +375,26 @@ def link(experiment: Experiment, document: Document, system: System, probes: Cat
                 "write `label: COLUMN` under its `request:`"
             )
             found.append(document.problem(("faults", index, "fault"), message))
+        elif (misplaced := _misplaced(fault, target)) is not None:
+            found.append(document.problem(path, misplaced))
     for index, alert in enumerate(experiment.expect.alerts):
         if alert.delivered_to is not None and alert.delivered_to not in system.receivers:
             path = ("expect", "alerts", index, "delivered_to")
             found.append(document.problem(path, _no_receiver(alert.delivered_to, system)))
     return found + _load_problems(experiment, document, system)
+
+
+def _misplaced(fault: Fault, target: Target) -> str | None:
+    """Why this fault cannot be where the target's proxies stand: before monitoring, or before users; None when it can."""
+    watched = target.placement == "in monitoring"
+    if fault.acts_on not in ("request", "answer") or fault.whole_target == watched:
+        return None
+    if watched:
+        return f"nobody but monitoring asks `{fault.target}`, and `{fault.fault}` needs subjects; write another target"
+    return (
+        f"`{fault.fault}` hurts everything that goes to its target, so only monitoring may ask there; write a target with "
+        "`placement: in monitoring`"
+    )
 
 
 def _no_target(name: str, system: System) -> str:

@@ -164,7 +164,7 @@ def _effects(
     held: set[str] = set()
     for fault in experiment.faults:
         target = system.targets.get(fault.target)
-        divides = fault.acts_on != "container" and experiment.load is not None
+        divides = fault.acts_on != "container" and not fault.whole_target and experiment.load is not None
         if divides and target is not None and target.proxies and fault.target not in held:
             held.add(fault.target)
             told = f"holds the fault proxies of {fault.target} and counts its arms; changes nothing"
@@ -227,6 +227,7 @@ def _effect(
         until=fault.until,
         container=container,
         driver=driver,
+        whole=fault.whole_target,
     )
 
 
@@ -424,11 +425,12 @@ def _cannot_exist(experiment: Experiment, system: System) -> list[str]:
 def _proxy_refusals(drawn: Plan, survey: Survey) -> list[str]:
     refused: list[str] = []
     used = {effect.target for effect in drawn.effects if effect.kind in ("hold", "proxy")}
+    whole = drawn.whole_targets()
     for target in sorted(used):
         for proxy in survey.proxies.get(target, ()):
             if proxy.error is not None:
                 refused.append(f"the fault proxy of `{target}` at {proxy.address} cannot be used: {proxy.error}")
-            elif (held := _held(drawn.where, proxy.holders)) is not None:
+            elif (held := _held(None if target in whole else drawn.where, proxy.holders)) is not None:
                 refused.append(f"the fault proxy of `{target}` at {proxy.address} is held by {held}")
     return refused
 
@@ -491,7 +493,7 @@ def _delivery_refusals(alert: PlannedAlert, survey: Survey) -> list[str]:
 
 
 def _radius_refusals(drawn: Plan) -> list[str]:
-    touched = [effect for effect in drawn.faults() if effect.kind in ("proxy", "load")]
+    touched = [effect for effect in drawn.faults() if effect.kind in ("proxy", "load") and not effect.whole]
     if touched and drawn.traffic <= 0:
         return ["the blast radius is `traffic: 0%`, so the fault would hit nothing; write at least `traffic: 1%`"]
     if touched and drawn.load is not None:

@@ -20,6 +20,8 @@ UNDO_DEADLINE_S = 30.0
 """How long undoing is tried before a person is asked to do it by hand."""
 REMOVAL_PROOF = 20
 """Treatment requests that must pass unchanged before a proxy fault counts as removed."""
+REMOVAL_PROOF_WHOLE = 3
+"""The same where only monitoring asks: a notification comes every few seconds, and all of them were hurt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class PlannedEffect:
     until: str = "decided"
     container: ContainerFound | None = None
     driver: str | None = None
+    whole: bool = False
+    """Whether everything that goes to the target is hurt, without arms: only monitoring asks there."""
 
     def lease(self) -> str | None:
         """Whose lease it lives under, one for all effects that share it; None for what has none."""
@@ -195,6 +199,14 @@ class Plan:
     def divides(self) -> bool:
         """Whether the run divides its subjects into arms: a fault of containers hurts everybody alike."""
         return any(effect.kind in ("hold", "load") for effect in self.effects)
+
+    def whole_targets(self) -> frozenset[str]:
+        """The targets that only monitoring asks: they have no arms, and everything that goes there is hurt."""
+        return frozenset(effect.target for effect in self.effects if effect.whole)
+
+    def removal_proof(self, target: str) -> int:
+        """How many requests must pass unchanged before the removal at this target counts as proven."""
+        return REMOVAL_PROOF_WHOLE if target in self.whole_targets() else REMOVAL_PROOF
 
     def steady(self) -> tuple[PlannedProbe, ...]:
         """The steady-state probes."""

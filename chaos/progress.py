@@ -220,8 +220,9 @@ class Progress:
         waiting: list[str] = []
         for target, seen in self.proxies.items():
             hurt = any(effect.target == target and effect.kind == "proxy" for effect in self.plan.faults())
-            if hurt and seen.untouched < REMOVAL_PROOF:
-                waiting.append(f"{REMOVAL_PROOF} untouched treatment requests at {target} ({seen.untouched} so far)")
+            wanted = self.plan.removal_proof(target)
+            if hurt and seen.untouched < wanted:
+                waiting.append(f"{wanted} untouched treatment requests at {target} ({seen.untouched} so far)")
         hurt = any(effect.kind == "load" for effect in self.plan.faults())
         if hurt and self.untouched_by_load < REMOVAL_PROOF:
             waiting.append(

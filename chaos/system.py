@@ -136,7 +136,10 @@ class Target(Strict):
     )
     protocol: Annotated[str, AfterValidator(_known_protocol)] = "auto"
     output: Output = Output()
-    placement: Literal["behind gateway", "before gateway"] = "behind gateway"
+    placement: Literal["behind gateway", "before gateway", "in monitoring"] = Field(
+        "behind gateway",
+        description="where the fault proxies stand; `in monitoring`: where only Prometheus or Alertmanager ask, and no user",
+    )
     docker: DockerSelector | None = None
     process: ProcessSelector | None = None
     driver: dict[str, JsonValue] | None = None

@@ -206,15 +206,20 @@ def _held(prepared: Prepared, run_id: str, key: str) -> dict[str, Any]:
         if effect.kind in ("container", "load"):
             continue
         target = system.targets[effect.target]
+        arms = {"traffic": made.traffic, "by": made.subject_by, "where": made.where}
+        if effect.whole:
+            arms = {"traffic": 1.0, "by": WHOLE, "where": None}
 
-        def arming(faults: Any, held_s: float, target: Any = target) -> Arming:
+        def arming(
+            faults: Any, held_s: float, target: Any = target, whole: bool = effect.whole, arms: Any = arms
+        ) -> Arming:
             return Arming(
                 {
                     **({"mode": made.mode} if made.shadows() else {}),  # what an older proxy does not know, it refuses
                     **({"most": str(made.most_of_a_target())} if made.most is not None else {}),
                     "seed": made.seed,
-                    "arms": {"traffic": made.traffic, "by": made.subject_by, "where": made.where},
-                    "subjects": made.subjects,
+                    "arms": arms,
+                    "subjects": "users" if whole else made.subjects,
                     "synthetic_key": key,
                     "protocol": target.protocol,
                     "output": target.output.model_dump(),
@@ -271,6 +276,8 @@ def _proxies(prepared: Prepared) -> list[Proxies]:
     return held
 
 
+WHOLE = "header:host"
+"""What everybody's request has: where all that goes to a target is hurt, that is the subject."""
 DEADLINE_SLACK_S = 2.0
 """A proxy drops a fault by itself this long after `max_duration`, even if its lease is renewed: the runner's own end comes first."""
 

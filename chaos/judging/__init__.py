@@ -61,7 +61,7 @@ def _sentence(seen: Trace, name: VerdictName, findings: Sequence[Finding]) -> st
         told = f"{first.question.rstrip('?')}: {first.answer}" if first is not None else "there are no findings"
         return f"{MEANING[name][:1].upper()}{MEANING[name][1:]}. {told}."
     effects = "; ".join(effect.explain for effect in seen.plan.faults())
-    if any(effect.kind in ("proxy", "load") for effect in seen.plan.faults()):
+    if any(effect.kind in ("proxy", "load") and not effect.whole for effect in seen.plan.faults()):
         effects += f", for {format_share(seen.plan.traffic)} of traffic"
         effects += " (shadow: nobody was hurt)" if seen.plan.shadows() else ""
     noticed_ = [finding.answer.removeprefix("yes: ") for finding in findings if finding.question.endswith("tell?")]

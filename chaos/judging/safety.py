@@ -78,10 +78,10 @@ def _removed(trace: Trace) -> Iterator[Finding]:
     targets = {effect.target for effect in trace.plan.faults() if effect.kind == "proxy" and effect.id in trace.issued}
     for target in sorted(targets):
         seen = trace.latest(target)
-        count = seen.untouched if seen is not None else 0
+        count, wanted = seen.untouched if seen is not None else 0, trace.plan.removal_proof(target)
         question = f"Is the removal at {target} proven?"
-        evidence = {"untouched treatment requests": count, "asked for": REMOVAL_PROOF}
-        if count >= REMOVAL_PROOF:
+        evidence = {"untouched treatment requests": count, "asked for": wanted}
+        if count >= wanted:
             answer = f"yes: {count} treatment requests passed unchanged afterwards"
             yield Finding("safety", question, "confirmed", answer, evidence)
         elif trace.entered(State.recovery) is not None:

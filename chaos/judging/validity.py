@@ -192,7 +192,7 @@ def _agreement(trace: Trace) -> Iterator[Finding]:
     load = trace.plan.load
     for target, looks in trace.proxies.items():
         armed = [look for look in looks if look.state == "armed"]
-        if not armed or load is None:
+        if not armed or load is None or target in trace.plan.whole_targets():
             continue
         last = armed[-1]
         until = [sample for sample in trace.samples if sample.wall_s <= last.at_wall_s]

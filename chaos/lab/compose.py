@@ -9,15 +9,21 @@ from chaos.lab import topology
 
 STATE = "/lab"
 """Where the lab's folder is mounted, read-only."""
+MODELS = ("model.pickle", "old-model.pickle")
+"""The loan model and the older one, in the lab's folder."""
 PORT = {
-    "replica-1": 8080, "replica-2": 8080, "route-1": 9001, "route-2": 9002, "control": 8474, "gateway": 8000,
-    "prometheus": 9090, "alertmanager": 9093, "sink": 9099,
+    "replica-1": 8080, "replica-2": 8080, topology.OLD_MODEL: 8080, "route-1": 9001, "route-2": 9002, "control": 8474,
+    "gateway": 8000, "prometheus": 9090, "alertmanager": 9093, "sink": 9099, "scrape-proxy-route": 9001,
+    "scrape-proxy-control": 8474, "webhook-proxy-route": 9001, "webhook-proxy-control": 8474,
 }  # fmt: skip
 """What listens where inside its container."""
-SERVICE = {place: "fault-proxy" if place in ("route-1", "route-2", "control") else place for place in topology.PORTS}
+SERVICE = {place: place.removesuffix("-route").removesuffix("-control") for place in topology.PORTS} | dict.fromkeys(
+    ("route-1", "route-2", "control"), "fault-proxy"
+)
 """Place → the service that listens there."""
-PUBLISHED = tuple(place for place in topology.PORTS if place not in ("route-1", "route-2"))
-"""What the runner and a person with a browser reach; the proxy's routes are the gateway's alone."""
+INTERNAL = ("route-1", "route-2", "scrape-proxy-route", "webhook-proxy-route")
+PUBLISHED = tuple(place for place in topology.PORTS if place not in INTERNAL)
+"""What the runner and a person with a browser reach; the proxies' routes are the lab's own alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ def _service(name: str, service: str, images: Images, folder: str) -> Mapping[st
     listen = {place: f"0.0.0.0:{port}" for place, port in PORT.items()}
     tools = {
         "python": "python", "prometheus": "prometheus", "alertmanager": "alertmanager", "data": "/tmp",  # noqa: S108
-        "model": f"{STATE}/model.pickle",
+        "model": f"{STATE}/{MODELS[0]}", "old-model": f"{STATE}/{MODELS[1]}",
     }  # fmt: skip
     return {
         "image": images.of(service),

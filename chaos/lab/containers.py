@@ -20,6 +20,7 @@ from chaos.lab.processes import (
     folder_of,
     needs_extra,
     of_processes,
+    trained,
     wait_healthy,
     wait_watched,
     write_files,
@@ -104,18 +105,13 @@ def up(name: str, state: Path, report: Report) -> LabStatus:
 
 def _up(engine: Any, name: str, state: Path, report: Report) -> LabStatus:
     from chaos.lab import images, monitoring
-    from chaos.lab.model import ready
 
     folder = folder_of(name, state).resolve()
     folder.mkdir(parents=True)
     (folder / MARK).touch()
     taken = images.ready(engine, state, report)
-    report(
-        "training the loan model"
-        if not (state / "cache" / "model.pickle").exists()
-        else "the loan model is trained already"
-    )
-    shutil.copy(ready(state / "cache" / "model.pickle"), folder / "model.pickle")
+    for model, name_here in zip(trained(state, report), compose.MODELS, strict=True):
+        shutil.copy(model, folder / name_here)
     templates = (state / "tools" / monitoring.TEMPLATES.lstrip("/")).glob("*.tmpl")
     for template in templates:  # for our own copy of Debian's Alertmanager, which looks in its working directory
         shutil.copy(template, folder)

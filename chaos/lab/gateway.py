@@ -16,16 +16,18 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import generate_latest
 
 from chaos.arms import ATTEMPT_HEADER, REQUEST_HEADER, SYNTHETIC_HEADER
 from chaos.drivers.serving import serve_forever
+from chaos.lab.gateway_metrics import Metrics
+from chaos.lab.model_answers import Decision, read_answer
 
 ATTEMPT_TIMEOUT_S = 0.3
 ATTEMPTS = 2
@@ -34,59 +36,11 @@ REMEMBERED = 20_000
 """Decisions that feedback can still be joined to; the oldest are forgotten first."""
 SUBJECT_HEADER = "x-applicant-id"
 GROUP_HEADER = "x-applicant-group"
-GROUPS = ("white", "black", "hispanic", "other")
-BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8, 1, 1.5, 2, 5)
 
 
 def fallback_rule(features: Mapping[str, float | None]) -> int:
     """The bank's old rule: approve who meets the credit guidelines and whose data were verified. Accuracy .927."""
     return int(features.get("gdlin") == 1 and features.get("unver") == 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was answered: 1 approve, 0 deny; by whom."""
-
-    approved: int
-    score: float
-    source: str
-
-
-class Metrics:
-    """Every label combination exists from the start at 0, so that a rate is never missing."""
-
-    def __init__(self, routes: list[str]) -> None:
-        self.registry = CollectorRegistry()
-        registry = self.registry
-        self.requests = Counter("ml_requests", "Requests by status code.", ["code"], registry=registry)
-        self.seconds = Histogram(
-            "ml_request_duration_seconds", "Time to an answer.", registry=registry, buckets=BUCKETS
-        )
-        self.decisions = Counter("ml_decisions", "Decisions given.", ["decision", "source", "group"], registry=registry)
-        self.scores = Histogram(
-            "ml_prediction_score", "The model's probability of approval.", registry=registry,
-            buckets=[place / 10 for place in range(1, 11)],
-        )  # fmt: skip
-        self.feedback = Counter(
-            "ml_feedback", "True outcomes against the decision given.", ["outcome", "source"], registry=registry
-        )
-        self.unmatched = Counter(
-            "ml_feedback_unmatched", "Outcomes of decisions that nobody remembers.", registry=registry
-        )
-        self.last = Gauge("ml_feedback_last_timestamp_seconds", "When the last outcome was joined.", registry=registry)
-        self.attempts = Counter("ml_upstream_attempts", "Calls of the model.", ["route", "outcome"], registry=registry)
-        self.last.set_to_current_time()  # nothing is stale before there was time for anything to come back
-        for code in ("200", "400", "500"):
-            self.requests.labels(code)
-        for source in ("model", "fallback"):
-            for outcome in ("correct", "wrong"):
-                self.feedback.labels(outcome, source)
-            for decision in ("approve", "deny"):
-                for group in GROUPS:
-                    self.decisions.labels(decision, source, group)
-        for route in routes:
-            for outcome in ("ok", "error", "timeout", "unreachable"):
-                self.attempts.labels(route, outcome)
 
 
 class Gateway:
@@ -98,7 +52,7 @@ class Gateway:
         self.metrics = Metrics([f"replica-{place + 1}" for place in range(len(routes))])
         self._turn = 0
         self._avoid_until_s = [0.0] * len(routes)
-        self._given: OrderedDict[str, Decision] = OrderedDict()
+        self._given: OrderedDict[str, tuple[Decision, float]] = OrderedDict()
         self.session: aiohttp.ClientSession | None = None
 
     def _order(self) -> list[int]:
@@ -132,7 +86,9 @@ class Gateway:
                 self.routes[place] + "/v2/models/loan/infer", data=body, headers=headers
             ) as answer:
                 if answer.status == 200:
-                    found = _decision(await answer.json(content_type=None))
+                    read = read_answer(await answer.json(content_type=None))
+                    self.metrics.answered(read)
+                    found = read.decision
                 else:
                     outcome = "error"
         except TimeoutError:
@@ -140,33 +96,26 @@ class Gateway:
         except (aiohttp.ClientError, OSError):
             outcome = "unreachable"
             self._avoid_until_s[place] = time.monotonic() + AVOID_S
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, OverflowError):
             outcome = "error"
         self.metrics.attempts.labels(f"replica-{place + 1}", outcome).inc()
         return found
 
     def remember(self, decision_id: str, decision: Decision) -> None:
         """Feedback on this decision can be joined from now on."""
-        self._given[decision_id] = decision
+        self._given[decision_id] = decision, time.monotonic()
         if len(self._given) > REMEMBERED:
             self._given.popitem(last=False)
 
     def join(self, decision_id: str, approved: int) -> bool:
         """The outcome is counted for the decision that was really given; False when nobody remembers it."""
-        decision = self._given.pop(decision_id, None)
-        if decision is None:
+        given = self._given.pop(decision_id, None)
+        if given is None:
             self.metrics.unmatched.inc()
             return False
-        outcome = "correct" if decision.approved == approved else "wrong"
-        self.metrics.feedback.labels(outcome, decision.source).inc()
-        self.metrics.last.set_to_current_time()
+        decision, given_s = given
+        self.metrics.joined(decision, approved, time.monotonic() - given_s)
         return True
-
-
-def _decision(answer: Any) -> Decision:
-    outputs = {output["name"]: output["data"] for output in answer["outputs"]}
-    approved = int(outputs["predict"][0])
-    return Decision(approved, float(outputs["predict_proba"][1]), "model")
 
 
 def application(gateway: Gateway) -> web.Application:
@@ -194,15 +143,16 @@ def application(gateway: Gateway) -> web.Application:
         decision = await gateway.decide(features, headers)
         decision_id = uuid.uuid4().hex
         gateway.remember(decision_id, decision)
-        named = "approve" if decision.approved else "deny"
-        group = request.headers.get(GROUP_HEADER, "other")
-        metrics.decisions.labels(named, decision.source, group if group in GROUPS else "other").inc()
-        if decision.source == "model":
-            metrics.scores.observe(decision.score)
+        metrics.decided(decision, request.headers.get(GROUP_HEADER, "other"))
         metrics.requests.labels("200").inc()
         metrics.seconds.observe(time.perf_counter() - begun_s)
         return web.json_response(
-            {"decision_id": decision_id, "decision": named, "score": decision.score, "source": decision.source}
+            {
+                "decision_id": decision_id,
+                "decision": "approve" if decision.approved else "deny",
+                "score": decision.score if isfinite(decision.score) else None,
+                "source": decision.source,
+            }
         )
 
     async def counted(request: web.Request) -> web.Response:

@@ -19,6 +19,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from chaos.drivers.serving import serve_forever
+from chaos.lab.feature_statistics import FeatureStatistics
 
 MODEL = "loan"
 
@@ -47,6 +48,8 @@ class Replica:
         ).set(1)
         for code in ("200", "400", "500"):
             self.requests.labels(code)
+        self.features = FeatureStatistics(self.names, loaded["reference"])
+        self.registry.register(self.features)
 
     def matrix(self, body: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The rows of a request."""
@@ -64,6 +67,7 @@ class Replica:
         scores = self.pipeline.predict_proba(rows)
         labels = scores.argmax(axis=1)
         self.rows.inc(len(rows))
+        self.features.count(rows)
         return {
             "model_name": MODEL,
             "model_version": self.version,

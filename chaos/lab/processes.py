@@ -32,8 +32,9 @@ UP_S = 45.0
 """How long a lab may take to come up before it counts as broken. It takes about ten seconds on two quiet cores."""
 
 HEALTH = {
-    "replica-1": "/v2/health/ready", "replica-2": "/v2/health/ready", "control": "/healthz", "gateway": "/healthz",
-    "prometheus": "/-/ready", "alertmanager": "/-/ready", "sink": "/healthz",
+    "replica-1": "/v2/health/ready", "replica-2": "/v2/health/ready", topology.OLD_MODEL: "/v2/health/ready",
+    "control": "/healthz", "gateway": "/healthz", "prometheus": "/-/ready", "alertmanager": "/-/ready", "sink": "/healthz",
+    "scrape-proxy-control": "/healthz", "webhook-proxy-control": "/healthz",
 }  # fmt: skip
 """What answers 200 when a service is there."""
 
@@ -113,6 +114,16 @@ def write_files(folder: Path, places: topology.Places, state: str, selector: str
     (folder / "system.yaml").write_text(topology.system_yaml(name, places.outside, selector))
 
 
+def trained(state: Path, report: Report) -> tuple[Path, Path]:
+    """The files of the loan model and of the older one; trained when they are not there yet."""
+    from chaos.lab.model import ready
+
+    current, older = (state / "cache" / f"{name}.pickle" for name in ("loan-model", topology.OLD_MODEL))
+    there = current.exists() and older.exists()
+    report("the loan models are trained already" if there else "training the loan model, and an older one")
+    return ready(current), ready(older, older=True)
+
+
 def status(name: str, state: Path) -> LabStatus:
     """How the lab is now."""
     from chaos.drivers.process import status_of
@@ -141,18 +152,11 @@ def up(name: str, state: Path, report: Report) -> LabStatus:
 
 
 def _up(name: str, state: Path, report: Report) -> LabStatus:
-    from chaos.lab.model import ready
-
     tools = monitoring.find(state, report)
     folder = folder_of(name, state).resolve()
     (folder / "data").mkdir(parents=True)
     (folder / "logs").mkdir()
-    report(
-        "training the loan model"
-        if not (state / "cache" / "model.pickle").exists()
-        else "the loan model is trained already"
-    )
-    model = ready(state / "cache" / "model.pickle")
+    model, old_model = trained(state, report)
     places = dict(zip(topology.PORTS, (f"127.0.0.1:{port}" for port in free_ports(len(topology.PORTS))), strict=True))
     selector = "process: {table: processes.json, labels: {app: loan-model}}"
     write_files(folder, topology.Places(places, places), str(folder), selector, name)
@@ -161,7 +165,7 @@ def _up(name: str, state: Path, report: Report) -> LabStatus:
     (folder / "places.json").write_text(json.dumps(places))
     named = {
         "python": sys.executable, "prometheus": str(tools.prometheus), "alertmanager": str(tools.alertmanager),
-        "data": str(folder / "data"), "model": str(model.resolve()),
+        "data": str(folder / "data"), "model": str(model.resolve()), "old-model": str(old_model.resolve()),
     }  # fmt: skip
     table = ProcessTable(folder / "processes.json")
     report(f"starting {len(topology.SERVICES)} processes")
@@ -229,7 +233,7 @@ def _unwatched(using: requests.Session, outside: Mapping[str, str]) -> str | Non
     def ask(place: str, path: str) -> Any:
         return using.get(f"http://{outside[place]}{path}", timeout=1.0).json()
 
-    wanted = len(topology.REPLICAS) + 2  # and the gateway, and the fault proxy
+    wanted = len(topology.REPLICAS) + 3  # and the gateway, the fault proxy, Alertmanager
     try:
         found = ask("prometheus", "/api/v1/query?query=sum(up)")["data"]["result"]
         seen = int(float(found[0]["value"][1])) if found else 0

@@ -1,8 +1,12 @@
 """What the lab consists of, and every file it needs, as values: the same for local processes and for containers. Pure.
 
-applicants ─▶ gateway ─▶ fault proxy ─▶ replica-1, replica-2
+applicants ─▶ gateway ─▶ fault proxy ─▶ replica-1, replica-2        (loan-model-old: asked when a fault says so)
                  │            │              │
-                 └────────────┴── metrics ───┴──▶ Prometheus ─▶ Alertmanager ─▶ sink
+                 ▼            │              │
+           scrape proxy       │              │
+                 └────────────┴── metrics ───┴──▶ Prometheus ─▶ Alertmanager ─▶ webhook proxy ─▶ sink
+
+Two more fault proxies stand in the way of monitoring itself: each is a target of its own.
 """
 
 from __future__ import annotations
@@ -12,18 +16,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 REPLICAS = ("replica-1", "replica-2")
-SERVICES = (*REPLICAS, "fault-proxy", "gateway", "prometheus", "alertmanager", "sink")
+OLD_MODEL = "loan-model-old"
+MONITORED = {"scrape-proxy": "gateway", "webhook-proxy": "sink"}
+"""Each fault proxy in the way of monitoring itself → what it stands in front of. Its ports are NAME-route and NAME-control."""
+SERVICES = (
+    *REPLICAS, OLD_MODEL, "fault-proxy", "gateway", "sink", *MONITORED, "prometheus", "alertmanager",
+)  # fmt: skip
 
 APP = {
-    "replica-1": "loan-model", "replica-2": "loan-model", "fault-proxy": "fault-proxy", "gateway": "loan-gateway",
-    "prometheus": "prometheus", "alertmanager": "alertmanager", "sink": "sink",
+    "replica-1": "loan-model", "replica-2": "loan-model", OLD_MODEL: "loan-model-old", "fault-proxy": "fault-proxy",
+    "gateway": "loan-gateway", "prometheus": "prometheus", "alertmanager": "alertmanager", "sink": "sink",
+    "scrape-proxy": "scrape-proxy", "webhook-proxy": "webhook-proxy",
 }  # fmt: skip
 """Service → its `app` label."""
 
 PORTS = (
-    "replica-1", "replica-2", "route-1", "route-2", "control", "gateway", "prometheus", "alertmanager", "sink",
+    "replica-1", "replica-2", OLD_MODEL, "route-1", "route-2", "control", "gateway", "prometheus", "alertmanager", "sink",
+    "scrape-proxy-route", "scrape-proxy-control", "webhook-proxy-route", "webhook-proxy-control",
 )  # fmt: skip
-"""Everything that listens: the proxy has one port per route and one for its control API."""
+"""Everything that listens: a proxy has one port per route and one for its control API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,14 @@ def arguments(
     match service:
         case "replica-1" | "replica-2":
             return [python, "-m", "chaos.lab.model_server", "--listen", listen[service], "--model", tools["model"]]
+        case "loan-model-old":
+            serves = ["--model", tools["old-model"], "--version", "0"]
+            return [python, "-m", "chaos.lab.model_server", "--listen", listen[service], *serves]
+        case "scrape-proxy" | "webhook-proxy":
+            behind = MONITORED[service]
+            route = f"{behind}={listen[f'{service}-route']}>{inside[behind]}"
+            control = ["--control", listen[f"{service}-control"], "--token-file", f"{state}/token"]
+            return [python, "-m", "chaos.proxy", "--route", route, *control]
         case "fault-proxy":
             routes = [f"{name}={listen[f'route-{place}']}>{inside[name]}" for place, name in enumerate(REPLICAS, 1)]
             flags = [flag for route in routes for flag in ("--route", route)]
@@ -102,17 +121,21 @@ alerting:
     - static_configs: [{{targets: ['{inside["alertmanager"]}']}}]
 scrape_configs:
   - job_name: loan-gateway
-    static_configs: [{{targets: ['{inside["gateway"]}']}}]
+    static_configs: [{{targets: ['{inside["scrape-proxy-route"]}']}}]
   - job_name: loan-model
     static_configs:
 {replicas}
   - job_name: chaos-proxy
     static_configs: [{{targets: ['{inside["control"]}']}}]
+  - job_name: alertmanager
+    static_configs: [{{targets: ['{inside["alertmanager"]}']}}]
 """
 
 
 def alertmanager_yml(inside: Mapping[str, str]) -> str:
-    """Everything goes to the on-call's sink, one second after the first alert of a group."""
+    """Everything goes to the on-call's sink, one second after the first alert of a group; the Watchdog again and again, so that
+    its silence says that notifications do not arrive.
+    """
     return f"""\
 route:
   receiver: oncall
@@ -120,9 +143,10 @@ route:
   group_wait: 1s
   group_interval: 5s
   repeat_interval: 1h
+  routes: [{{matchers: ['alertname="Watchdog"'], repeat_interval: 5s}}]
 receivers:
   - name: oncall
-    webhook_configs: [{{url: 'http://{inside["sink"]}/', send_resolved: true}}]
+    webhook_configs: [{{url: 'http://{inside["webhook-proxy-route"]}/', send_resolved: true}}]
 """
 
 
@@ -154,6 +178,14 @@ targets:
     output: {{label: predict, scores: predict_proba, classes: [0, 1]}}
     placement: behind gateway
     {selector}
+  gateway-metrics:
+    proxies: ['http://{outside["scrape-proxy-control"]}']
+    token: ${{file:token}}
+    placement: in monitoring
+  oncall-webhook:
+    proxies: ['http://{outside["webhook-proxy-control"]}']
+    token: ${{file:token}}
+    placement: in monitoring
 telemetry:
   prometheus: http://{outside["prometheus"]}
   alertmanager: http://{outside["alertmanager"]}

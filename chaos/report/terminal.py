@@ -164,6 +164,13 @@ def plan_view(plan: Plan) -> Group:
 
 
 def _whom(plan: Plan) -> list[str]:
+    whole = [f"whatever asks {target}: monitoring, and no user" for target in sorted(plan.whole_targets())]
+    hurt = [effect.container for effect in plan.effects if effect.container is not None]
+    containers = [f"container {container.name} ({container.id[:19]})" for container in hurt]
+    return (_subjects(plan) if plan.divides() or not whole else []) + whole + containers
+
+
+def _subjects(plan: Plan) -> list[str]:
     if plan.load is None:
         return [f"{plan.subjects}, {format_share(plan.traffic)} of subjects by {plan.subject_by}", *_cap(plan)]
     per_s = plan.load.rate_per_s
@@ -182,9 +189,7 @@ def _whom(plan: Plan) -> list[str]:
             f"labels for {format_share(plan.load.feedback_share)} of answers after "
             f"{format_duration(plan.load.feedback_after_s)}: {labels:.3g}/s"
         )
-    said += _cap(plan)
-    hurt = [effect.container for effect in plan.effects if effect.container is not None]
-    return said + [f"container {container.name} ({container.id[:19]})" for container in hurt]
+    return said + _cap(plan)
 
 
 def _cap(plan: Plan) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 
 from chaos.app.files import load, read_text
 from chaos.errors import InvalidFile
+from chaos.faults import catalogue
 from chaos.probe import merge
 
 FOLDER = Path(__file__).parent
@@ -47,11 +48,12 @@ def test_no_message_repeats_a_value_that_was_put_in_for_a_variable() -> None:
 
 
 def expected(name: str) -> str:
-    """What the comment block at the end of the file says that people are told."""
+    """What the comment block at the end of the file says that people are told; EVERY_FAULT stands for their names."""
     text = (FOLDER / name).read_bytes().decode("utf-8", "replace")
     _, found, block = text.partition("# says:\n")
     assert found, f"{name} does not end with `# says:`"
-    return "\n".join(line.removeprefix("# ").removeprefix("#") for line in block.splitlines())
+    told = "\n".join(line.removeprefix("# ").removeprefix("#") for line in block.splitlines())
+    return told.replace("EVERY_FAULT", ", ".join(catalogue()))
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from chaos.lab.dataset import LEAKING, PROTECTED, Applications, load, split, write_traffic
-from chaos.lab.gateway import GROUPS
+from chaos.lab.gateway_metrics import GROUPS
 from chaos.lab.model import ready, train
 
 Halves = tuple[Applications, Applications]

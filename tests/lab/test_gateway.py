@@ -12,7 +12,9 @@ import pytest
 
 from chaos.arms import ATTEMPT_HEADER, REQUEST_HEADER, SYNTHETIC_HEADER
 from chaos.lab.dataset import Applications
-from chaos.lab.gateway import GROUPS, REMEMBERED, Decision, Gateway, fallback_rule
+from chaos.lab.gateway import REMEMBERED, Gateway, fallback_rule
+from chaos.lab.gateway_metrics import GROUPS, VERSIONS
+from chaos.lab.model_answers import VIOLATIONS, Decision
 from chaos.lab.processes import free_ports
 from tests.drivers.loopback import Asked, Loopback, Said, eventually, module, now_wall_s, serving
 from tests.lab.conftest import Service, applications, service
@@ -21,9 +23,10 @@ GOOD = {"gdlin": 1.0, "unver": 0.0}
 BAD = {"gdlin": 0.0, "unver": 0.0}
 
 
-def model_says(label: int, score: float) -> Callable[[Asked], Said]:
+def model_says(label: int, score: float, version: str = "1") -> Callable[[Asked], Said]:
     outputs = [{"name": "predict", "data": [label]}, {"name": "predict_proba", "data": [1 - score, score]}]
-    return lambda asked: Said(200, json.dumps({"outputs": outputs}).encode())
+    body = {"model_name": "loan", "model_version": version, "outputs": outputs}
+    return lambda asked: Said(200, json.dumps(body).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,11 @@ def test_every_series_is_there_at_zero_before_the_first_request(features: Path, 
         f'ml_upstream_attempts_total{{outcome="{outcome}",route="replica-1"}}'
         for outcome in ("ok", "error", "timeout", "unreachable")
     ]
+    expected += [f'ml_contract_violations_total{{kind="{kind}"}}' for kind in VIOLATIONS]
+    expected += [
+        f'ml_calibration_{what}_total{{tenth="{tenth}"}}' for what in ("score", "outcome") for tenth in range(10)
+    ]
+    expected += ["ml_prediction_repeats_total", "ml_feedback_age_seconds_count"]
     expected += ["ml_feedback_unmatched_total", "ml_request_duration_seconds_count"]
     assert {name: samples.get(name) for name in expected} == dict.fromkeys(expected, 0.0)
     last_wall_s = samples["ml_feedback_last_timestamp_seconds"]
@@ -289,6 +297,62 @@ def test_an_unheard_of_group_is_counted_as_other_so_that_series_stay_few(door: D
     for group in ("x", 'a"b', "white ", "WHITE"):
         door.gateway.post("/score", {"application": {}}, {"x-applicant-group": group})
     assert set(door.gateway.metrics()) == series
+
+
+def test_answers_are_counted_by_the_version_that_gave_them_and_versions_stay_few(door: Door) -> None:
+    both(door, model_says(1, 0.9, "2024-01"))
+    before = door.gateway.metrics()
+    door.gateway.post("/score", {"application": {}})
+    assert (
+        door.gateway.metrics()['ml_model_answers_total{version="2024-01"}']
+        == before.get('ml_model_answers_total{version="2024-01"}', 0) + 1
+    )
+    for place in range(VERSIONS + 5):
+        both(door, model_says(1, 0.9, f"made up {place}"))
+        door.gateway.post("/score", {"application": {}})
+    series = {name: count for name, count in door.gateway.metrics().items() if "ml_model_answers_total" in name}
+    assert len(series) == VERSIONS + 1
+    assert series['ml_model_answers_total{version="other"}'] >= 5
+
+
+def test_an_answer_that_no_sound_model_gives_is_counted_and_its_decision_is_given(door: Door) -> None:
+    outputs = b'[{"name": "predict", "data": [1]}, {"name": "predict_proba", "data": [NaN, NaN]}]'
+    both(door, lambda _: Said(200, b'{"outputs": ' + outputs + b"}"))
+    before = door.gateway.metrics()
+    answer = door.gateway.post("/score", {"application": {}})
+    assert (answer.json()["decision"], answer.json()["score"], answer.json()["source"]) == ("approve", None, "model")
+    assert change(door, before, 'ml_contract_violations_total{kind="not_a_number"}') == 1
+    assert change(door, before, "ml_prediction_score_count") == 0
+
+
+def test_a_score_that_is_exactly_the_one_before_is_counted(door: Door) -> None:
+    before = door.gateway.metrics()
+    for score in (0.7, 0.7, 0.71, 0.7, 0.7, 0.7):
+        both(door, model_says(1, score))
+        decided(door)
+    assert change(door, before, "ml_prediction_repeats_total") in (3, 4), (
+        "4 when the test before ended with the same one"
+    )
+
+
+def test_an_outcome_counts_for_the_tenth_of_its_score_and_with_its_age(door: Door) -> None:
+    before = door.gateway.metrics()
+    for score, outcome in ((0.62, "approve"), (0.68, "deny"), (1.0, "approve")):
+        both(door, model_says(1, score))
+        door.gateway.post("/feedback", {"decision_id": decided(door), "outcome": outcome})
+    after = door.gateway.metrics()
+    promised, came = (
+        {tenth: after[name] - before[name] for tenth in range(10) if (name := f'ml_calibration_{what}_total{{tenth="{tenth}"}}')}
+        for what in ("score", "outcome")
+    )  # fmt: skip
+    assert promised == pytest.approx({**dict.fromkeys(range(10), 0), 6: 1.3, 9: 1.0})
+    assert came == {**dict.fromkeys(range(10), 0), 6: 1, 9: 1}
+    assert change(door, before, 'ml_feedback_age_seconds_bucket{le="10.0"}') == 3
+
+
+def test_the_time_at_which_metrics_were_written_is_among_them(door: Door) -> None:
+    begun_wall_s = now_wall_s()
+    assert begun_wall_s - 1 <= door.gateway.metrics()["ml_exposed_timestamp_seconds"] <= now_wall_s() + 1
 
 
 def test_memory_is_bounded_and_the_oldest_decisions_are_forgotten_first() -> None:

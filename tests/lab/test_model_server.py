@@ -100,3 +100,26 @@ def test_metrics_count_requests_and_rows(replica: Service, halves: Halves) -> No
         assert after[name] - before[name] == more
     assert after['model_info{name="loan",version="7"}'] == 1
     assert 'model_requests_total{code="500"}' in after
+
+
+def test_what_the_rows_held_is_counted_per_feature_beside_what_training_had(replica: Service, halves: Halves) -> None:
+    names = halves[0].names
+    (row,) = rows_of(halves, 1)
+    row[names.index("gdlin")] = 5.0
+    row[names.index("loanamt")] = None
+    row[names.index("pubrec")] = 1.0
+    before = replica.metrics()
+    replica.post(INFER, request_of([row], len(names)))
+    after = replica.metrics()
+
+    def more(name: str) -> float:
+        return after[name] - before[name]
+
+    assert more('model_feature_unseen_total{feature="gdlin"}') == 1, "the guidelines are met or not"
+    assert more('model_feature_unseen_total{feature="pubrec"}') == 0
+    assert more('model_feature_missing_total{feature="loanamt"}') == 1
+    assert more('model_feature_missing_total{feature="gdlin"}') == 0
+    assert more('model_feature_values_total{bin="1",feature="pubrec"}') == 1
+    assert sum(more(name) for name in after if name.startswith("model_feature_values_total")) == len(names) - 1
+    assert after['model_feature_values_expected{bin="1",feature="pubrec"}'] == pytest.approx(0.066, abs=0.001)
+    assert after['model_feature_missing_expected{feature="min30"}'] == pytest.approx(0.089, abs=0.001)

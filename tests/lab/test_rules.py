@@ -12,11 +12,14 @@ from importlib.resources import files
 from math import sqrt
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
-from chaos.lab.dataset import Applications
-from chaos.lab.gateway import BUCKETS
+from chaos.lab import model
+from chaos.lab.dataset import Applications, split
+from chaos.lab.feature_statistics import FeatureStatistics, reference
+from chaos.lab.gateway_metrics import BUCKETS
 from chaos.lab.monitoring import Tools
 from chaos.telemetry import left_side
 from chaos.units import parse_duration
@@ -41,6 +44,7 @@ class Baseline:
     slow: float
     failed: float
     fallback: float
+    failing: float
     scrapes_s: tuple[float, ...]
 
 
@@ -68,11 +72,15 @@ def baseline(
             one.metrics()
             scrapes_s.append(time.perf_counter() - begun_s)
         found = gateway.metrics()
+    failing = sum(
+        n for name, n in found.items() if name.startswith("ml_upstream_attempts_total") and '"ok"' not in name
+    )
     slow = REQUESTS - found['ml_request_duration_seconds_bucket{le="0.25"}']
     return Baseline(
         slow=at_most(int(slow)),
         failed=at_most(sum(answer.status_code >= 500 for answer in answers)),
         fallback=at_most(sum(answer.json()["source"] == "fallback" for answer in answers if answer.ok)),
+        failing=at_most(int(failing)),
         scrapes_s=tuple(scrapes_s),
     )
 
@@ -86,9 +94,8 @@ def threshold(alert: str) -> float:
 
 
 def window_s(alert: str) -> float:
-    """The one window that the rule looks at."""
-    (found,) = set(re.findall(r"\[(\w+)\]", RULES[alert]["expr"]))
-    return parse_duration(found)
+    """The shortest window that the rule looks at: the one of what it compares."""
+    return min(parse_duration(found) for found in re.findall(r"\[(\w+)\]", RULES[alert]["expr"]))
 
 
 def binomial(share: float, limit: float, count: float) -> float:
@@ -133,7 +140,70 @@ def distance(alert: str, measured: Mapping[str, float], baseline: Baseline) -> f
         ):  # a scrape must take longer than its time-out, again and again during `for`
             assert parse_duration(RULES[alert]["for"]) >= 2.0, "one lost scrape is nobody's page"
             return (SCRAPE_TIMEOUT_S - statistics.mean(baseline.scrapes_s)) / statistics.stdev(baseline.scrapes_s)
+        case "FeatureMissing" | "FeatureUnseen" | "FeatureDrift":  # the nearest of all features and bins
+            return nearest(alert, RATE_PER_S * window_s(alert))
+        case "ApprovalRateHigh":
+            return binomial(measured["approval_rate"], threshold(alert), RATE_PER_S * window_s(alert))
+        case "ScoreDistributionShifted":  # a deviation in either direction from what the rule calls usual
+            usual = float(re.search(r"([\d.]+) - \(1 -", RULES[alert]["expr"])[1])  # type: ignore[index]
+            off = abs(measured["certain"] - usual)
+            return (threshold(alert) - off) / sqrt(usual * (1 - usual) / (RATE_PER_S * window_s(alert)))
+        case "CalibrationOff":
+            mean, deviation = calibration_error(int(RATE_PER_S * window_s(alert) * FEEDBACK_SHARE))
+            return (threshold(alert) - mean) / deviation
+        case "PredictionsRepeat":  # two applications in a row that are the same one, or get the same score
+            return binomial(measured["repeats"], threshold(alert), RATE_PER_S * window_s(alert))
+        case "RequestsRefused" | "ContractViolated" | "ModelVersionStale" | "LabelsLate":
+            share = FEEDBACK_SHARE if alert == "LabelsLate" else 1.0
+            return binomial(at_most(0), threshold(alert), RATE_PER_S * window_s(alert) * share)
+        case "ModelCallsFailing":  # what falls back has failed twice
+            return binomial(baseline.failing, threshold(alert), RATE_PER_S * window_s(alert))
+        case "LabelsMissing":  # the share of feedback is drawn for each request
+            return binomial(FEEDBACK_SHARE, threshold(alert), RATE_PER_S * window_s(alert))
+        case "MetricsFrozen":  # as old as the last scrape, and the one before when that took too long
+            return (threshold(alert) - 2.0) / statistics.stdev(baseline.scrapes_s)
+        case "NotificationsFailing":  # the sink answers or it does not: no attempt fails by chance
+            assert threshold(alert) >= 1, "one lost attempt is nobody's page"
+            return STANDARD_ERRORS
     raise AssertionError(f"{alert} has no formula; write down how far its baseline is from its threshold")
+
+
+def nearest(alert: str, count: float) -> float:
+    """Standard errors between the traffic half's own shares and the rule's limit, at the feature that is nearest to it."""
+    training, traffic = split()
+    counted = FeatureStatistics(training.names, expected := reference(training.features))
+    counted.count(traffic.features)
+    samples = {(one.name, *one.labels.values()): one.value for family in counted.collect() for one in family.samples}
+    rows, found = len(traffic.features), []
+    for name, one in zip(training.names, expected, strict=True):
+        given = rows - samples["model_feature_missing_total", name]
+        match alert:
+            case "FeatureMissing":
+                shares = [(1 - given / rows, one["missing"])]
+            case "FeatureUnseen":
+                shares = [(samples["model_feature_unseen_total", name] / rows, 0.0)]
+            case _:
+                bins = enumerate(one["shares"])
+                shares = [
+                    (samples["model_feature_values_total", name, str(bin_)] / given, usual) for bin_, usual in bins
+                ]
+        for share, usual in shares:
+            sure = max(share, 3 / rows)  # none in so many: the rule of three
+            found.append((threshold(alert) - abs(share - usual)) / sqrt(sure * (1 - min(sure, 1 - 3 / rows)) / count))
+    return min(found)
+
+
+def calibration_error(count: int) -> tuple[float, float]:
+    """Mean and deviation of the healthy model's expected calibration error over so many outcomes."""
+    training, traffic = split()
+    scores = model.train(training).predict_proba(traffic.features)[:, 1]
+    tenths = np.minimum((scores * 10).astype(int), 9)
+    draw, found = np.random.default_rng(0), []
+    for _ in range(300):
+        some = draw.integers(0, len(scores), count)
+        apart = np.bincount(tenths[some], weights=(scores - traffic.approved)[some], minlength=10)
+        found.append(float(np.abs(apart).sum() / count))
+    return statistics.mean(found), statistics.stdev(found)
 
 
 @pytest.mark.parametrize("alert", [name for name in RULES if name != "Watchdog"])
@@ -150,6 +220,19 @@ EVENTS = {
     "LatencyHigh": RATE_PER_S * 30,
     "AvailabilityLow": RATE_PER_S * 30,
     "FallbackShareHigh": RATE_PER_S * 30,
+    "FeatureMissing": RATE_PER_S * 30,
+    "FeatureUnseen": RATE_PER_S * 30,
+    "FeatureDrift": RATE_PER_S * 30,
+    "RequestsRefused": RATE_PER_S * 30,
+    "ApprovalRateHigh": RATE_PER_S * 60,
+    "ScoreDistributionShifted": RATE_PER_S * 30,
+    "PredictionsRepeat": RATE_PER_S * 30,
+    "CalibrationOff": RATE_PER_S * 60 * FEEDBACK_SHARE,
+    "ContractViolated": RATE_PER_S * 30,
+    "ModelVersionStale": RATE_PER_S * 30,
+    "ModelCallsFailing": RATE_PER_S * 30,
+    "LabelsLate": RATE_PER_S * 30 * FEEDBACK_SHARE,
+    "LabelsMissing": RATE_PER_S * 180 * FEEDBACK_SHARE,
 }
 """What the `and … > N` of a rule counts, at the lab's rate."""
 
@@ -183,7 +266,7 @@ def test_every_rule_says_whom_it_tells_and_what() -> None:
 
 def series(**changed: str | None) -> list[tuple[str, str]]:
     """A healthy lab, a sample a second, with some series changed; None takes one away."""
-    gateway = 'job="loan-gateway"'
+    gateway, served = 'job="loan-gateway"', 'job="loan-model", replica="replica-1"'
     decisions = {
         f"{decision}_{group}": (f'ml_decisions_total{{{gateway}, decision="{decision}", source="model", group="{group}"}}', f"0+{count}x200")
         for group, counts in {"white": (31, 2), "black": (3, 1), "hispanic": (2, 1)}.items()
@@ -199,6 +282,34 @@ def series(**changed: str | None) -> list[tuple[str, str]]:
         "half": (f'ml_request_duration_seconds_bucket{{{gateway}, le="0.5"}}', "0+40x200"),
         "all": (f'ml_request_duration_seconds_bucket{{{gateway}, le="+Inf"}}', "0+40x200"),
         "last": (f"ml_feedback_last_timestamp_seconds{{{gateway}}}", "0+1x200"),
+        "missing": (f'model_feature_missing_total{{{served}, feature="min30"}}', "0+2x200"),
+        "usually_missing": (f'model_feature_missing_expected{{{served}, feature="min30"}}', "0.1x200"),
+        "unseen": (f'model_feature_unseen_total{{{served}, feature="rep"}}', "0x200"),
+        "values_0": (f'model_feature_values_total{{{served}, feature="rep", bin="0"}}', "0+10x200"),
+        "values_1": (f'model_feature_values_total{{{served}, feature="rep", bin="1"}}', "0+10x200"),
+        "usual_0": (f'model_feature_values_expected{{{served}, feature="rep", bin="0"}}', "0.5x200"),
+        "usual_1": (f'model_feature_values_expected{{{served}, feature="rep", bin="1"}}', "0.5x200"),
+        "rows": (f"model_rows_total{{{served}}}", "0+20x200"),
+        "served": (f'model_requests_total{{{served}, code="200"}}', "0+20x200"),
+        "refused": (f'model_requests_total{{{served}, code="400"}}', "0x200"),
+        "deployed": (f'model_info{{{served}, name="loan", version="1"}}', "1x200"),
+        "answers": (f'ml_model_answers_total{{{gateway}, version="1"}}', "0+40x200"),
+        "old_answers": (f'ml_model_answers_total{{{gateway}, version="0"}}', "0x200"),
+        "violations": (f'ml_contract_violations_total{{{gateway}, kind="sum"}}', "0x200"),
+        "low_scores": (f'ml_prediction_score_bucket{{{gateway}, le="0.9"}}', "0+6.8x200"),
+        "scores": (f"ml_prediction_score_count{{{gateway}}}", "0+40x200"),
+        "repeats": (f"ml_prediction_repeats_total{{{gateway}}}", "0x200"),
+        "promised": (f'ml_calibration_score_total{{{gateway}, tenth="9"}}', "0+18x200"),
+        "came": (f'ml_calibration_outcome_total{{{gateway}, tenth="9"}}', "0+18x200"),
+        "tried": (f'ml_upstream_attempts_total{{{gateway}, route="replica-1", outcome="ok"}}', "0+40x200"),
+        "timed_out": (f'ml_upstream_attempts_total{{{gateway}, route="replica-1", outcome="timeout"}}', "0x200"),
+        "soon": (f'ml_feedback_age_seconds_bucket{{{gateway}, le="10.0"}}', "0+20x200"),
+        "ages": (f"ml_feedback_age_seconds_count{{{gateway}}}", "0+20x200"),
+        "exposed": (f"ml_exposed_timestamp_seconds{{{gateway}}}", "0+1x200"),
+        "undelivered": (
+            'alertmanager_notification_requests_failed_total{job="alertmanager", integration="webhook"}',
+            "0x200",
+        ),
         "up_1": ('up{job="loan-model", replica="replica-1"}', "1x200"),
         "up_2": ('up{job="loan-model", replica="replica-2"}', "1x200"),
     }
@@ -216,6 +327,21 @@ FAULTS: Mapping[str, Mapping[str, str | None]] = {
     "FallbackShareHigh": {"approve_white": "0+28x200", "fallback": "0+3x200"},
     "ApprovalRateShifted": {"approve_white": "0+25x200", "deny_white": "0+8x200"},
     "ReplicaDown": {"up_2": "0x200"},
+    "FeatureMissing": {"missing": "0+4x200"},
+    "FeatureUnseen": {"unseen": "0+1x200"},
+    "FeatureDrift": {"values_0": "0+13x200", "values_1": "0+7x200"},
+    "RequestsRefused": {"refused": "0+1x200"},
+    "ApprovalRateHigh": {"approve_white": "0+33x200", "deny_white": "0x200"},
+    "ScoreDistributionShifted": {"low_scores": "0+13x200"},
+    "PredictionsRepeat": {"repeats": "0+4x200"},
+    "CalibrationOff": {"promised": "0+16x200"},
+    "ContractViolated": {"violations": "0+1x200"},
+    "ModelVersionStale": {"old_answers": "0+1x200"},
+    "ModelCallsFailing": {"timed_out": "0+3x200"},
+    "LabelsLate": {"soon": "0+15x200"},
+    "LabelsMissing": {"correct": "0+9x200"},
+    "MetricsFrozen": {"exposed": "0+0x200"},
+    "NotificationsFailing": {"undelivered": "0+1x200"},
     "FeedbackStale": {"last": "0x200"},
     "MetricsAbsent": {"ok": None, "failed": None},
 }
@@ -224,7 +350,8 @@ FIRING = 'count by (alertname) (ALERTS{alertstate="firing", alertname!="Watchdog
 
 
 def test_a_healthy_lab_is_silent_and_an_idle_one_too(tools: Tools, tmp_path: Path) -> None:
-    idle = [(name, "1x200" if name.startswith("up") else "0x200") for name, _ in series()]
+    lasting = ("up", "ml_exposed", "model_info")
+    idle = [(name, values if name.startswith(lasting) else "0x200") for name, values in series()]
     worlds = [
         World(name, "1s", given, [Expected(FIRING, at, {}) for at in ("5s", "40s", "160s")])
         for name, given in (("healthy", series()), ("idle", idle))
@@ -237,6 +364,18 @@ def test_every_rule_fires_on_its_own_fault_and_no_other_does(tools: Tools, tmp_p
     worlds = [
         World(alert, "1s", series(**changed), [Expected(FIRING, "160s", {f'{{alertname="{alert}"}}': 1})])
         for alert, changed in FAULTS.items()
+    ]
+    assert check(tools, tmp_path, worlds, RULES_FILE) == ""
+
+
+def test_what_one_alert_says_well_another_does_not_say_again(tools: Tools, tmp_path: Path) -> None:
+    causes = {
+        "FallbackShareHigh": {"timed_out": "0+6x200", "approve_white": "0+28x200", "fallback": "0+3x200"},
+        "ModelAccuracyLow": {"correct": "0+17x200", "wrong": "0+3x200", "promised": "0+15x200"},
+    }
+    worlds = [
+        World(alert, "1s", series(**changed), [Expected(FIRING, "160s", {f'{{alertname="{alert}"}}': 1})])
+        for alert, changed in causes.items()
     ]
     assert check(tools, tmp_path, worlds, RULES_FILE) == ""
 

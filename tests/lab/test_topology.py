@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from chaos.errors import MissingTool
-from chaos.lab import monitoring, topology
+from chaos.lab import compose, monitoring, topology
 from chaos.lab.monitoring import Tools
+from chaos.lab.processes import HEALTH
 from chaos.telemetry import parse_alertmanager_config
 
 PLACES = {name: f"127.0.0.1:{9000 + place}" for place, name in enumerate(topology.PORTS)}
@@ -20,6 +21,7 @@ NAMED = {
     "alertmanager": "alertmanager",
     "data": "/data",
     "model": "/model.pickle",
+    "old-model": "/old-model.pickle",
 }
 
 
@@ -35,12 +37,32 @@ def test_only_replicas_carry_the_opt_in() -> None:
 
 def test_every_service_listens_where_the_others_look_for_it() -> None:
     for name in topology.SERVICES:
-        listens = "control" if name == "fault-proxy" else name
+        listens = {"fault-proxy": "control", **{proxy: f"{proxy}-route" for proxy in topology.MONITORED}}.get(
+            name, name
+        )
         assert any(PLACES[listens] in word for word in argv(name)), name
     proxy = " ".join(argv("fault-proxy"))
     for place, replica in enumerate(topology.REPLICAS, 1):
         assert f"{PLACES[f'route-{place}']}>{PLACES[replica]}" in proxy
         assert f"http://{PLACES[f'route-{place}']}" in argv("gateway"), "the gateway asks through the proxy"
+
+
+def test_monitoring_asks_and_tells_through_fault_proxies_of_its_own() -> None:
+    for name, behind in topology.MONITORED.items():
+        said = " ".join(argv(name))
+        assert f"{PLACES[f'{name}-route']}>{PLACES[behind]}" in said
+        assert f"--control {PLACES[f'{name}-control']}" in said
+    scraped = yaml.safe_load(topology.prometheus_yml(PLACES, "/state"))["scrape_configs"]
+    (gateway,) = (job for job in scraped if job["job_name"] == "loan-gateway")
+    assert gateway["static_configs"] == [{"targets": [PLACES["scrape-proxy-route"]]}]
+    (oncall,) = yaml.safe_load(topology.alertmanager_yml(PLACES))["receivers"]
+    assert oncall["webhook_configs"][0]["url"] == f"http://{PLACES['webhook-proxy-route']}/"
+
+
+def test_the_older_model_is_asked_by_nobody_and_says_another_version() -> None:
+    assert "--version 0" in " ".join(argv(topology.OLD_MODEL))
+    others = [argv(name) for name in topology.SERVICES if name != topology.OLD_MODEL]
+    assert not any(PLACES[topology.OLD_MODEL] in word for words in others for word in words)
 
 
 def test_an_unheard_of_service_is_an_error() -> None:
@@ -59,7 +81,7 @@ def test_prometheus_accepts_its_configuration(tools: Tools, tmp_path: Path) -> N
     )
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = {job["job_name"] for job in yaml.safe_load((tmp_path / "prometheus.yml").read_text())["scrape_configs"]}
-    assert jobs == {"loan-gateway", "loan-model", "chaos-proxy"}
+    assert jobs == {"loan-gateway", "loan-model", "chaos-proxy", "alertmanager"}
 
 
 def test_every_alert_of_the_lab_reaches_the_sink_and_soon() -> None:
@@ -78,12 +100,26 @@ def test_the_system_file_names_every_place_and_keeps_the_token_out() -> None:
     assert system["entry"] == f"http://{PLACES['gateway']}/score"
     assert system["targets"]["loan-model"]["proxies"] == [f"http://{PLACES['control']}"]
     assert system["targets"]["loan-model"]["token"] == "TOKEN"
+    for target, proxy in {"gateway-metrics": "scrape-proxy", "oncall-webhook": "webhook-proxy"}.items():
+        proxies = [f"http://{PLACES[f'{proxy}-control']}"]
+        assert system["targets"][target] == {"proxies": proxies, "token": "TOKEN", "placement": "in monitoring"}
     assert system["telemetry"] == {
         "prometheus": f"http://{PLACES['prometheus']}",
         "alertmanager": f"http://{PLACES['alertmanager']}",
     }
     assert system["receivers"]["oncall"]["sink"] == f"http://{PLACES['sink']}"
     assert system["opt_in"] == "chaos.enabled=true"
+
+
+def test_in_docker_every_place_has_a_port_of_its_container_and_what_is_waited_for_is_published() -> None:
+    assert set(compose.PORT) == set(topology.PORTS)
+    assert set(compose.SERVICE.values()) == set(topology.SERVICES)
+    listening = [(compose.SERVICE[place], port) for place, port in compose.PORT.items()]
+    assert len(set(listening)) == len(listening), "two places of one container have the same port"
+    assert set(HEALTH) <= set(compose.PUBLISHED)
+    services = compose.compose("lab", compose.Images("lab", "prometheus", "alertmanager"), "/folder")["services"]
+    assert isinstance(services, dict)
+    assert set(services) == set(topology.SERVICES)
 
 
 def test_without_the_programs_one_sentence_says_how_to_get_them(
