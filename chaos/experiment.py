@@ -275,9 +275,6 @@ def _own_problems(experiment: Experiment, document: Document) -> list[Problem]:
     return found
 
 
-_HURT = {"request": "requests", "answer": "answers", "container": "containers", "load": "the run's own load"}
-
-
 def _load_fault_problems(experiment: Experiment, document: Document) -> list[Problem]:
     """Faults in the run's own load that need more of it than there is."""
     found: list[Problem] = []
@@ -324,9 +321,9 @@ def _shadow_problems(experiment: Experiment, document: Document) -> list[Problem
             found.append(document.problem(("expect", "telemetry"), message))
         return found
     for index, fault in enumerate(experiment.faults):
-        if fault.acts_on != "answer":
+        if beyond := fault.beyond_copies():
             message = (
-                f"`{fault.fault}` cannot be shadowed: it hurts {_HURT[fault.acts_on]}, and a shadow is a copy of an answer; "
+                f"`{fault.fault}` cannot be shadowed: it {beyond}, and a shadow is a copy of an answer; "
                 "write `mode: live` under blast_radius, or leave this fault out"
             )
             found.append(document.problem(("faults", index, "fault"), message))

@@ -132,7 +132,9 @@ def parse_byte_rate(value: object) -> float:
     """Bytes per second of `10kB/s`, `1MiB/m`. Raises ValueError that says what to write instead."""
     bare = _bare(value)
     if bare is not None:
-        raise ValueError(f"{bare} has no unit; write {bare}B/s (units: B, kB, MB, GB, KiB, MiB, GiB, each by s, m or h)")
+        raise ValueError(
+            f"{bare} has no unit; write {bare}B/s (units: B, kB, MB, GB, KiB, MiB, GiB, each by s, m or h)"
+        )
     size, _, time = str(value).strip().partition("/")
     match = _SIZE.fullmatch(size.strip())
     if match is None or time.strip() not in ("s", "m", "h"):

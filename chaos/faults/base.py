@@ -264,6 +264,17 @@ class Fault(BaseModel):
         """Whether it asks for the request's body (`Call.body`); then every request is read whole before its arm is known."""
         return False
 
+    @classmethod
+    def beyond_copies(cls) -> str:
+        """What it does that cannot be done to a copy of an answer, whose client nobody waits with; empty when all of it can."""
+        if cls.acts_on in ("container", "load"):
+            return "hurts containers" if cls.acts_on == "container" else "hurts the run's own load"
+        if cls.acts_on == "request" or cls.act is not Fault.act or cls.edits_inputs:
+            return "hurts requests"
+        if cls.delivers:
+            return "hurts how answers reach their clients"
+        return "makes other bytes of an answer" if cls.edits_bodies else ""
+
     def act(self, call: Call) -> Iterator[Action]:  # noqa: ARG002
         """What happens to a selected request before the model is asked; nothing, unless the fault says otherwise."""
         return iter(())

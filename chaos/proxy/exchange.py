@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chaos.arms import ATTEMPT_HEADER, REQUEST_HEADER
-from chaos.faults.base import Action, Answer, Reset, Wait
+from chaos.drivers.serving import split_address
+from chaos.faults.base import Action, Answer, Call, Redirect, Reset, Wait
 from chaos.protocols.base import Streaming
 from chaos.proxy import wire
-from chaos.proxy.armed import Armed, ArmedFault, Group, RunState
-from chaos.proxy.hurting import SAMPLED_ROWS, Hurting
+from chaos.proxy.armed import Armed, ArmedFault, Group, RunState, hashed
+from chaos.proxy.bodies import with_other_body
+from chaos.proxy.delivery import Delivery
+from chaos.proxy.hurting import QUICK, SAMPLED_ROWS, Hurting, counting
 from chaos.proxy.observe import LARGEST_OBSERVED, copied
 from chaos.proxy.shadow import ShadowAnswer
 from chaos.proxy.streams import StreamedAnswer, TextFaults
@@ -34,11 +37,13 @@ LARGEST_PROOF = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Hurt:
-    """What the data plane is to do to a request: wait, answer itself, or (neither) reset the connection."""
+    """What the data plane is to do to a request: wait, answer itself, ask elsewhere, or (nothing of it) reset the connection."""
 
     wait_s: float | None = None
     answer: bytes | None = None
     status: int = 0
+    elsewhere: tuple[str, int] | None = None
+    """Host and port."""
 
 
 class Exchange(Hurting):
@@ -71,6 +76,14 @@ class Exchange(Hurting):
     """Whether the answer passes untouched while a copy is kept, up to `_most_copied` bytes."""
     looking = False
     """Whether something is to be done with the answer once it is on its way."""
+    redirected = False
+    """Whether somebody else than the route's upstream was asked."""
+    delivery: Delivery | None = None
+    """How the answer reaches the client, where faults decide about that, until all of it is out."""
+    going_out = False
+    """Whether the upstream has said the whole answer, or as much as will come, while not all of it is out."""
+    orphaned = False
+    """Whether the client's own upstream has ended meanwhile."""
     kept: list[bytes]
     kept_size = 0
     _first = True
@@ -88,6 +101,11 @@ class Exchange(Hurting):
     _stream: StreamedAnswer | None = None
     _texts: TextFaults | None = None
     _event_s: float | None = None
+    _redirect: tuple[ArmedFault, tuple[str, int]] | None = None
+    _edits_rows = True
+    """Of an answer that is kept: whether a protocol is to read it."""
+    _bodies: Sequence[tuple[ArmedFault, Call]] = ()
+    """What makes another body of it."""
 
     def __init__(self, head: wire.Head, runs: tuple[Armed, ...], begun_s: float) -> None:
         self.head = head
@@ -159,12 +177,14 @@ class Exchange(Hurting):
 
     def _line_up(self, route: Route, armed: Armed) -> Iterator[tuple[ArmedFault, Action]]:
         for fault in armed.request_faults:
+            if not fault.acts:
+                continue
             call = self._call(fault)
             if self._obeys(fault, route) and call.selected() and self._may_hurt():
                 fault.counts.selected_requests += 1
                 route.counters.selected[fault.name, "treatment"] += 1
                 try:
-                    for action in fault.fault.act(call):
+                    for action in counting(iter(fault.fault.act(call)), fault.memory):
                         yield fault, action
                 except Exception as error:  # the code of others: traffic goes on
                     self._not_done(fault, error)
@@ -177,20 +197,47 @@ class Exchange(Hurting):
             if not self._obeys(fault, route):
                 continue
             try:
+                if isinstance(action, Redirect):
+                    self._go_elsewhere(fault, action)
+                    continue
                 hurt = self._performed(action, route)
             except Exception as error:  # the code of others: traffic goes on
                 self._not_done(fault, error)
                 continue
             if hurt.wait_s is None:
-                fault.counts.injected += 1
-                route.counters.injected[fault.name] += 1
+                self._injected(fault, route)
                 self.no_more_actions()
             else:
-                self._waiting_for = fault
-            fault.counts.happened(time.time(), time.monotonic())
+                self.waits_in(fault)
             return hurt
         self.no_more_actions()
-        return None
+        return self._asked_elsewhere(route)
+
+    def _go_elsewhere(self, fault: ArmedFault, action: Redirect) -> None:
+        """Once no fault has anything more to say, this address is asked; of several, the first. Raises ValueError for none."""
+        scheme, _, where = action.address.partition("://")
+        if scheme != "http":
+            raise ValueError(f"{action.address!r} is no address; write http://HOST:PORT")
+        if self._redirect is None:
+            self._redirect = fault, split_address(where.rstrip("/"))
+
+    def _asked_elsewhere(self, route: Route) -> Hurt | None:
+        """Where to ask, if not the upstream: the fault may have been taken off while others waited."""
+        if self._redirect is None:
+            return None
+        fault, where = self._redirect
+        self._redirect = None
+        if not self._obeys(fault, route):
+            return None
+        self.redirected = True
+        self._injected(fault, route)
+        return Hurt(elsewhere=where)
+
+    def _injected(self, fault: ArmedFault, route: Route) -> None:
+        """The client gets something else than the model's answer, or not all of it."""
+        fault.counts.injected += 1
+        route.counters.injected[fault.name] += 1
+        fault.counts.happened(time.time(), time.monotonic())
 
     def no_more_actions(self) -> None:
         """No request fault is asked any more. What refers back to the exchange is let go: it has bodies, and collecting them as
@@ -222,6 +269,11 @@ class Exchange(Hurting):
         keep = self.stays_open()
         return wire.answer(action.status, headers, body, keep_alive=keep, head_only=self.head.method == "HEAD")
 
+    def waits_in(self, fault: ArmedFault) -> None:
+        """A delay of this fault begins."""
+        self._waiting_for = fault
+        fault.counts.happened(time.time(), time.monotonic())
+
     def waited(self, route: Route, seconds: float) -> None:
         """A delay is over, or was released."""
         if self._waiting_for is not None:
@@ -231,9 +283,10 @@ class Exchange(Hurting):
 
     # --- the answer ---------------------------------------------------------------------------------------------------
 
-    def answered(self, head: wire.Head, largest: int, observer: Observer | None = None) -> None:
+    def answered(self, head: wire.Head, largest: int, route: Route) -> None:
         """The answer's head is there: whether its body must be kept, for a fault or as a copy. A streamed one never is."""
         self.answer_head = head
+        observer = route.observer
         self.streaming = head.streams and head.length != 0
         if self.group != "treatment" and observer is None:
             return
@@ -242,7 +295,7 @@ class Exchange(Hurting):
             self.group == "treatment"
             and not self.streaming
             and armed is not None
-            and bool(armed.answer_faults)
+            and any(one.edits_answers for one in armed.answer_faults)
             and head.status == 200
             and self.head.method == "POST"
             and head.length != 0
@@ -253,12 +306,18 @@ class Exchange(Hurting):
         if edit and not self._shadows():
             self.editing = True
             self.kept = []
+        shadow = edit and not self.editing
+        if self.group == "treatment" and armed is not None:
+            if armed.body_faults:
+                self._keep_for_bodies(head, armed, largest, rows=edit)
+            if armed.delivery_faults:
+                self._begin_delivery(armed, route)
         if edit or observer is not None:
-            self._look_later(observer, head, shadow=edit and not self.editing, largest=largest)
+            self._look_later(observer, head, shadow=shadow, largest=largest)
 
     def passes(self) -> bool:
         """Whether the answer goes on as it comes, and nobody looks at it."""
-        return not (self.editing or self.streaming or self.copying)
+        return not (self.editing or self.streaming or self.copying) and self.delivery is None
 
     # --- copies: what is only looked at, by the observer or for a shadow ----------------------------------------------
 
@@ -324,7 +383,9 @@ class Exchange(Hurting):
         self.editing = False
         if self.answer_body is not None:
             self.answer_body.forget()
-        self._undecodable()
+        if self._edits_rows:
+            self._undecodable()
+        self._bodies_undecodable()
 
     def let_go(self) -> bytes:
         """The head and what was kept of the body, as they came; nothing is kept any more."""
@@ -337,12 +398,88 @@ class Exchange(Hurting):
         """The whole answer as the client gets it: edited, or as it came when nothing is to be changed in it."""
         assert self.answer_head is not None
         payload = self._payload(self.kept)
-        made = self._hurt(payload, route)
+        made = self._hurt(payload, route) if self._edits_rows else None
+        if self._bodies:
+            made = self._with_other_body(payload if made is None else made[0], made, route)
         self._after = payload if made is None else made[0]
         if made is None:
             return self.answer_head.raw + b"".join(self.kept)
         body, head = made
         return wire.with_body(head, body)
+
+    # --- other bodies -------------------------------------------------------------------------------------------------
+
+    def _keep_for_bodies(self, head: wire.Head, armed: Armed, largest: int, *, rows: bool) -> None:
+        """The answer is kept, too, where a fault that makes another body of it has selected it; `rows`: others keep it anyway."""
+        calls = [(fault, self._call(fault)) for fault in armed.body_faults]
+        chosen = [(fault, call) for fault, call in calls if call.selected()]
+        if not chosen or head.length == 0:
+            return
+        self._bodies = chosen
+        if self.streaming or (head.length is not None and head.length > largest):
+            self._bodies_undecodable()
+            return
+        self._edits_rows = rows
+        if not self.editing:
+            self.editing, self.kept = True, []
+
+    def _bodies_undecodable(self) -> None:
+        for fault, _ in self._bodies:
+            fault.counts.undecodable += 1
+        self._bodies = ()
+
+    def _with_other_body(
+        self, body: bytes, made: tuple[bytes, wire.Head] | None, route: Route
+    ) -> tuple[bytes, wire.Head] | None:
+        """The body after the faults that make another one of it, and its head; `made` where none did, what rows became before."""
+        assert self.answer_head is not None
+        chosen = [(fault, call) for fault, call in self._bodies if self._obeys(fault, route)]
+        coded = self.answer_head.headers.get("content-encoding")
+        begun_s = time.monotonic()
+        large = len(body) > QUICK or coded is not None
+        if large and not self._has_time(route):
+            self._bodies_undecodable()
+            return made
+        for fault, _ in chosen:
+            fault.counts.selected_requests += not (fault.acts or fault.edits_answers)
+            route.counters.selected[fault.name, "treatment"] += 1
+        after, changed = with_other_body(body, coded, chosen)
+        for fault, _ in chosen:
+            fault.memory.selected += not (fault.acts or fault.edits_answers)
+        if large:
+            self._took(route, begun_s)
+        for fault in changed:
+            self._injected(fault, route)
+        if not changed:
+            return made
+        if self._state is not None and self._state.samples(time.monotonic()):
+            self._state.note_change(self._change(route, 0, [None, None], (hashed(body), hashed(after))))
+        return after, (self.answer_head if made is None else made[1])
+
+    # --- delivery -----------------------------------------------------------------------------------------------------
+
+    def _begin_delivery(self, armed: Armed, route: Route) -> None:
+        """Where a fault that decides how answers reach their clients has selected this one, it goes out part by part."""
+        calls = [(fault, self._call(fault)) for fault in armed.delivery_faults if self._obeys(fault, route)]
+        chosen = [(fault, call) for fault, call in calls if call.selected()]
+        for fault, _ in chosen:
+            fault.counts.selected_requests += not (fault.acts or fault.edits_answers or fault.fault.edits_bodies)
+            route.counters.selected[fault.name, "treatment"] += 1
+        if chosen:
+            self.delivery = Delivery(self.head.method, chosen, lambda fault: self._obeys(fault, route))
+
+    def cut(self, fault: ArmedFault, route: Route, status: int) -> None:
+        """The fault has ended the answer before its time; with `status` (0: its connection was reset), it is counted as answered."""
+        self._injected(fault, route)
+        self.stream_ended(route, "cut")
+        self.count_answer(route, status)
+        self.no_more_delivery()
+
+    def no_more_delivery(self) -> None:
+        """Nothing more of the answer goes out, or all of it has."""
+        if self.delivery is not None:
+            self.delivery.drop()
+            self.delivery = None
 
     # --- streamed answers ---------------------------------------------------------------------------------------------
 
@@ -389,7 +526,7 @@ class Exchange(Hurting):
         if head is None or armed is None or not treated or head.status != 200:
             return None
         for fault in armed.answer_faults:
-            fault.counts.undecodable += not fault.fault.edits_text
+            fault.counts.undecodable += fault.edits_answers and not fault.fault.edits_text
         faults = [(one, self._call(one)) for one in armed.answer_faults if one.fault.edits_text]
         if not faults:
             return None

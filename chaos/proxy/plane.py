@@ -21,7 +21,6 @@ import asyncio
 import importlib
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import cast
 
 from chaos.proxy import wire
@@ -55,6 +54,10 @@ class Client(Answering):
             self._end_wait(self.exchange)
             self.exchange.no_more_actions()
             self.exchange.stream_ended(self.route, "left")
+            self.exchange.no_more_delivery()
+        if self._own is not None:
+            own, self._own = self._own, None
+            own.close()
         if self.upstream is not None:
             upstream, self.upstream = self.upstream, None
             if clean and self.route.tls is not None and not self._streamed:
@@ -223,6 +226,8 @@ class Client(Answering):
             self._to_upstream(piece)
             if exchange.answer_whole and exchange.request_body.done:
                 self.exchange = None
+                if exchange.redirected:
+                    self._come_back()
                 self._next()
         else:
             exchange.pending += piece
@@ -248,28 +253,15 @@ class Client(Answering):
             return
         match hurt:
             case Hurt(wait_s=float(wait_s)):
-                exchange.waiting = True
-                self._wait(exchange, wait_s)
+                self._wait(exchange, wait_s, self._act)
             case Hurt(answer=bytes(answer)):
                 exchange.own_status = hurt.status
                 self._answer_instead(exchange, answer)
+            case Hurt(elsewhere=tuple(elsewhere)):
+                self._ask_elsewhere(exchange, elsewhere)
             case _:
                 exchange.count_answer(self.route, 0)
                 self._reset()
-
-    def _wait(self, exchange: Exchange, seconds: float) -> None:
-        """Nothing happens for so long, or until the fault is disarmed."""
-        exchange.wait_since_s = time.monotonic()
-        release = self._release = partial(self._go_on, exchange)
-        self._timer = asyncio.get_running_loop().call_later(seconds, release)
-        self.route.registry.waiting[release] = exchange.waits_for()
-
-    def _go_on(self, exchange: Exchange) -> None:
-        """The delay is over, or its fault is off."""
-        if exchange.waiting:
-            self._end_wait(exchange)
-            if not self.finished:
-                self._act(exchange)
 
     def _refuse(self, status: int, why: str) -> None:
         """A message that could be read in two ways: nothing of it goes on, and the connection ends."""
