@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import PrivateAttr
 
 from chaos.faults.base import Action, Call, Delivery, Fault, Part
 from chaos.proxy.armed import ArmedFault, FaultCounts
 from chaos.proxy.arming import parse_arming
+from chaos.proxy.registry import Registry
 from tests.proxy.loopback import arming
-from tests.proxy.test_plane_memory import Bench
+
+
+class Armable(Protocol):
+    """Whatever has a registry."""
+
+    registry: Registry
 
 
 class Delivering(Fault):
@@ -73,7 +79,7 @@ def acting(script: Callable[[Call], Iterable[Action]], share: float = 1.0) -> Fa
     return made
 
 
-def arm(bench: Bench, *faults: Fault, **more: Any) -> list[FaultCounts]:
+def arm(bench: Armable, *faults: Fault, **more: Any) -> list[FaultCounts]:
     """Everybody's requests meet these faults; what each of them counts, in order."""
     bench.registry.arm("run", parse_arming(arming(*[{"fault": "hang"}] * len(faults), **more)))
     (held,) = bench.registry.active
