@@ -33,6 +33,7 @@ MODULES = (
     "chaos/proxy/delivery.py",
     "chaos/proxy/exchange.py",
     "chaos/proxy/grpc/call.py",
+    "chaos/proxy/handed.py",
     "chaos/proxy/hurting.py",
     "chaos/proxy/plane.py",
     "chaos/proxy/route.py",

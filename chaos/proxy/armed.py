@@ -96,8 +96,11 @@ class ArmedFault:
         kind = type(fault)
         self.acts = kind.act is not Fault.act
         """Whether it says something before the model is asked."""
-        self.edits_answers = kind.edit is not Fault.edit or kind.edits_text or kind.edits_documents
+        self.edits_rows = kind.edit is not Fault.edit
+        self.edits_answers = self.edits_rows or kind.edits_text or kind.edits_documents
         """Whether it changes what a protocol reads of an answer."""
+        self.counted_early = self.acts or self.edits_answers
+        """Whether a request that it selects is counted before its answer is delivered, or gets another body."""
         self._share = fault.share
         self._steady = fault.shape.kind == "step"
 

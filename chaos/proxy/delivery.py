@@ -140,7 +140,7 @@ class Delivery:
                 continue
             try:
                 asked = iter(fault.fault.deliver(part, call))
-                earlier = fault.acts or fault.edits_answers or fault.fault.edits_bodies  # it was counted then
+                earlier = fault.counted_early or fault.fault.edits_bodies
                 for action in asked if earlier or part.kind != "head" else counting(asked, fault.memory):
                     if not self._obeys(fault):
                         break  # it was taken off while it waited

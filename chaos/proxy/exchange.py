@@ -9,18 +9,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chaos.arms import ATTEMPT_HEADER, REQUEST_HEADER
-from chaos.drivers.serving import split_address
-from chaos.faults.base import Action, Answer, Call, Redirect, Reset, Wait
+from chaos.faults.base import Action, Answer, Redirect, Reset, Wait
 from chaos.protocols.base import Streaming
 from chaos.proxy import wire
-from chaos.proxy.armed import Armed, ArmedFault, Group, RunState, hashed
-from chaos.proxy.bodies import with_other_body
-from chaos.proxy.delivery import Delivery
-from chaos.proxy.hurting import QUICK, SAMPLED_ROWS, Hurting, counting
+from chaos.proxy.armed import Armed, ArmedFault, Group, RunState
+from chaos.proxy.handed import Handed, Hurt
+from chaos.proxy.hurting import SAMPLED_ROWS, counting
 from chaos.proxy.observe import LARGEST_OBSERVED, copied
 from chaos.proxy.shadow import ShadowAnswer
 from chaos.proxy.streams import StreamedAnswer, TextFaults
@@ -35,18 +32,7 @@ LARGEST_PROOF = 256 * 1024
 """Bytes of a request's body that is read in passing, to prove the removal of a run with a slice over bodies."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hurt:
-    """What the data plane is to do to a request: wait, answer itself, ask elsewhere, or (nothing of it) reset the connection."""
-
-    wait_s: float | None = None
-    answer: bytes | None = None
-    status: int = 0
-    elsewhere: tuple[str, int] | None = None
-    """Host and port."""
-
-
-class Exchange(Hurting):
+class Exchange(Handed):
     """The state of one request and its answer. What most exchanges never need stands here once, for all of them."""
 
     asked_s = 0.0
@@ -69,22 +55,14 @@ class Exchange(Hurting):
     answer_whole = False
     """Whether the answer has gone out before the request was whole, whose rest still goes on."""
     answer_body: wire.Body | None
-    editing = False
-    """Whether the answer is kept until it is whole, for a fault."""
-    streaming = False
     copying = False
     """Whether the answer passes untouched while a copy is kept, up to `_most_copied` bytes."""
     looking = False
     """Whether something is to be done with the answer once it is on its way."""
-    redirected = False
-    """Whether somebody else than the route's upstream was asked."""
-    delivery: Delivery | None = None
-    """How the answer reaches the client, where faults decide about that, until all of it is out."""
     going_out = False
     """Whether the upstream has said the whole answer, or as much as will come, while not all of it is out."""
     orphaned = False
     """Whether the client's own upstream has ended meanwhile."""
-    kept: list[bytes]
     kept_size = 0
     _first = True
     _actions: Iterator[tuple[ArmedFault, Action]] | None = None
@@ -101,11 +79,6 @@ class Exchange(Hurting):
     _stream: StreamedAnswer | None = None
     _texts: TextFaults | None = None
     _event_s: float | None = None
-    _redirect: tuple[ArmedFault, tuple[str, int]] | None = None
-    _edits_rows = True
-    """Of an answer that is kept: whether a protocol is to read it."""
-    _bodies: Sequence[tuple[ArmedFault, Call]] = ()
-    """What makes another body of it."""
 
     def __init__(self, head: wire.Head, runs: tuple[Armed, ...], begun_s: float) -> None:
         self.head = head
@@ -213,32 +186,6 @@ class Exchange(Hurting):
         self.no_more_actions()
         return self._asked_elsewhere(route)
 
-    def _go_elsewhere(self, fault: ArmedFault, action: Redirect) -> None:
-        """Once no fault has anything more to say, this address is asked; of several, the first. Raises ValueError for none."""
-        scheme, _, where = action.address.partition("://")
-        if scheme != "http":
-            raise ValueError(f"{action.address!r} is no address; write http://HOST:PORT")
-        if self._redirect is None:
-            self._redirect = fault, split_address(where.rstrip("/"))
-
-    def _asked_elsewhere(self, route: Route) -> Hurt | None:
-        """Where to ask, if not the upstream: the fault may have been taken off while others waited."""
-        if self._redirect is None:
-            return None
-        fault, where = self._redirect
-        self._redirect = None
-        if not self._obeys(fault, route):
-            return None
-        self.redirected = True
-        self._injected(fault, route)
-        return Hurt(elsewhere=where)
-
-    def _injected(self, fault: ArmedFault, route: Route) -> None:
-        """The client gets something else than the model's answer, or not all of it."""
-        fault.counts.injected += 1
-        route.counters.injected[fault.name] += 1
-        fault.counts.happened(time.time(), time.monotonic())
-
     def no_more_actions(self) -> None:
         """No request fault is asked any more. What refers back to the exchange is let go: it has bodies, and collecting them as
         garbage could take until there are hundreds.
@@ -309,7 +256,7 @@ class Exchange(Hurting):
         shadow = edit and not self.editing
         if self.group == "treatment" and armed is not None:
             if armed.body_faults:
-                self._keep_for_bodies(head, armed, largest, rows=edit)
+                self._keep_for_bodies(head, armed, largest, route, rows=edit)
             if armed.delivery_faults:
                 self._begin_delivery(armed, route)
         if edit or observer is not None:
@@ -407,79 +354,12 @@ class Exchange(Hurting):
         body, head = made
         return wire.with_body(head, body)
 
-    # --- other bodies -------------------------------------------------------------------------------------------------
-
-    def _keep_for_bodies(self, head: wire.Head, armed: Armed, largest: int, *, rows: bool) -> None:
-        """The answer is kept, too, where a fault that makes another body of it has selected it; `rows`: others keep it anyway."""
-        calls = [(fault, self._call(fault)) for fault in armed.body_faults]
-        chosen = [(fault, call) for fault, call in calls if call.selected()]
-        if not chosen or head.length == 0:
-            return
-        self._bodies = chosen
-        if self.streaming or (head.length is not None and head.length > largest):
-            self._bodies_undecodable()
-            return
-        self._edits_rows = rows
-        if not self.editing:
-            self.editing, self.kept = True, []
-
-    def _bodies_undecodable(self) -> None:
-        for fault, _ in self._bodies:
-            fault.counts.undecodable += 1
-        self._bodies = ()
-
-    def _with_other_body(
-        self, body: bytes, made: tuple[bytes, wire.Head] | None, route: Route
-    ) -> tuple[bytes, wire.Head] | None:
-        """The body after the faults that make another one of it, and its head; `made` where none did, what rows became before."""
-        assert self.answer_head is not None
-        chosen = [(fault, call) for fault, call in self._bodies if self._obeys(fault, route)]
-        coded = self.answer_head.headers.get("content-encoding")
-        begun_s = time.monotonic()
-        large = len(body) > QUICK or coded is not None
-        if large and not self._has_time(route):
-            self._bodies_undecodable()
-            return made
-        for fault, _ in chosen:
-            fault.counts.selected_requests += not (fault.acts or fault.edits_answers)
-            route.counters.selected[fault.name, "treatment"] += 1
-        after, changed = with_other_body(body, coded, chosen)
-        for fault, _ in chosen:
-            fault.memory.selected += not (fault.acts or fault.edits_answers)
-        if large:
-            self._took(route, begun_s)
-        for fault in changed:
-            self._injected(fault, route)
-        if not changed:
-            return made
-        if self._state is not None and self._state.samples(time.monotonic()):
-            self._state.note_change(self._change(route, 0, [None, None], (hashed(body), hashed(after))))
-        return after, (self.answer_head if made is None else made[1])
-
-    # --- delivery -----------------------------------------------------------------------------------------------------
-
-    def _begin_delivery(self, armed: Armed, route: Route) -> None:
-        """Where a fault that decides how answers reach their clients has selected this one, it goes out part by part."""
-        calls = [(fault, self._call(fault)) for fault in armed.delivery_faults if self._obeys(fault, route)]
-        chosen = [(fault, call) for fault, call in calls if call.selected()]
-        for fault, _ in chosen:
-            fault.counts.selected_requests += not (fault.acts or fault.edits_answers or fault.fault.edits_bodies)
-            route.counters.selected[fault.name, "treatment"] += 1
-        if chosen:
-            self.delivery = Delivery(self.head.method, chosen, lambda fault: self._obeys(fault, route))
-
     def cut(self, fault: ArmedFault, route: Route, status: int) -> None:
         """The fault has ended the answer before its time; with `status` (0: its connection was reset), it is counted as answered."""
         self._injected(fault, route)
         self.stream_ended(route, "cut")
         self.count_answer(route, status)
         self.no_more_delivery()
-
-    def no_more_delivery(self) -> None:
-        """Nothing more of the answer goes out, or all of it has."""
-        if self.delivery is not None:
-            self.delivery.drop()
-            self.delivery = None
 
     # --- streamed answers ---------------------------------------------------------------------------------------------
 

@@ -163,7 +163,7 @@ class Hurting:
         edited = rows
         self._changed = []
         for fault in self.armed.answer_faults:
-            if not fault.edits_answers or not self._obeys(fault, route):
+            if not fault.edits_rows or not self._obeys(fault, route):
                 continue
             call = self._call(fault)
             selected = len(edited) if call.share >= 1 else sum(call.selected(row.index) for row in edited)

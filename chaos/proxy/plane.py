@@ -25,7 +25,8 @@ from typing import cast
 
 from chaos.proxy import wire
 from chaos.proxy.answering import LARGEST_EDITED, Answering
-from chaos.proxy.exchange import Exchange, Hurt
+from chaos.proxy.exchange import Exchange
+from chaos.proxy.handed import Hurt
 from chaos.proxy.route import Route, notice_death
 
 BUFFERED = 256 * 1024
