@@ -64,7 +64,7 @@ class Reset(Fault):
     def deliver(self, part: Part, call: Call) -> Iterator[Delivery]:
         """A reset within the part of the body that reaches beyond `after`."""
         del call
-        if self.after is not None and part.kind != "head" and part.before + part.size > self.after:
+        if self.after is not None and part.kind != "head" and part.before <= self.after < part.before + part.size:
             yield ResetConnection(after=self.after - part.before)
 
     def treated(self, signal: Signal, control: float) -> float | None:

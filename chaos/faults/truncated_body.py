@@ -45,5 +45,5 @@ class TruncatedBody(Fault):
     def deliver(self, part: Part, call: Call) -> Iterator[Delivery]:
         """The end, within the part of the body that reaches beyond `after`."""
         del call
-        if part.kind != "head" and part.before + part.size > self.after:
+        if part.kind != "head" and part.before <= self.after < part.before + part.size:
             yield End(self.after - part.before)
