@@ -382,7 +382,7 @@ class Exchange(Handed):
         return piece if self._shadows() else out
 
     def stream_ended(self, route: Route, how: str) -> bytes:
-        """The streamed answer is `whole`, `broken` by the upstream, or `left` by the client; what was held of it."""
+        """The streamed answer is `whole`, `broken` by the upstream, `left` by the client, or `cut` by a fault; what was held of it."""
         if not self.streaming:
             return b""
         self.streaming = False

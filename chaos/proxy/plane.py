@@ -3,6 +3,7 @@
     client bytes ─▶ head ─▶ arm? ─ no ─▶ the same bytes ─▶ upstream ─▶ the same bytes ─▶ client
                               │ treatment
                               └▶ wait / answer / reset ─▶ upstream ─▶ whole answer ─▶ rows edited ─▶ client
+                                                          or another    or part by part, with waits and ends
 
 Idle is the identity: heads and bodies go on as they were received, hop-by-hop headers included. Exceptions, all of them: an
 answer of the proxy's own (400 ambiguous framing, 405 CONNECT, 502 upstream unreachable or its answer ambiguous), and answers of

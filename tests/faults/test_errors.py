@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaos.faults.base import Answer, Call, End, Memory, Part, Signal
@@ -129,6 +129,7 @@ def test_only_a_reset_of_every_answer_predicts_errors() -> None:
 # --- malformed_body ---------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=60)
 @given(DOCUMENTS, st.sampled_from(["byte", "cut", "page", "empty"]), st.text(max_size=5), st.booleans())
 def test_no_json_that_it_touches_can_be_parsed_any_more(
     document: object, how: str, subject: str, escaped: bool
