@@ -26,7 +26,7 @@ class Hang(Fault):
             "{fault: hang, target: loan-model, share: 10%, duration: 60s}",
             does="10% of the treatment arm's requests to loan-model get no answer until the fault ends (10m at most)",
         ),
-        Example("{fault: hang, target: loan-model, by: 10s, duration: 60s}", refused="Extra inputs are not permitted"),
+        Example("{fault: hang, target: loan-model, share: 10, duration: 60s}", refused="write 10%"),
     )
 
     fault: Literal["hang"] = "hang"

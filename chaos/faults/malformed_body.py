@@ -37,7 +37,7 @@ class MalformedBody(Fault):
             "{fault: malformed_body, target: loan-model, how: page, duration: 60s}",
             does="100% of the treatment arm's answers of loan-model have an HTML page for a body",
         ),
-        Example("{fault: malformed_body, target: loan-model, how: twice, duration: 60s}", refused="Input should be"),
+        Example("{fault: malformed_body, target: loan-model, share: 20, duration: 60s}", refused="write 20%"),
     )
 
     fault: Literal["malformed_body"] = "malformed_body"

@@ -29,7 +29,7 @@ class SlowStart(Fault):
             "{fault: slow_start, target: loan-model, by: 2s, over: 30s, duration: 60s}",
             does="100% of the treatment arm's requests to loan-model wait 2s at first, and less and less until nothing after 30s",
         ),
-        Example("{fault: slow_start, target: loan-model, by: 2s, over: 0s, duration: 60s}", refused="greater than 0"),
+        Example("{fault: slow_start, target: loan-model, by: 2s, over: 30, duration: 60s}", refused="write 30s"),
     )
 
     fault: Literal["slow_start"] = "slow_start"

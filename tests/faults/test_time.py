@@ -107,3 +107,20 @@ def test_a_part_takes_as_long_as_its_bytes_do(size: int, rate: str) -> None:
     told = [one.seconds for one in fault.deliver(Part("event", 0, size, 0), call()) if isinstance(one, Wait)]
     assert sum(told) == pytest.approx(size / fault.to)
     assert all(0 < seconds <= LONGEST_S for seconds in told)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [
+        (SlowStart, {"by": "2s", "over": "0s"}),
+        (SlowStart, {"by": "11m", "over": "1s"}),
+        (SlowTail, {"scale": "0s"}),
+        (SlowTail, {"scale": "1s", "alpha": 0.0}),
+        (SlowTail, {"scale": "40s"}),
+        (Bandwidth, {"to": "99B/s"}),
+        (Hang, {"by": "1s"}),
+    ],
+)
+def test_what_cannot_be_is_refused(kind: Any, parameters: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        kind(target="m", **parameters)
