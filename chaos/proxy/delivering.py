@@ -115,13 +115,7 @@ class Delivering(Connection):
         if reset.after > 0:
             self._write(delivery.taken(reset.after))
         self._leave_answer(exchange, fault, 0)
-        exchange.going_out = True  # nothing more of it is an answer
-        # Not now: what was written goes out when the event loop comes around, and a reset would take it back.
-        asyncio.get_running_loop().call_soon(self._reset_unless_gone)
-
-    def _reset_unless_gone(self) -> None:
-        if not self.finished:
-            self._reset()
+        self._reset()
 
     def _leave_answer(self, exchange: Exchange, fault: ArmedFault, status: int) -> None:
         """Nothing more of the answer goes out. An upstream that may still be about to say it is left."""

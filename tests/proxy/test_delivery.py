@@ -15,7 +15,7 @@ from chaos.faults.base import Call, Delivery, End, Part, Reset, Wait
 from chaos.proxy.delivery import LARGEST_PIECE, MOST_HELD
 from chaos.proxy.exchange import Exchange
 from tests.fuzzing import examples
-from tests.proxy.scripted import arm, delivering
+from tests.proxy.scripted import arm, delivering, rewriting
 from tests.proxy.test_event_streams import HEAD as EVENTS
 from tests.proxy.test_event_streams import chunk, payload_of, said, shouting
 from tests.proxy.test_plane_memory import ANSWER, CUTS, GET, OK, Bench, Pipe, ended, run
@@ -170,6 +170,23 @@ def test_an_answer_is_delivered_as_other_faults_have_edited_it() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 2", b"Transfer-Encoding: chunked"])
+def test_a_whole_answer_is_delivered_once_as_other_faults_have_made_it(framing: bytes) -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        told: list[Part] = []
+        arm(bench, rewriting(lambda body, call: body * 3), delivering(noting(told, lambda part, call: part)))
+        asked(bench)
+        body = b"ab" if b"Length" in framing else chunk(b"ab") + b"0\r\n\r\n"
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"
+        got = await answered(bench, b"HTTP/1.1 200 OK\r\n%s\r\n\r\n%s" % (framing, body))
+        assert got.lower() == (head + b"ababab").lower()
+        assert [(part.kind, part.size) for part in told] == [("head", len(head)), ("piece", 6)]
+        assert bench.counters.requests == {("model", "treatment", 2): 1}
+
+    run(scenario)
+
+
 # --- waits ------------------------------------------------------------------------------------------------------------
 
 
@@ -239,6 +256,20 @@ def test_of_two_faults_one_that_is_left_waits_on_and_one_that_was_taken_off_does
         assert bytes(bench.client_pipe.written) == OK[:-2]
         assert list(bench.registry.waiting.values()) == [("run", 1)]
         bench.client.connection_lost(None)
+
+    run(scenario)
+
+
+def test_what_a_fault_would_have_said_after_a_wait_is_not_done_once_it_is_off() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        (counts,) = arm(bench, delivering(before("piece", FOREVER, End(0), Reset())))
+        asked(bench)
+        assert await answered(bench, OK) == OK[:-2]
+        bench.registry.disarm("run")
+        await bench.settle()
+        assert bytes(bench.client_pipe.written) == OK
+        assert (ended(bench.client_pipe), counts.injected) == ("open", 0)
 
     run(scenario)
 
