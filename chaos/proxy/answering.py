@@ -123,8 +123,8 @@ class Answering(Delivering):
         if head.status < 200:
             return self._interim(exchange, head, data[start:])
         self.route.counters.upstream_took(self.route.name, time.monotonic() - exchange.asked_s)
-        exchange.answered(head, LARGEST_EDITED, self.route)
-        if exchange.passes() and head.length is not None:
+        passes = exchange.answered(head, LARGEST_EDITED, self.route)
+        if passes and head.length is not None:
             end = start + head.length
             if end == len(data):  # most answers, by far
                 self._write(data)
@@ -198,10 +198,14 @@ class Answering(Delivering):
             self._give(exchange, exchange.edited(self.route))
         elif exchange.streaming:
             self._give(exchange, exchange.stream_ended(self.route, "whole"))
-        if exchange.delivery is not None:
-            exchange.editing = False
-            self._once_out(exchange, partial(self._went_out, exchange, rest))
-            return
+        if exchange.apart:
+            if exchange.delivery is not None:
+                exchange.editing = False
+                self._once_out(exchange, partial(self._went_out, exchange, rest))
+                return
+            if exchange.redirected and exchange.request_body.done:
+                rest = b""  # who has said too much is left anyway
+                self._come_back()
         exchange.count_answer(self.route, head.status)
         if exchange.looking:
             # Not now: what was written goes out when the event loop comes around, and the client waits for it.
@@ -215,8 +219,6 @@ class Answering(Delivering):
         if not (stays and exchange.request_body.done):
             self._close(linger=not exchange.request_body.done)
             return
-        if exchange.redirected:
-            self._come_back()
         if rest:  # more than was asked for: it must not be taken for the next answer
             self._leave_upstream()
         if self._held or self.buffer or self._half_closed:

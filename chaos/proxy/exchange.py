@@ -230,13 +230,16 @@ class Exchange(Handed):
 
     # --- the answer ---------------------------------------------------------------------------------------------------
 
-    def answered(self, head: wire.Head, largest: int, route: Route) -> None:
-        """The answer's head is there: whether its body must be kept, for a fault or as a copy. A streamed one never is."""
+    def answered(self, head: wire.Head, largest: int, route: Route) -> bool:
+        """The answer's head is there: whether it goes on as it comes, and nobody looks at it.
+
+        Else its body is kept, for a fault or as a copy, which that of a streamed one never is, or it goes out part by part.
+        """
         self.answer_head = head
         observer = route.observer
         self.streaming = head.streams and head.length != 0
         if self.group != "treatment" and observer is None:
-            return
+            return not self.streaming
         armed = self.armed
         edit = (
             self.group == "treatment"
@@ -261,9 +264,6 @@ class Exchange(Handed):
                 self._begin_delivery(armed, route)
         if edit or observer is not None:
             self._look_later(observer, head, shadow=shadow, largest=largest)
-
-    def passes(self) -> bool:
-        """Whether the answer goes on as it comes, and nobody looks at it."""
         return not (self.editing or self.streaming or self.copying) and self.delivery is None
 
     # --- copies: what is only looked at, by the observer or for a shadow ----------------------------------------------

@@ -33,6 +33,8 @@ class Hurt:
 class Handed(Hurting):
     """What was asked of whom, and what is handed to the client."""
 
+    apart = False
+    """Whether it is asked of somebody else, or its answer goes out part by part."""
     redirected = False
     """Whether somebody else than the route's upstream was asked."""
     editing = False
@@ -70,7 +72,7 @@ class Handed(Hurting):
         self._redirect = None
         if not self._obeys(fault, route):
             return None
-        self.redirected = True
+        self.redirected = self.apart = True
         self._injected(fault, route)
         return Hurt(elsewhere=where)
 
@@ -137,6 +139,7 @@ class Handed(Hurting):
             fault.counts.selected_requests += not (fault.counted_early or fault.fault.edits_bodies)
             route.counters.selected[fault.name, "treatment"] += 1
         if chosen:
+            self.apart = True
             self.delivery = Delivery(self.head.method, chosen, lambda fault: self._obeys(fault, route))
 
     def no_more_delivery(self) -> None:
