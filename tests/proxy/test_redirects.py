@@ -18,7 +18,7 @@ from chaos.proxy.plane import factory
 from chaos.proxy.registry import Registry
 from chaos.proxy.route import Route
 from chaos.proxy.upstream import tls_context
-from tests.proxy.loopback import DEADLINE_S, Backend, Reply, infer, sized, talk, unused_port
+from tests.proxy.loopback import DEADLINE_S, Backend, Proxy, Reply, infer, sized, talk, unused_port
 from tests.proxy.scripted import acting, arm, rewriting
 from tests.proxy.test_event_streams import END, HEAD, chunk, payload_of, said, shouting
 
@@ -294,3 +294,12 @@ def test_a_stream_from_elsewhere_passes_and_is_edited_like_any(backend: Backend,
             assert payload_of(await bench.talk(request))[0] == said("QUIET")
 
     run(scenario)
+
+
+def test_a_stale_model_is_another_server_behind_the_same_proxy(backend: Backend, older: Backend, proxy: Proxy) -> None:
+    proxy.arm("stale", {"fault": "stale_model", "to": f"http://127.0.0.1:{older.port}"})
+    assert talk(proxy.routes["model"], infer("a")).endswith(b"older")
+    assert talk(proxy.routes["model"], infer(None)).endswith(b"ok")
+    assert (len(older.seen), len(backend.seen)) == (1, 1)
+    counts = proxy.state("stale")["faults"]["0"]
+    assert (counts["selected_requests"], counts["injected"], counts["undecodable"]) == (1, 1, 0)
