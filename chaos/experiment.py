@@ -283,9 +283,6 @@ def _own_problems(experiment: Experiment, document: Document) -> list[Problem]:
     return found
 
 
-_HURT = {"request": "requests", "answer": "answers", "container": "containers", "load": "the run's own load"}
-
-
 def _load_fault_problems(experiment: Experiment, document: Document) -> list[Problem]:
     """Faults in the run's own load that need more of it than there is."""
     found: list[Problem] = []
@@ -313,7 +310,8 @@ def _cap_problems(experiment: Experiment, document: Document) -> list[Problem]:
     found: list[Problem] = []
     for index, fault in enumerate(experiment.faults):
         path: Path = ("faults", index, "fault")
-        if fault.acts_on == "request" and Most.parse(most).what == "predictions":
+        uncounted = fault.acts_on == "request" or fault.delivers or fault.edits_bodies
+        if uncounted and Most.parse(most).what == "predictions":
             message = f"`{fault.fault}` hurts requests, whose predictions nobody has counted; write `most: N requests` under blast_radius"
             found.append(document.problem(path, message))
         elif fault.acts_on == "load":
@@ -332,9 +330,9 @@ def _shadow_problems(experiment: Experiment, document: Document) -> list[Problem
             found.append(document.problem(("expect", "telemetry"), message))
         return found
     for index, fault in enumerate(experiment.faults):
-        if fault.acts_on != "answer":
+        if beyond := fault.beyond_copies():
             message = (
-                f"`{fault.fault}` cannot be shadowed: it hurts {_HURT[fault.acts_on]}, and a shadow is a copy of an answer; "
+                f"`{fault.fault}` cannot be shadowed: it {beyond}, and a shadow is a copy of an answer; "
                 "write `mode: live` under blast_radius, or leave this fault out"
             )
             found.append(document.problem(("faults", index, "fault"), message))

@@ -132,7 +132,7 @@ class FaultTraffic:
 
     @property
     def effects(self) -> int:
-        """How often the fault really happened: rows changed, errors answered, or requests delayed."""
+        """How often the fault really happened: rows changed, answers replaced or cut, or requests delayed."""
         return self.changed_rows + self.injected + (self.selected_requests if self.delayed_s > 0 else 0)
 
 

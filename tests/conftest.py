@@ -7,6 +7,9 @@ import os
 import pytest
 from hypothesis import settings
 
+# How long one example takes says how busy the machine is, and nothing else.
+settings.register_profile("quiet", deadline=None)
+settings.load_profile("quiet")
 # Where a test says nothing of its own: Hypothesis' 100 examples, and with `make fuzz` as many times more as for all others.
 settings.register_profile("fuzz", max_examples=100 * int(os.environ.get("CHAOS_FUZZ", "1")), deadline=None)
 if "CHAOS_FUZZ" in os.environ:

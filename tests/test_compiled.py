@@ -14,7 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 COMPILED = ROOT / ".chaos" / "compiled"
 QUICK = ("proxy/test_wire.py", "proxy/test_smuggling.py", "proxy/test_plane_memory.py", "proxy/test_plane_overlaps.py",
-         "proxy/test_plane_states.py", "proxy/test_event_streams.py", "proxy/test_proxy_arms.py",
+         "proxy/test_plane_states.py", "proxy/test_delivery.py", "proxy/test_other_bodies.py", "proxy/test_redirects.py",
+         "proxy/test_event_streams.py", "proxy/test_proxy_arms.py",
          "proxy/test_grpc_calls.py", "protocols/test_oip.py", "protocols/test_json_bytes.py")  # fmt: skip
 """`make compiled` runs all of tests/proxy, tests/protocols and tests/drivers."""
 

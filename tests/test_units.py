@@ -8,19 +8,25 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from chaos.units import (
+    ByteRate,
     Count,
     Duration,
     Rate,
     Share,
+    Size,
     WrittenFloat,
     WrittenInt,
+    format_byte_rate,
     format_duration,
     format_rate,
     format_share,
+    format_size,
+    parse_byte_rate,
     parse_count,
     parse_duration,
     parse_rate,
     parse_share,
+    parse_size,
 )
 
 
@@ -199,3 +205,77 @@ def test_no_text_makes_a_parser_fail_in_another_way_than_by_refusing(text):
             said = str(refused)
         assert value >= 0
         assert "write" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("300B", 300), ("64kB", 64_000), ("64KiB", 65_536), ("1.5MB", 1_500_000), (" 2 GiB ", 2 * 1024**3), ("0B", 0)],
+)
+def test_a_size_is_read_in_whole_bytes(text, size):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (300, "300 has no unit; write 300B (units: B, kB, MB, GB, KiB, MiB, GiB)"),
+        ("64", "64 has no unit; write 64B (units: B, kB, MB, GB, KiB, MiB, GiB)"),
+        ("64KB", "'64KB' is no size; write something like 300B, 64kB or 1MiB"),
+        ("64kb", "'64kb' is no size; write something like 300B, 64kB or 1MiB"),
+        ("-1B", "'-1B' is no size; write something like 300B, 64kB or 1MiB"),
+        (True, "True is no size; write something like 300B, 64kB or 1MiB"),
+        ("1e9GB", "'1e9GB' is more than 1024GiB; write a smaller size"),
+        ("1.2B", "'1.2B' is no whole number of bytes; write 1B"),
+    ],
+)
+def test_what_is_no_size_is_refused_with_what_to_write(value, said):
+    with pytest.raises(ValueError) as refused:
+        parse_size(value)
+    assert str(refused.value) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_per_s"), [("10kB/s", 10_000.0), ("600B/m", 10.0), ("1MiB / s", 1_048_576.0), ("36kB/h", 10.0)]
+)
+def test_a_bandwidth_is_read_in_bytes_a_second(text, bytes_per_s):
+    assert parse_byte_rate(text) == bytes_per_s
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (10, "10 has no unit; write 10B/s (units: B, kB, MB, GB, KiB, MiB, GiB, each by s, m or h)"),
+        ("10kB", "'10kB' is no bandwidth; write something like 10kB/s"),
+        ("10kbit/s", "'10kbit/s' is no bandwidth; write something like 10kB/s"),
+        ("10kB/d", "'10kB/d' is no bandwidth; write something like 10kB/s"),
+        ("10/s", "'10/s' is no bandwidth; write something like 10kB/s"),
+        ("1e9GB/s", "'1e9GB/s' is more than 1024GiB/s; write a smaller bandwidth"),
+    ],
+)
+def test_what_is_no_bandwidth_is_refused_with_what_to_write(value, said):
+    with pytest.raises(ValueError) as refused:
+        parse_byte_rate(value)
+    assert str(refused.value) == said
+
+
+@given(st.integers(0, 1024**4))
+@example(64_000)
+@example(65_536)
+def test_a_size_is_printed_as_text_that_reads_back_to_it(size):
+    assert parse_size(format_size(size)) == size
+
+
+@given(st.floats(0.001, 1e12))
+def test_a_bandwidth_is_printed_as_text_that_reads_back_to_it(bytes_per_s):
+    assert parse_byte_rate(format_byte_rate(bytes_per_s)) == bytes_per_s
+
+
+def test_sizes_and_bandwidths_are_written_with_units_and_stay_as_the_program_made_them():
+    class Model(BaseModel):
+        size: Size
+        rate: ByteRate
+
+    assert Model(size="64kB", rate="10kB/s") == Model(size=64_000, rate=10_000.0)
+    assert Model(size=65_536, rate=0.5).model_dump(mode="json") == {"size": "64KiB", "rate": "0.5B/s"}
+    with pytest.raises(ValidationError):
+        Model(size=WrittenInt(300), rate="10kB/s")

@@ -59,7 +59,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The connection to the client is reset."""
+    """The connection to the client is reset; of a part of an answer, it gets `after` bytes first."""
+
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +106,16 @@ REMEMBERED_BYTES = 4 * 1024 * 1024
 class Memory:
     """What one fault remembers, in one process, from its arming until it is taken off; bounded.
 
-    `selected` counts the requests (of a `deliver`: the answers) that it had selected before this one; the proxy counts. `rows` and
-    `body` are the fault's own, at most REMEMBERED_ROWS and REMEMBERED_BYTES of them.
+    `selected` counts the requests (of a `deliver`: the answers) that it had selected before this one; the proxy counts, once a
+    request, after the fault was asked first. `rows`, `body` and `number` are the fault's own, at most REMEMBERED_ROWS and
+    REMEMBERED_BYTES of the first two.
     """
 
-    __slots__ = ("body", "rows", "selected")
+    __slots__ = ("body", "number", "rows", "selected")
 
     def __init__(self) -> None:
         self.selected = 0
+        self.number = 0.0
         self.rows: list[Row] = []
         self.body: bytes | None = None
 
@@ -211,7 +215,7 @@ class Fault(BaseModel):
 
     acts_on: ClassVar[Literal["request", "answer", "container", "load"]]
     """request: before the model is asked · answer: on what it said · container: on what it runs in · load: on what the run's own
-    load sends."""
+    load sends. Of the first two it says where the fault mostly happens: each may use the hooks of both."""
     works_on: ClassVar[Literal["any", "predictions", "text"]] = "any"
     """What the target's answers must be for the fault to exist: a language model has no classes, a tabular one no tokens."""
     semantic: ClassVar[bool] = False
@@ -259,6 +263,17 @@ class Fault(BaseModel):
     def needs_body(self) -> bool:
         """Whether it asks for the request's body (`Call.body`); then every request is read whole before its arm is known."""
         return False
+
+    @classmethod
+    def beyond_copies(cls) -> str:
+        """What it does that cannot be done to a copy of an answer, whose client nobody waits with; empty when all of it can."""
+        if cls.acts_on in ("container", "load"):
+            return "hurts containers" if cls.acts_on == "container" else "hurts the run's own load"
+        if cls.acts_on == "request" or cls.act is not Fault.act or cls.edits_inputs:
+            return "hurts requests"
+        if cls.delivers:
+            return "hurts how answers reach their clients"
+        return "makes other bytes of an answer" if cls.edits_bodies else ""
 
     def act(self, call: Call) -> Iterator[Action]:  # noqa: ARG002
         """What happens to a selected request before the model is asked; nothing, unless the fault says otherwise."""

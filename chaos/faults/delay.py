@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from chaos.faults.base import Action, Call, Example, Fault, Signal, Wait
+from chaos.faults.tails import pareto, pareto_mean
 from chaos.units import Duration, format_duration, format_share
 
 LONGEST_S = 600.0
@@ -30,22 +31,40 @@ class Delay(Fault):
             "{fault: delay, target: loan-model, by: 400ms, duration: 60s}",
             does="100% of the treatment arm's requests to loan-model wait 400ms (fixed)",
         ),
+        Example(
+            "{fault: delay, target: loan-model, by: 400ms, distribution: pareto, duration: 60s}",
+            does="100% of the treatment arm's requests to loan-model wait 400ms or longer (pareto, alpha 1.5)",
+        ),
         Example("{fault: delay, target: loan-model, by: 400, duration: 60s}", refused="has no unit"),
     )
 
     fault: Literal["delay"] = "delay"
     by: Duration = Field(
-        description="how long; the mean of `normal`, the median of `lognormal`", examples=["400ms"], ge=0, le=LONGEST_S
+        description="how long; the mean of `normal`, the median of `lognormal`, the least of `pareto`",
+        examples=["400ms"],
+        ge=0,
+        le=LONGEST_S,
     )
     jitter: Duration = Field(
         0.0, description="standard deviation of `normal`; of `lognormal`, relative to `by`", ge=0, le=LONGEST_S
     )
-    distribution: Literal["fixed", "normal", "lognormal"] = Field("fixed", description="how the delay varies")
+    distribution: Literal["fixed", "normal", "lognormal", "pareto"] = Field("fixed", description="how the delay varies")
+    alpha: float = Field(
+        1.5, description="of `pareto`: how quickly its tail gets thinner; the lower, the longer", gt=0.1, le=20
+    )
+
+    @model_validator(mode="after")
+    def _spreads_in_one_way(self) -> Self:
+        if self.distribution == "pareto" and self.jitter:
+            raise ValueError("`jitter` says nothing about `distribution: pareto`; leave it out, and write `alpha`")
+        return self
 
     def explain(self) -> str:
         """One plain sentence."""
         spread = f" ± {format_duration(self.jitter)}" if self.jitter else ""
         told = f"{format_duration(self.by)}{spread} ({self.distribution})"
+        if self.distribution == "pareto":
+            told = f"{format_duration(self.by)} or longer (pareto, alpha {self.alpha:g})"
         return f"{format_share(self.share)} of the treatment arm's requests to {self.target} wait {told}"
 
     def act(self, call: Call) -> Iterator[Action]:
@@ -54,6 +73,8 @@ class Delay(Fault):
 
     def seconds(self, call: Call) -> float:
         """How long this request waits."""
+        if self.distribution == "pareto":
+            return pareto(call.chance(0, "delay"), self.by, self.alpha, LONGEST_S)
         if self.distribution == "fixed" or not self.jitter:
             return self.by
         # Box and Muller (1958): a standard normal from two uniforms.
@@ -67,4 +88,5 @@ class Delay(Fault):
 
     def treated(self, signal: Signal, control: float) -> float | None:
         """Latency grows by the delay where every request is hurt."""
-        return control + self.by * self.share if signal is Signal.latency else None
+        mean = pareto_mean(self.by, self.alpha, LONGEST_S) if self.distribution == "pareto" else self.by
+        return control + mean * self.share if signal is Signal.latency else None

@@ -87,14 +87,14 @@ def _proxy_effect(trace: Trace, index: int, question: str) -> Finding:
         "selected requests": seen.selected_requests,
         "selected rows": seen.selected_rows,
         "changed rows": seen.changed_rows,
-        "errors answered": seen.injected,
+        "answers replaced or cut": seen.injected,
         "added delay, s": round(seen.delayed_s, 3),
         "undecodable answers": seen.undecodable,
     }
     shadow = trace.plan.shadows()
     changed = "would have changed in copies (shadow: nobody was hurt)" if shadow else "changed"
     parts = [f"{seen.changed_rows} predictions {changed}"] if seen.changed_rows else []
-    parts += [f"{seen.injected} errors answered"] if seen.injected else []
+    parts += [f"{seen.injected} answers replaced or cut"] if seen.injected else []
     parts += [f"{seen.selected_requests} requests delayed by {seen.delayed_s:.1f}s in all"] if seen.delayed_s else []
     return Finding("validity", question, "confirmed", f"yes: {', '.join(parts)}", evidence)
 

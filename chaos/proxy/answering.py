@@ -6,53 +6,57 @@ What the upstream does to its connection (an end, a reset, a word before the end
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
+from functools import partial
 
 from chaos.proxy import wire
-from chaos.proxy.connection import Connection
+from chaos.proxy.delivering import Delivering
 from chaos.proxy.exchange import Exchange
 from chaos.proxy.route import Upstream
-from chaos.proxy.upstream import CONNECT_S, HANDSHAKE_S, addressed, why_unreachable
+from chaos.proxy.upstream import CONNECT_S, HANDSHAKE_S, UpstreamAddress, addressed, why_unreachable
 
 LARGEST_EDITED = 256 * 1024
 """Answers above this are passed on untouched and counted: a fault must eat neither the memory nor everybody else's time."""
 
 
-class Answering(Connection):
+class Answering(Delivering):
     """How a client gets its answers: from the upstream, or from the proxy itself."""
 
     # --- from the upstream ------------------------------------------------------------------------------------------
 
     def _ask_upstream(self, exchange: Exchange) -> None:
+        """The route's upstream is asked, on the connection that the client has to it, or gets now."""
         upstream = self.upstream
         if upstream is None:
             upstream = self.route.pooled()
             if upstream is None:
-                asyncio.get_running_loop().create_task(self._connect(exchange))
+                asyncio.get_running_loop().create_task(self._connect(exchange, self.route.upstream, self.route.tls))
                 return
             self._keep(upstream)
         self._send(exchange, upstream)
 
-    def _keep(self, upstream: Upstream) -> None:
-        """From here on, this upstream connection is the client's."""
-        self.upstream, upstream.client = upstream, self
-        if self._clogged and upstream.transport is not None:
-            upstream.transport.pause_reading()
+    def _ask_elsewhere(self, exchange: Exchange, where: tuple[str, int]) -> None:
+        """Somebody else is asked, for this request alone; the client's own upstream connection waits meanwhile."""
+        self._set_aside()
+        address = UpstreamAddress(*where)
+        asyncio.get_running_loop().create_task(self._connect(exchange, address, None))
 
-    async def _connect(self, exchange: Exchange) -> None:
+    async def _connect(self, exchange: Exchange, address: UpstreamAddress, tls: ssl.SSLContext | None) -> None:
         route = self.route
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(CONNECT_S if route.tls is None else HANDSHAKE_S):
-                _, upstream = await loop.create_connection(
-                    lambda: Upstream(route), route.host, route.port, ssl=route.tls
-                )
+            async with asyncio.timeout(CONNECT_S if tls is None else HANDSHAKE_S):
+                _, upstream = await loop.create_connection(lambda: Upstream(route), address.host, address.port, ssl=tls)
         except (OSError, TimeoutError, UnicodeError) as error:  # the last: a name that no server can have
             if self.exchange is exchange and not self.finished:
-                self._unreachable(exchange, *why_unreachable(error, route.upstream))
+                self._unreachable(exchange, *why_unreachable(error, address))
             return
         if self.exchange is not exchange or self.finished:
-            route.give_back(upstream)
+            if exchange.redirected:
+                upstream.close()
+            else:
+                route.give_back(upstream)
             return
         self._keep(upstream)
         self._send(exchange, upstream)
@@ -60,12 +64,12 @@ class Answering(Connection):
     def _send(self, exchange: Exchange, upstream: Upstream) -> None:
         """The request goes out as it came: the head, and as much of the body as there is."""
         whole, exchange.pending = exchange.pending, b""
-        if self.route.tls is not None:
+        if self.route.tls is not None and not exchange.redirected:
             head = exchange.head
             whole = addressed(head, self.route.upstream.authority).raw + whole[len(head.raw) :]
         exchange.sent = True
         exchange.asked_s = time.monotonic()
-        self._mirrors = True
+        self._mirrors = not exchange.redirected
         assert upstream.transport is not None
         upstream.transport.write(whole)
         if upstream.clogged:  # perhaps since an earlier request, and then nobody would say so again
@@ -80,7 +84,7 @@ class Answering(Connection):
     def upstream_data(self, data: bytes) -> None:
         """Bytes from the upstream: of the answer, of a tunnel, or a last word that nobody has asked for."""
         exchange = self.exchange
-        if exchange is None or not exchange.sent or exchange.answer_whole:
+        if exchange is None or not exchange.sent or exchange.answer_whole or exchange.going_out:
             self._unasked(data)
             return
         while data and exchange is self.exchange and not self.tunnel:
@@ -119,8 +123,8 @@ class Answering(Connection):
         if head.status < 200:
             return self._interim(exchange, head, data[start:])
         self.route.counters.upstream_took(self.route.name, time.monotonic() - exchange.asked_s)
-        exchange.answered(head, LARGEST_EDITED, self.route.observer)
-        if exchange.passes() and head.length is not None:
+        passes = exchange.answered(head, LARGEST_EDITED, self.route)
+        if passes and head.length is not None:
             end = start + head.length
             if end == len(data):  # most answers, by far
                 self._write(data)
@@ -136,7 +140,7 @@ class Answering(Connection):
         looked_at = exchange.editing or exchange.streaming or exchange.copying
         exchange.answer_body = wire.answer_body(head, collect=looked_at)
         if not exchange.editing:
-            self._write(head.raw)
+            self._give(exchange, head.raw)
         if exchange.answer_done():
             self._finish(exchange, data[start:])
             return b""
@@ -165,9 +169,8 @@ class Answering(Connection):
         try:
             end = exchange.answer_body.take(data, 0)
         except wire.BadMessage:
-            self._write(exchange.stream_ended(self.route, "broken"))
-            exchange.count_answer(self.route, 502)
-            self._reset()
+            self._give(exchange, exchange.stream_ended(self.route, "broken"))
+            self._once_out(exchange, partial(self._break_off, exchange, reset=True))
             return b""
         piece, rest = (data, b"") if end == len(data) else (data[:end], data[end:])
         if exchange.editing:
@@ -175,11 +178,11 @@ class Answering(Connection):
             exchange.kept_size += len(piece)
             if exchange.kept_size > LARGEST_EDITED:
                 exchange.give_up_editing()
-                self._write(exchange.let_go())
+                self._give(exchange, exchange.let_go())
         elif exchange.streaming:
-            self._write(exchange.stream(piece, self.route))
+            self._give(exchange, exchange.stream(piece, self.route))
         else:
-            self._write(piece)
+            self._give(exchange, piece)
             if exchange.copying:
                 exchange.copy(piece)
         if exchange.answer_body.done:
@@ -192,9 +195,17 @@ class Answering(Connection):
         head = exchange.answer_head
         assert head is not None
         if exchange.editing:
-            self._write(exchange.edited(self.route))
+            self._give(exchange, exchange.edited(self.route))
         elif exchange.streaming:
-            self._write(exchange.stream_ended(self.route, "whole"))
+            self._give(exchange, exchange.stream_ended(self.route, "whole"))
+        if exchange.apart:
+            if exchange.delivery is not None:
+                exchange.editing = False
+                self._once_out(exchange, partial(self._went_out, exchange, rest))
+                return
+            if exchange.redirected and exchange.request_body.done:
+                rest = b""  # who has said too much is left anyway
+                self._come_back()
         exchange.count_answer(self.route, head.status)
         if exchange.looking:
             # Not now: what was written goes out when the event loop comes around, and the client waits for it.
@@ -213,6 +224,20 @@ class Answering(Connection):
         if self._held or self.buffer or self._half_closed:
             self._next()
 
+    def _went_out(self, exchange: Exchange, rest: bytes) -> None:
+        """All of an answer that faults held up is out: what would have come after it without them comes now."""
+        self._finish(exchange, rest)
+        if exchange.orphaned and not self.finished:
+            self._close(linger=self.exchange is not None)
+
+    def _break_off(self, exchange: Exchange, *, reset: bool) -> None:
+        """The upstream's answer has broken off, and so does the client's."""
+        exchange.count_answer(self.route, 502)
+        if reset:
+            self._reset()
+        else:
+            self._close()
+
     def upstream_lost(self, upstream: Upstream) -> None:
         """The upstream is gone: the end of a body that ends so, or the same end for the client that it was for the proxy."""
         exchange = self.exchange
@@ -226,6 +251,8 @@ class Answering(Connection):
                 self._end_as(upstream)
         elif exchange.answer_whole:
             self._close(linger=True)  # the client may not have read its answer yet
+        elif exchange.going_out:
+            exchange.orphaned = self._mirrors
         elif not exchange.sent:
             pass  # it waits in a delay, or for its body: another connection will be made when it is its turn
         elif exchange.answer_head is None:
@@ -238,10 +265,9 @@ class Answering(Connection):
         else:  # the client gets all that came, and then the same end
             if exchange.editing:
                 exchange.give_up_editing()
-                self._write(exchange.let_go())
-            self._write(exchange.stream_ended(self.route, "broken"))
-            exchange.count_answer(self.route, 502)
-            self._end_as(upstream)
+                self._give(exchange, exchange.let_go())
+            self._give(exchange, exchange.stream_ended(self.route, "broken"))
+            self._once_out(exchange, partial(self._break_off, exchange, reset=upstream.broken))
 
     # --- of the proxy's own -----------------------------------------------------------------------------------------
 
@@ -258,6 +284,8 @@ class Answering(Connection):
         self._mirrors = False
         self._write(answer)
         self.exchange = None
+        if exchange.redirected:
+            self._come_back()
         if keep:
             self._next()
         else:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from chaos.arms import SYNTHETIC_HEADER, Arms, HeaderValues, is_synthetic, place_of, said_at
 from chaos.caps import Cap, Most
-from chaos.faults.base import Fault
+from chaos.faults.base import Fault, Memory
 from chaos.protocols import catalogue as protocols
 from chaos.protocols.base import Output, Protocol
 from chaos.proxy.arming import Arming, Refusal
@@ -83,13 +83,24 @@ class ArmedFault:
     What every request asks for is read from the fault's model once.
     """
 
-    def __init__(self, index: int, fault: Fault, since_s: float, counts: FaultCounts) -> None:
+    def __init__(
+        self, index: int, fault: Fault, since_s: float, counts: FaultCounts, memory: Memory | None = None
+    ) -> None:
         self.index = index
         self.fault = fault
         self.since_s = since_s
         self.counts = counts
+        self.memory = memory if memory is not None else Memory()
         self.name = fault.fault
         self.needs_body = fault.needs_body()
+        kind = type(fault)
+        self.acts = kind.act is not Fault.act
+        """Whether it says something before the model is asked."""
+        self.edits_rows = kind.edit is not Fault.edit
+        self.edits_answers = self.edits_rows or kind.edits_text or kind.edits_documents
+        """Whether it changes what a protocol reads of an answer."""
+        self.counted_early = self.acts or self.edits_answers
+        """Whether a request that it selects is counted before its answer is delivered, or gets another body."""
         self._share = fault.share
         self._steady = fault.shape.kind == "step"
 
@@ -111,19 +122,24 @@ class Armed:
     output: Output
     request_faults: tuple[ArmedFault, ...]
     answer_faults: tuple[ArmedFault, ...]
+    """A fault that has hooks of both kinds is in both."""
     subject_kind: str = "header"
     """Where a request says who its subject is: in a header, a cookie or the query."""
     subject_name: str = ""
     """The name of that header (lower-case), cookie or parameter."""
     most: Most | None = None
     """This process's part of the most that the run may hurt."""
+    body_faults: tuple[ArmedFault, ...] = ()
+    """Those that make other bytes of a body, of either list."""
+    delivery_faults: tuple[ArmedFault, ...] = ()
+    """Those that decide how an answer reaches its client, of either list."""
     shadow: bool = False
     """Whether clients get untouched answers, and faults happen to copies alone."""
 
     @property
     def faults(self) -> tuple[ArmedFault, ...]:
         """Every fault that is on."""
-        return (*self.request_faults, *self.answer_faults)
+        return (*self.request_faults, *(one for one in self.answer_faults if one not in self.request_faults))
 
     def has(self, index: int) -> bool:
         """Whether the fault with this place in the experiment is on."""
@@ -183,6 +199,8 @@ class RunState:
     )
     faults: dict[int, FaultCounts] = field(default_factory=dict)
     since_s: dict[int, float] = field(default_factory=dict)
+    memories: dict[int, Memory] = field(default_factory=dict)
+    """What each fault that is on remembers, in this process."""
     changes: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=KEPT_CHANGES))
     changed: int = 0
     cap: Cap | None = None
@@ -200,6 +218,7 @@ class RunState:
             self.since_s[fault.index] = fault.since_s
         if armed.most is not None and self.cap is None:
             self.cap = Cap(armed.most)
+        self.memories = {fault.index: fault.memory for fault in armed.faults}
         for counts in self.arms.values():
             counts.untouched_since_disarm = 0  # what proved an earlier removal proves no later one
         self.generation, self.state, self.ended_s, self.last_armed = armed.generation, "armed", None, armed
@@ -272,7 +291,8 @@ def armed_with(
         fault = body.built(problems)
         if fault is not None:
             counts = state.faults.get(body.index) or FaultCounts()
-            built.append(ArmedFault(body.index, fault, since_s.get(body.index, now_s), counts))
+            since, memory = since_s.get(body.index, now_s), state.memories.get(body.index)
+            built.append(ArmedFault(body.index, fault, since, counts, memory))
     named = protocol if arming.protocol == "auto" else arming.protocol
     known = protocols().get(named)
     if named != "auto" and known is None:
@@ -302,8 +322,10 @@ def armed_with(
         synthetic_key=key,
         protocol=known,
         output=arming.output.output(),
-        request_faults=tuple(one for one in built if one.fault.acts_on == "request"),
-        answer_faults=tuple(one for one in built if one.fault.acts_on == "answer"),
+        request_faults=tuple(one for one in built if one.fault.acts_on == "request" or one.acts),
+        answer_faults=tuple(one for one in built if one.fault.acts_on == "answer" or one.edits_answers),
+        body_faults=tuple(one for one in built if one.fault.edits_bodies),
+        delivery_faults=tuple(one for one in built if one.fault.delivers),
         subject_kind=place[0],
         subject_name=place[1],
         most=Most.parse(arming.most) if arming.most is not None else None,
@@ -328,9 +350,9 @@ def _cap_problems(state: RunState, arming: Arming, built: list[ArmedFault]) -> l
 def _shadow_problems(state: RunState, arming: Arming, built: list[ArmedFault]) -> list[str]:
     """Why this cannot be armed in its mode: a copy has nobody who waits, and a run is live or shadow as a whole."""
     problems = [
-        f"{one.fault.fault} hurts requests, and `mode: shadow` touches copies of answers alone; arm it live"
+        f"{one.fault.fault} {one.fault.beyond_copies()}, and `mode: shadow` touches copies of answers alone; arm it live"
         for one in built
-        if arming.mode == "shadow" and one.fault.acts_on == "request"
+        if arming.mode == "shadow" and one.fault.beyond_copies()
     ]
     if state.last_arming is not None and state.last_arming.mode != arming.mode:
         problems.append(f"this run was armed {state.last_arming.mode} here; start a new run for `mode: {arming.mode}`")

@@ -7,12 +7,34 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from functools import partial
 
 from chaos.proxy.exchange import Exchange
 from chaos.proxy.route import Route, Upstream
 
 LINGER_S = 2.0
 """How long a connection that ends within a request is still read: a reset would take the answer away from the client."""
+
+
+class Aside:
+    """Keeps a client's own upstream connection while somebody else is asked: nothing that it says or does is the answer."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    def upstream_data(self, data: bytes) -> None:
+        """What it says is taken for nobody's: it is not used any more."""
+        del data
+        self._upstream.close()
+
+    def upstream_lost(self, upstream: Upstream) -> None:
+        """It is not there to come back to; the client will get another one."""
+
+    def hold(self, why: str) -> None:
+        """Nobody writes to it."""
+
+    def release(self, why: str) -> None:
+        """Nobody writes to it."""
 
 
 class Connection(asyncio.Protocol):
@@ -24,6 +46,11 @@ class Connection(asyncio.Protocol):
         self.buffer = b""
         self.exchange: Exchange | None = None
         self.upstream: Upstream | None = None
+        """Who is asked: the client's own connection to the route's upstream, or for one request somebody else."""
+        self._own: Upstream | None = None
+        """The client's own connection meanwhile."""
+        self._full = False
+        """Whether so much of an answer waits for a fault that the upstream is not read."""
         self.tunnel = False
         self.finished = False
         self._begun = False
@@ -44,6 +71,14 @@ class Connection(asyncio.Protocol):
         """Whatever the client has sent meanwhile is taken up."""
         raise NotImplementedError
 
+    def upstream_data(self, data: bytes) -> None:
+        """Bytes came from whoever is asked."""
+        raise NotImplementedError
+
+    def upstream_lost(self, upstream: Upstream) -> None:
+        """Whoever is asked is gone."""
+        raise NotImplementedError
+
     @property
     def busy(self) -> bool:
         """Whether an answer is owed to the client, or not out."""
@@ -59,16 +94,22 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client reads slowly: so is the upstream read, this one and that of the next request."""
         self._clogged = True
-        if self.upstream is not None and self.upstream.transport is not None:
-            self.upstream.transport.pause_reading()
+        self._read_upstream()
 
     def resume_writing(self) -> None:
         """The client reads again."""
         self._clogged = False
-        if self.upstream is not None and self.upstream.transport is not None:
-            self.upstream.transport.resume_reading()
+        self._read_upstream()
         if self.exchange is None and self.buffer and not self.finished:
             self._next()
+
+    def _read_upstream(self) -> None:
+        """The upstream is read while its client reads, and not too much of the answer waits for a fault."""
+        if self.upstream is not None and self.upstream.transport is not None:
+            if self._clogged or self._full:
+                self.upstream.transport.pause_reading()
+            else:
+                self.upstream.transport.resume_reading()
 
     def hold(self, why: str) -> None:
         """Nothing more is read from the client until `release` with the same reason."""
@@ -82,6 +123,57 @@ class Connection(asyncio.Protocol):
             self._held.discard(why)
             if not self._held and self.transport is not None and not self.transport.is_closing():
                 self.transport.resume_reading()
+
+    # --- who is asked -----------------------------------------------------------------------------------------------
+
+    def _keep(self, upstream: Upstream) -> None:
+        """From here on, this upstream connection is the client's."""
+        self.upstream, upstream.client = upstream, self
+        if (self._clogged or self._full) and upstream.transport is not None:
+            upstream.transport.pause_reading()
+
+    def _set_aside(self) -> None:
+        """The client's own upstream connection waits while somebody else is asked."""
+        if self.upstream is not None:
+            self._own, self.upstream = self.upstream, None
+            self._own.client = Aside(self._own)
+
+    def _come_back(self) -> None:
+        """Whoever else was asked is left; the client has its own upstream connection again, if that is still there."""
+        self._leave_upstream()
+        own, self._own = self._own, None
+        if own is not None and own.open:
+            self._keep(own)
+            self._read_upstream()
+        elif own is not None:
+            own.close()
+
+    # --- waits ------------------------------------------------------------------------------------------------------
+
+    def _wait(self, exchange: Exchange, seconds: float, then: Callable[[Exchange], None]) -> None:
+        """Nothing happens for so long, or until the fault is disarmed; then this does."""
+        exchange.waiting = True
+        exchange.wait_since_s = time.monotonic()
+        release = self._release = partial(self._go_on, exchange, then)
+        self._timer = asyncio.get_running_loop().call_later(seconds, release)
+        self.route.registry.waiting[release] = exchange.waits_for()
+
+    def _go_on(self, exchange: Exchange, then: Callable[[Exchange], None]) -> None:
+        """The delay is over, or its fault is off."""
+        if exchange.waiting:
+            self._end_wait(exchange)
+            if not self.finished:
+                then(exchange)
+
+    def _end_wait(self, exchange: Exchange) -> None:
+        """The delay is over, was released, or its client has left; what it took is counted."""
+        if self._release is not None:
+            self.route.registry.waiting.pop(self._release, None)
+            self._release = None
+        self._cancel_timer()
+        if exchange.waiting:
+            exchange.waiting = False
+            exchange.waited(self.route, time.monotonic() - exchange.wait_since_s)
 
     # --- ends -------------------------------------------------------------------------------------------------------
 
@@ -116,15 +208,12 @@ class Connection(asyncio.Protocol):
             upstream, self.upstream = self.upstream, None
             upstream.close()
 
-    def _end_wait(self, exchange: Exchange) -> None:
-        """The delay is over, was released, or its client has left; what it took is counted."""
-        if self._release is not None:
-            self.route.registry.waiting.pop(self._release, None)
-            self._release = None
-        self._cancel_timer()
-        if exchange.waiting:
-            exchange.waiting = False
-            exchange.waited(self.route, time.monotonic() - exchange.wait_since_s)
+    def _leave_everybody(self) -> None:
+        """No upstream connection is the client's any more."""
+        self._leave_upstream()
+        if self._own is not None:
+            own, self._own = self._own, None
+            own.close()
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
@@ -139,7 +228,7 @@ class Connection(asyncio.Protocol):
         """The connection ends; with `linger`, the client may first send the rest of its request, which is dropped."""
         self.finished = True
         self._cancel_timer()
-        self._leave_upstream()
+        self._leave_everybody()
         if self.transport is None:
             return
         if linger and not self._half_closed and not self.transport.is_closing():
@@ -154,7 +243,7 @@ class Connection(asyncio.Protocol):
         """The connection is cut without a goodbye."""
         self.finished = True
         self._cancel_timer()
-        self._leave_upstream()
+        self._leave_everybody()
         if self.transport is not None:
             connection = self.transport.get_extra_info("socket")
             if connection is not None:  # a mere close would look like an end

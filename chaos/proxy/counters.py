@@ -65,7 +65,7 @@ class Counters:
             _observe(self.gap, self.gap_s, key, 0.0, times=events - 1)
 
     def stream_ended(self, route: str, arm: str, how: str) -> None:
-        """A streamed answer is over: `whole`, `broken` by the upstream, or `left` by the client."""
+        """A streamed answer is over: `whole`, `broken` by the upstream, `left` by the client, or `cut` by a fault."""
         self.streams[route, arm, how] += 1
 
     def text(self, *, armed: int, expiries: int) -> str:
@@ -86,7 +86,12 @@ class Counters:
         ):
             family(name, "counter", told, [(f'{{fault="{f}",arm="{a}"}}', float(n)) for (f, a), n in counted.items()])
         injected = [(f'{{fault="{name}"}}', float(count)) for name, count in self.injected.items()]
-        family("chaos_proxy_injected_errors_total", "counter", "Errors answered instead of the model.", injected)
+        family(
+            "chaos_proxy_injected_errors_total",
+            "counter",
+            "Answers that were not the model's whole one: errors, other bodies, ends, resets, answers from elsewhere.",
+            injected,
+        )
         delayed = [(f'{{fault="{name}"}}', seconds) for name, seconds in self.delay_s.items()]
         family("chaos_proxy_added_delay_seconds_total", "counter", "Delay added.", delayed)
         family(

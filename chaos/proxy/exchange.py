@@ -9,15 +9,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chaos.arms import ATTEMPT_HEADER, REQUEST_HEADER
-from chaos.faults.base import Action, Answer, Reset, Wait
+from chaos.faults.base import Action, Answer, Redirect, Reset, Wait
 from chaos.protocols.base import Streaming
 from chaos.proxy import wire
 from chaos.proxy.armed import Armed, ArmedFault, Group, RunState
-from chaos.proxy.hurting import SAMPLED_ROWS, Hurting
+from chaos.proxy.handed import Handed, Hurt
+from chaos.proxy.hurting import SAMPLED_ROWS, counting
 from chaos.proxy.observe import LARGEST_OBSERVED, copied
 from chaos.proxy.shadow import ShadowAnswer
 from chaos.proxy.streams import StreamedAnswer, TextFaults
@@ -32,16 +32,7 @@ LARGEST_PROOF = 256 * 1024
 """Bytes of a request's body that is read in passing, to prove the removal of a run with a slice over bodies."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hurt:
-    """What the data plane is to do to a request: wait, answer itself, or (neither) reset the connection."""
-
-    wait_s: float | None = None
-    answer: bytes | None = None
-    status: int = 0
-
-
-class Exchange(Hurting):
+class Exchange(Handed):
     """The state of one request and its answer. What most exchanges never need stands here once, for all of them."""
 
     asked_s = 0.0
@@ -64,14 +55,14 @@ class Exchange(Hurting):
     answer_whole = False
     """Whether the answer has gone out before the request was whole, whose rest still goes on."""
     answer_body: wire.Body | None
-    editing = False
-    """Whether the answer is kept until it is whole, for a fault."""
-    streaming = False
     copying = False
     """Whether the answer passes untouched while a copy is kept, up to `_most_copied` bytes."""
     looking = False
     """Whether something is to be done with the answer once it is on its way."""
-    kept: list[bytes]
+    going_out = False
+    """Whether the upstream has said the whole answer, or as much as will come, while not all of it is out."""
+    orphaned = False
+    """Whether the client's own upstream has ended meanwhile."""
     kept_size = 0
     _first = True
     _actions: Iterator[tuple[ArmedFault, Action]] | None = None
@@ -159,12 +150,14 @@ class Exchange(Hurting):
 
     def _line_up(self, route: Route, armed: Armed) -> Iterator[tuple[ArmedFault, Action]]:
         for fault in armed.request_faults:
+            if not fault.acts:
+                continue
             call = self._call(fault)
             if self._obeys(fault, route) and call.selected() and self._may_hurt():
                 fault.counts.selected_requests += 1
                 route.counters.selected[fault.name, "treatment"] += 1
                 try:
-                    for action in fault.fault.act(call):
+                    for action in counting(iter(fault.fault.act(call)), fault.memory):
                         yield fault, action
                 except Exception as error:  # the code of others: traffic goes on
                     self._not_done(fault, error)
@@ -177,20 +170,21 @@ class Exchange(Hurting):
             if not self._obeys(fault, route):
                 continue
             try:
+                if isinstance(action, Redirect):
+                    self._go_elsewhere(fault, action)
+                    continue
                 hurt = self._performed(action, route)
             except Exception as error:  # the code of others: traffic goes on
                 self._not_done(fault, error)
                 continue
             if hurt.wait_s is None:
-                fault.counts.injected += 1
-                route.counters.injected[fault.name] += 1
+                self._injected(fault, route)
                 self.no_more_actions()
             else:
-                self._waiting_for = fault
-            fault.counts.happened(time.time(), time.monotonic())
+                self.waits_in(fault)
             return hurt
         self.no_more_actions()
-        return None
+        return self._asked_elsewhere(route)
 
     def no_more_actions(self) -> None:
         """No request fault is asked any more. What refers back to the exchange is let go: it has bodies, and collecting them as
@@ -222,6 +216,11 @@ class Exchange(Hurting):
         keep = self.stays_open()
         return wire.answer(action.status, headers, body, keep_alive=keep, head_only=self.head.method == "HEAD")
 
+    def waits_in(self, fault: ArmedFault) -> None:
+        """A delay of this fault begins."""
+        self._waiting_for = fault
+        fault.counts.happened(time.time(), time.monotonic())
+
     def waited(self, route: Route, seconds: float) -> None:
         """A delay is over, or was released."""
         if self._waiting_for is not None:
@@ -231,18 +230,22 @@ class Exchange(Hurting):
 
     # --- the answer ---------------------------------------------------------------------------------------------------
 
-    def answered(self, head: wire.Head, largest: int, observer: Observer | None = None) -> None:
-        """The answer's head is there: whether its body must be kept, for a fault or as a copy. A streamed one never is."""
+    def answered(self, head: wire.Head, largest: int, route: Route) -> bool:
+        """The answer's head is there: whether it goes on as it comes, and nobody looks at it.
+
+        Else its body is kept, for a fault or as a copy, which that of a streamed one never is, or it goes out part by part.
+        """
         self.answer_head = head
+        observer = route.observer
         self.streaming = head.streams and head.length != 0
         if self.group != "treatment" and observer is None:
-            return
+            return not self.streaming
         armed = self.armed
         edit = (
             self.group == "treatment"
             and not self.streaming
             and armed is not None
-            and bool(armed.answer_faults)
+            and any(one.edits_answers for one in armed.answer_faults)
             and head.status == 200
             and self.head.method == "POST"
             and head.length != 0
@@ -253,12 +256,15 @@ class Exchange(Hurting):
         if edit and not self._shadows():
             self.editing = True
             self.kept = []
+        shadow = edit and not self.editing
+        if self.group == "treatment" and armed is not None:
+            if armed.body_faults:
+                self._keep_for_bodies(head, armed, largest, route, rows=edit)
+            if armed.delivery_faults:
+                self._begin_delivery(armed, route)
         if edit or observer is not None:
-            self._look_later(observer, head, shadow=edit and not self.editing, largest=largest)
-
-    def passes(self) -> bool:
-        """Whether the answer goes on as it comes, and nobody looks at it."""
-        return not (self.editing or self.streaming or self.copying)
+            self._look_later(observer, head, shadow=shadow, largest=largest)
+        return not (self.editing or self.streaming or self.copying) and self.delivery is None
 
     # --- copies: what is only looked at, by the observer or for a shadow ----------------------------------------------
 
@@ -324,7 +330,9 @@ class Exchange(Hurting):
         self.editing = False
         if self.answer_body is not None:
             self.answer_body.forget()
-        self._undecodable()
+        if self._edits_rows:
+            self._undecodable()
+        self._bodies_undecodable()
 
     def let_go(self) -> bytes:
         """The head and what was kept of the body, as they came; nothing is kept any more."""
@@ -337,12 +345,21 @@ class Exchange(Hurting):
         """The whole answer as the client gets it: edited, or as it came when nothing is to be changed in it."""
         assert self.answer_head is not None
         payload = self._payload(self.kept)
-        made = self._hurt(payload, route)
+        made = self._hurt(payload, route) if self._edits_rows else None
+        if self._bodies:
+            made = self._with_other_body(payload if made is None else made[0], made, route)
         self._after = payload if made is None else made[0]
         if made is None:
             return self.answer_head.raw + b"".join(self.kept)
         body, head = made
         return wire.with_body(head, body)
+
+    def cut(self, fault: ArmedFault, route: Route, status: int) -> None:
+        """The fault has ended the answer before its time; with `status` (0: its connection was reset), it is counted as answered."""
+        self._injected(fault, route)
+        self.stream_ended(route, "cut")
+        self.count_answer(route, status)
+        self.no_more_delivery()
 
     # --- streamed answers ---------------------------------------------------------------------------------------------
 
@@ -365,7 +382,7 @@ class Exchange(Hurting):
         return piece if self._shadows() else out
 
     def stream_ended(self, route: Route, how: str) -> bytes:
-        """The streamed answer is `whole`, `broken` by the upstream, or `left` by the client; what was held of it."""
+        """The streamed answer is `whole`, `broken` by the upstream, `left` by the client, or `cut` by a fault; what was held of it."""
         if not self.streaming:
             return b""
         self.streaming = False
@@ -389,7 +406,7 @@ class Exchange(Hurting):
         if head is None or armed is None or not treated or head.status != 200:
             return None
         for fault in armed.answer_faults:
-            fault.counts.undecodable += not fault.fault.edits_text
+            fault.counts.undecodable += fault.edits_answers and not fault.fault.edits_text
         faults = [(one, self._call(one)) for one in armed.answer_faults if one.fault.edits_text]
         if not faults:
             return None

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import islice
 from operator import is_not
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from chaos.arms import REQUEST_HEADER
-from chaos.faults.base import Call
+from chaos.faults.base import Call, Memory
 from chaos.protocols import sniff
 from chaos.protocols.base import Protocol, Undecodable
 from chaos.proxy import coding, wire
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chaos.proxy.route import Route
 
 log = logging.getLogger("chaos.proxy")
+Asked = TypeVar("Asked")
 
 QUICK = 32 * 1024
 """Answers of at most so many bytes, as they came and not compressed, are edited whenever they come: that takes a millisecond or two."""
@@ -81,8 +82,10 @@ class Hurting:
 
     def _call(self, fault: ArmedFault) -> Call:
         assert self.armed is not None
-        share = fault.share(time.monotonic())
-        return Call(self.armed.arms.seed, fault.index, self.subject or "", share, self.head, self._body)
+        now_s = time.monotonic()
+        share, elapsed_s = fault.share(now_s), max(0.0, now_s - fault.since_s)
+        subject = self.subject or ""
+        return Call(self.armed.arms.seed, fault.index, subject, share, self.head, self._body, elapsed_s, fault.memory)
 
     def _protocol(self, route: Route, answer_body: bytes | None = None) -> Protocol | None:
         """What the answer is read as: what the arming says, or with `auto` what the traffic looks like."""
@@ -97,7 +100,7 @@ class Hurting:
 
     def _undecodable(self) -> None:
         for fault in self.armed.answer_faults if self.armed is not None else ():
-            fault.counts.undecodable += 1
+            fault.counts.undecodable += fault.edits_answers
 
     def _hurt(self, payload: bytes, route: Route) -> tuple[bytes, wire.Head] | None:
         """The body after every armed answer fault, and the head that goes with it; None when nothing is to be changed.
@@ -107,14 +110,23 @@ class Hurting:
         """
         if self.answer_head is None or (len(payload) <= QUICK and "content-encoding" not in self.answer_head.headers):
             return self._changed_answer(payload, route)
-        registry, begun_s = route.registry, time.monotonic()
-        if registry.half_taken_until_s - begun_s > AHEAD_S:
+        if not self._has_time(route):
             self._undecodable()
             return None
+        begun_s = time.monotonic()
         made = self._changed_answer(payload, route)
+        self._took(route, begun_s)
+        return made
+
+    def _has_time(self, route: Route) -> bool:
+        """Whether large answers have not taken more than their half of the time."""
+        return route.registry.half_taken_until_s - time.monotonic() <= AHEAD_S
+
+    def _took(self, route: Route, begun_s: float) -> None:
+        """A large answer has taken the time since then, and leaves as much to everybody else."""
+        registry = route.registry
         took_s = time.monotonic() - begun_s
         registry.half_taken_until_s = max(registry.half_taken_until_s, begun_s) + 2 * took_s
-        return made
 
     def _changed_answer(self, payload: bytes, route: Route) -> tuple[bytes, wire.Head] | None:
         """What cannot be put back into the answer has not happened, and is not counted as if it had."""
@@ -151,16 +163,17 @@ class Hurting:
         edited = rows
         self._changed = []
         for fault in self.armed.answer_faults:
-            if not self._obeys(fault, route):
+            if not fault.edits_rows or not self._obeys(fault, route):
                 continue
             call = self._call(fault)
             selected = len(edited) if call.share >= 1 else sum(call.selected(row.index) for row in edited)
             if not selected or not self._may_hurt(selected):
                 continue
-            fault.counts.selected_requests += 1
+            fault.counts.selected_requests += not fault.acts  # then it was counted when it acted
             fault.counts.selected_rows += selected
             route.counters.selected[fault.name, self._counted_as()] += selected
             after = fault.fault.edit(edited, call)
+            fault.memory.selected += not fault.acts
             changed = sum(map(is_not, after, edited))
             if changed:
                 self._changed.append((fault, changed))
@@ -204,6 +217,15 @@ class Hurting:
             "body_sha256_before": bodies[0],
             "body_sha256_after": bodies[1],
         }
+
+
+def counting(asked: Iterator[Asked], memory: Memory) -> Iterator[Asked]:
+    """The same actions of a fault; its memory counts the request once the fault has said the first of them, or that there is none."""
+    action = next(asked, None)
+    memory.selected += 1
+    while action is not None:
+        yield action
+        action = next(asked, None)
 
 
 def _told(label: Label | None, classes: Sequence[Label], *, free_text: bool) -> object:

@@ -3,6 +3,7 @@
     client bytes ─▶ head ─▶ arm? ─ no ─▶ the same bytes ─▶ upstream ─▶ the same bytes ─▶ client
                               │ treatment
                               └▶ wait / answer / reset ─▶ upstream ─▶ whole answer ─▶ rows edited ─▶ client
+                                                          or another    or part by part, with waits and ends
 
 Idle is the identity: heads and bodies go on as they were received, hop-by-hop headers included. Exceptions, all of them: an
 answer of the proxy's own (400 ambiguous framing, 405 CONNECT, 502 upstream unreachable or its answer ambiguous), and answers of
@@ -21,12 +22,12 @@ import asyncio
 import importlib
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import cast
 
 from chaos.proxy import wire
 from chaos.proxy.answering import LARGEST_EDITED, Answering
-from chaos.proxy.exchange import Exchange, Hurt
+from chaos.proxy.exchange import Exchange
+from chaos.proxy.handed import Hurt
 from chaos.proxy.route import Route, notice_death
 
 BUFFERED = 256 * 1024
@@ -55,6 +56,10 @@ class Client(Answering):
             self._end_wait(self.exchange)
             self.exchange.no_more_actions()
             self.exchange.stream_ended(self.route, "left")
+            self.exchange.no_more_delivery()
+        if self._own is not None:
+            own, self._own = self._own, None
+            own.close()
         if self.upstream is not None:
             upstream, self.upstream = self.upstream, None
             if clean and self.route.tls is not None and not self._streamed:
@@ -223,6 +228,8 @@ class Client(Answering):
             self._to_upstream(piece)
             if exchange.answer_whole and exchange.request_body.done:
                 self.exchange = None
+                if exchange.redirected:
+                    self._come_back()
                 self._next()
         else:
             exchange.pending += piece
@@ -248,28 +255,15 @@ class Client(Answering):
             return
         match hurt:
             case Hurt(wait_s=float(wait_s)):
-                exchange.waiting = True
-                self._wait(exchange, wait_s)
+                self._wait(exchange, wait_s, self._act)
             case Hurt(answer=bytes(answer)):
                 exchange.own_status = hurt.status
                 self._answer_instead(exchange, answer)
+            case Hurt(elsewhere=tuple(elsewhere)):
+                self._ask_elsewhere(exchange, elsewhere)
             case _:
                 exchange.count_answer(self.route, 0)
                 self._reset()
-
-    def _wait(self, exchange: Exchange, seconds: float) -> None:
-        """Nothing happens for so long, or until the fault is disarmed."""
-        exchange.wait_since_s = time.monotonic()
-        release = self._release = partial(self._go_on, exchange)
-        self._timer = asyncio.get_running_loop().call_later(seconds, release)
-        self.route.registry.waiting[release] = exchange.waits_for()
-
-    def _go_on(self, exchange: Exchange) -> None:
-        """The delay is over, or its fault is off."""
-        if exchange.waiting:
-            self._end_wait(exchange)
-            if not self.finished:
-                self._act(exchange)
 
     def _refuse(self, status: int, why: str) -> None:
         """A message that could be read in two ways: nothing of it goes on, and the connection ends."""

@@ -110,6 +110,7 @@ class Registry:
         for run, state in before.items():
             if run not in self.holders:
                 state.state, state.ended_s, state.untouched = ended, now_s, 0
+                state.memories = {}
                 self.removals[run] = state
         for run in self.holders:
             self.removals.pop(run, None)

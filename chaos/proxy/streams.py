@@ -275,8 +275,9 @@ class TextFaults:
         for fault, call in self._faults:
             if not self._obeys(fault) or not call.selected(piece.row) or not self._allowed(fault, piece.row):
                 continue
-            self._count(self._selected, fault, piece.row)
+            first = self._count(self._selected, fault, piece.row)
             fresh = fault.fault.edit_text(replace(piece, text=text), call)
+            fault.memory.selected += first
             if fresh != text:
                 self._count(self._changed, fault, piece.row)
                 fault.counts.happened(time.time(), time.monotonic())
@@ -296,11 +297,11 @@ class TextFaults:
             return False
         return True
 
-    def _count(self, what: set[tuple[int, int]], fault: ArmedFault, row: int) -> None:
-        """A row is counted once for each fault."""
+    def _count(self, what: set[tuple[int, int]], fault: ArmedFault, row: int) -> bool:
+        """A row is counted once for each fault. Whether it is the fault's first of this answer, and the answer is counted, too."""
         if (fault.index, row) in what:
-            return
-        name, first = fault.name, all(index != fault.index for index, _ in what)
+            return False
+        name, first = fault.name, not fault.acts and all(index != fault.index for index, _ in what)
         what.add((fault.index, row))
         if what is self._selected:
             fault.counts.selected_requests += first
@@ -309,6 +310,7 @@ class TextFaults:
         else:
             fault.counts.changed_rows += 1
             self._counters.changed[name, self._arm] += 1
+        return first
 
     def changes(self) -> list[tuple[int, str, str]]:
         """Every row that was changed, and names for its whole text before and after."""

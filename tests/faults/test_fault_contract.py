@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,8 +19,10 @@ from chaos.faults.base import (
     REMEMBERED_ROWS,
     Answer,
     Call,
+    End,
     Fault,
     Memory,
+    Part,
     Redirect,
     Reset,
     Shape,
@@ -37,6 +40,8 @@ EXAMPLES = [(name, example) for name, kind in catalogue().items() for example in
 DOING = [(name, example.yaml) for name, example in EXAMPLES if example.does is not None]
 ON_TRAFFIC = [(name, text) for name, text in DOING if catalogue()[name].acts_on != "container"]
 ON_LOADS = [(name, text) for name, text in DOING if catalogue()[name].acts_on == "load"]
+DELIVERING = [(name, text) for name, text in ON_TRAFFIC if catalogue()[name].delivers]
+EDITING_BODIES = [(name, text) for name, text in ON_TRAFFIC if catalogue()[name].edits_bodies]
 ON_ANSWERS = [(name, text) for name, text in DOING if catalogue()[name].acts_on == "answer"]
 
 
@@ -98,7 +103,18 @@ def answers(draw: st.DrawFn, ruled: bool = False) -> list[Row]:
 
 
 def acted(fault: Fault, asked: Call) -> list[object]:
-    return list(fault.act(asked))
+    """What it does to a request that is the first that it selects."""
+    return list(fault.act(replace(asked, memory=Memory())))
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> list[Part]:
+    """An answer as a delivery sees it: its head, then pieces, or events of a stream."""
+    kind = draw(st.sampled_from(["piece", "event"]))
+    sizes = draw(st.lists(st.integers(1, 16 * 1024), max_size=6))
+    made = [Part("head", 0, draw(st.integers(20, 2000)), 0)]
+    made += [Part(kind, place, size, sum(sizes[:place])) for place, size in enumerate(sizes)]
+    return made
 
 
 def test_the_catalogue_has_what_the_experiments_need() -> None:
@@ -279,6 +295,46 @@ def test_its_actions_are_of_the_closed_set_and_no_wait_is_negative(
     for action in acted(made(text), call(made(text), subject, share)):
         assert isinstance(action, (Wait, Answer, Reset, Redirect))
         assert not isinstance(action, Wait) or 0 <= action.seconds <= 600
+
+
+@pytest.mark.parametrize(("name", "text"), DELIVERING)
+@given(parts(), st.text(max_size=12), st.floats(0, 1e5))
+@settings(max_examples=40)
+def test_its_deliveries_are_of_the_closed_set_within_their_part_and_the_same_for_the_same_answer(
+    name: str, text: str, answer: list[Part], subject: str, elapsed_s: float
+) -> None:
+    asked = replace(call(made(text), subject, 1.0), elapsed_s=elapsed_s)
+    said = [list(made(text).deliver(part, replace(asked, memory=Memory()))) for part in answer]
+    assert said == [list(made(text).deliver(part, replace(asked, memory=Memory()))) for part in answer]
+    for part, actions in zip(answer, said, strict=True):
+        for action in actions:
+            assert isinstance(action, (Wait, End, Reset))
+            if isinstance(action, Wait):
+                assert 0 <= action.seconds <= 600
+                continue
+            assert 0 <= action.after <= part.size
+            assert catalogue()[name].breaks_protocol or (isinstance(action, End) and action.clean)
+            return  # it is not asked about the rest
+
+
+@pytest.mark.parametrize(("name", "text"), EDITING_BODIES)
+@given(st.binary(max_size=200), st.text(max_size=12))
+@settings(max_examples=40)
+def test_its_bodies_are_bytes_and_the_same_for_the_same_answer_and_memory(
+    name: str, text: str, body: bytes, subject: str
+) -> None:
+    asked = call(made(text), subject, 1.0)
+    made_of_it = made(text).edit_body(body, replace(asked, memory=Memory()))
+    assert isinstance(made_of_it, bytes)
+    assert made_of_it == made(text).edit_body(body, replace(asked, memory=Memory()))
+    assert catalogue()[name].changes_bytes
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_hooks_are_those_that_it_says_it_has(name: str) -> None:
+    kind = catalogue()[name]
+    assert (kind.deliver is not Fault.deliver) is kind.delivers
+    assert (kind.edit_body is not Fault.edit_body) is kind.edits_bodies
 
 
 @pytest.mark.parametrize(("name", "text"), ON_TRAFFIC)

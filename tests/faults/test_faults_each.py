@@ -51,7 +51,9 @@ def test_a_lognormal_delay_has_its_median_and_no_end_beyond_the_longest() -> Non
         {"by": "1s", "jitter": "11m"},
         {"by": -1.0},
         {"by": "1s", "jitter": -0.5},
-        {"by": "1s", "distribution": "pareto"},
+        {"by": "1s", "distribution": "cauchy"},
+        {"by": "1s", "distribution": "pareto", "jitter": "1s"},
+        {"by": "1s", "distribution": "pareto", "alpha": 0.0},
     ],
 )
 def test_a_delay_that_cannot_be_is_refused(parameters: dict[str, Any]) -> None:

@@ -73,6 +73,21 @@ def test_no_more_requests_are_hurt_than_the_cap_says_and_the_rest_passes(proxy: 
     assert proxy.state("capped-requests")["cap"] == {"most": "7 requests", "hurt": 7, "withheld": 33}
 
 
+@pytest.mark.parametrize(
+    "fault", [{"fault": "truncated_body"}, {"fault": "malformed_body"}, {"fault": "bandwidth", "to": "1MB/s"}]
+)
+def test_answers_that_come_otherwise_are_under_the_cap_as_others_are(
+    proxy: Proxy, backend: Backend, fault: dict[str, str]
+) -> None:
+    backend.replies["/v2/models/model/infer"] = sized(ANSWER, "Content-Type: application/json")
+    name = f"capped-{fault['fault']}"
+    proxy.arm(name, fault, most="3 requests")
+    for place in range(10):
+        talk(proxy.routes["model"], infer(f"who-{place}"))
+    assert proxy.state(name)["faults"]["0"]["selected_requests"] == 3
+    assert proxy.state(name)["cap"]["hurt"] == 3
+
+
 def test_what_is_armed_later_has_what_is_left_of_the_cap_and_so_has_a_run_that_comes_back(proxy: Proxy) -> None:
     proxy.arm("capped-again", ERROR, most="5 requests")
     assert statuses(proxy, 3).count(503) == 3

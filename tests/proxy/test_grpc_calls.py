@@ -307,3 +307,27 @@ def test_a_model_that_shuts_down_finishes_its_calls_and_the_next_one_finds_its_s
         second = Model(first.port)
         eventually(lambda: succeeds(channel))
         second.gone()
+
+
+@pytest.mark.parametrize(
+    "fault", [{"fault": "bandwidth", "to": "100B/s"}, {"fault": "malformed_body"}, {"fault": "truncated_body"}]
+)
+def test_what_is_done_to_bodies_and_deliveries_is_not_done_to_calls_and_each_is_counted(
+    fault: dict[str, Any], model: Model, proxy: Proxy, channel: grpc.Channel
+) -> None:
+    model.answer = lambda request, context: ANSWER
+    proxy.arm(f"not-{fault['fault']}", fault)
+    assert message(channel, "a") == ANSWER
+    counts = proxy.state(f"not-{fault['fault']}")["faults"]["0"]
+    assert (counts["undecodable"], counts["injected"], counts["delayed_s"]) == (1, 0, 0.0)
+
+
+def test_faults_of_requests_act_on_calls_as_ever(model: Model, proxy: Proxy, channel: grpc.Channel) -> None:
+    model.answer = lambda request, context: ANSWER
+    proxy.arm("limited", {"fault": "rate_limit"})
+    assert failed(lambda: ask(channel, "a")).code() is grpc.StatusCode.UNAVAILABLE  # as gRPC takes 429 to be
+    assert proxy.ask("DELETE", "/runs").status_code == 204
+    proxy.arm("first", {"fault": "fail_first_n", "first": 1})
+    assert failed(lambda: ask(channel, "a")).code() is grpc.StatusCode.UNAVAILABLE
+    assert message(channel, "a") == ANSWER
+    assert not proxy.state("first")["faults"]["0"]["undecodable"]

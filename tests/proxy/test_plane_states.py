@@ -21,6 +21,10 @@ FAULTS = (
     ({"fault": "delay", "by": "600s"},),
     ({"fault": "delay", "by": "600s"}, {"fault": "http_error"}),
     ({"fault": "wrong_predictions"},),
+    ({"fault": "bandwidth", "to": "100B/s"},),
+    ({"fault": "truncated_body", "after": "3B"},),
+    ({"fault": "reset", "after": "3B", "share": "30%"},),
+    ({"fault": "malformed_body", "share": "50%"}, {"fault": "bandwidth", "to": "1MB/s"}),
     (),
 )
 STRAY = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
@@ -214,7 +218,7 @@ class World:
         kept = client.upstream
         if kept is not None and kept.transport is not None:
             assert kept.client is client
-            assert kept.transport.reading is not client._clogged  # type: ignore[attr-defined]
+            assert kept.transport.reading is not (client._clogged or client._full)  # type: ignore[attr-defined]
         if client.exchange is None and not client.buffer:
             assert pipe.reading
             assert not self.bench.registry.waiting

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chaos.faults.base import Answer
+from chaos.faults.base import Answer, Redirect
 from chaos.protocols import oip_grpc
 from chaos.protocols.base import Protocol, Undecodable
 from chaos.proxy import wire
-from chaos.proxy.armed import Armed
+from chaos.proxy.armed import Armed, ArmedFault
 from chaos.proxy.exchange import Exchange
 from chaos.proxy.grpc.frames import LARGEST_FRAME
 from chaos.proxy.grpc.link import Headers
@@ -111,7 +111,10 @@ class Call(Exchange):
         head = self.answer_head = wire.Head(
             b"", "", "", int(status) if status.isdecimal() else 0, told, None, False, True
         )  # fmt: skip
-        hurt = self.group == "treatment" and self.armed is not None and bool(self.armed.answer_faults)
+        armed = self.armed if self.group == "treatment" else None
+        if armed is not None and (armed.body_faults or armed.delivery_faults):
+            self._not_on_http2(armed)
+        hurt = armed is not None and any(one.edits_answers for one in armed.answer_faults)
         hurt = hurt and status == "200" and self._predicts()
         if hurt and self._protocol(route) is None:
             self._undecodable()
@@ -121,6 +124,16 @@ class Call(Exchange):
             self.kept, self.kept_headers = [], list(headers)
         if hurt or route.observer is not None:
             self._look_later(route.observer, head, shadow=hurt and not self.editing, largest=LARGEST_COPY)
+
+    def _not_on_http2(self, armed: Armed) -> None:
+        """What makes other bodies, or decides how they are delivered, is not done to calls: each that was selected is counted."""
+        for fault in armed.faults:
+            if (fault.fault.edits_bodies or fault.fault.delivers) and self._call(fault).selected():
+                fault.counts.undecodable += 1
+
+    def _go_elsewhere(self, fault: ArmedFault, action: Redirect) -> None:
+        """A call belongs to a connection that others share: it cannot be asked of somebody else alone."""
+        raise Undecodable(f"{fault.name}: a call is not redirected to {action.address}")
 
     def keep(self, data: bytes) -> None:
         """More of an answer that is kept for a fault; small pieces are kept as one."""

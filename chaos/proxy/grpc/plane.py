@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 
 from h2 import events as happenings
 
-from chaos.proxy.exchange import Hurt
 from chaos.proxy.grpc.answers import Answers
 from chaos.proxy.grpc.call import Call
 from chaos.proxy.grpc.frames import LAST_STREAM, GoAway
 from chaos.proxy.grpc.link import REFUSED, Happening, Headers, Item, Link, Malformed, enqueue
 from chaos.proxy.grpc.reach import addressed, connect, ended, why_not
+from chaos.proxy.handed import Hurt
 
 if TYPE_CHECKING:
     from chaos.proxy.route import Route
