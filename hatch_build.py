@@ -23,6 +23,7 @@ MODULES = (
     "chaos/json_places.py",
     "chaos/protocols/oip.py",
     "chaos/protocols/oip_binary.py",
+    "chaos/protocols/oip_messages.py",
     "chaos/protocols/oip_tensors.py",
     "chaos/proxy/answering.py",
     "chaos/proxy/armed.py",
