@@ -27,6 +27,7 @@ MODULES = (
     "chaos/protocols/oip_tensors.py",
     "chaos/proxy/answering.py",
     "chaos/proxy/armed.py",
+    "chaos/proxy/asking.py",
     "chaos/proxy/coding.py",
     "chaos/proxy/connection.py",
     "chaos/proxy/exchange.py",

@@ -17,7 +17,7 @@ from chaos.arms import SYNTHETIC_HEADER, Arms, HeaderValues, is_synthetic, place
 from chaos.caps import Cap, Most
 from chaos.faults.base import Fault
 from chaos.protocols import catalogue as protocols
-from chaos.protocols.base import Output, Protocol
+from chaos.protocols.base import InputNames, Output, Protocol
 from chaos.proxy.arming import Arming, Refusal
 from chaos.slices import Slice
 
@@ -111,6 +111,9 @@ class Armed:
     output: Output
     request_faults: tuple[ArmedFault, ...]
     answer_faults: tuple[ArmedFault, ...]
+    input_names: InputNames
+    input_faults: tuple[ArmedFault, ...]
+    """Those that change what the model is asked; `request_faults` are the others that act before it is."""
     subject_kind: str = "header"
     """Where a request says who its subject is: in a header, a cookie or the query."""
     subject_name: str = ""
@@ -123,11 +126,11 @@ class Armed:
     @property
     def faults(self) -> tuple[ArmedFault, ...]:
         """Every fault that is on."""
-        return (*self.request_faults, *self.answer_faults)
+        return (*self.request_faults, *self.input_faults, *self.answer_faults)
 
     def has(self, index: int) -> bool:
         """Whether the fault with this place in the experiment is on."""
-        for faults in (self.request_faults, self.answer_faults):
+        for faults in (self.request_faults, self.input_faults, self.answer_faults):
             for fault in faults:
                 if fault.index == index:
                     return True
@@ -302,8 +305,10 @@ def armed_with(
         synthetic_key=key,
         protocol=known,
         output=arming.output.output(),
-        request_faults=tuple(one for one in built if one.fault.acts_on == "request"),
+        request_faults=tuple(one for one in built if one.fault.acts_on == "request" and not one.fault.edits_inputs),
         answer_faults=tuple(one for one in built if one.fault.acts_on == "answer"),
+        input_names=arming.input.names(),
+        input_faults=tuple(one for one in built if one.fault.edits_inputs),
         subject_kind=place[0],
         subject_name=place[1],
         most=Most.parse(arming.most) if arming.most is not None else None,

@@ -17,7 +17,8 @@ from chaos.faults.base import Action, Answer, Reset, Wait
 from chaos.protocols.base import Streaming
 from chaos.proxy import wire
 from chaos.proxy.armed import Armed, ArmedFault, Group, RunState
-from chaos.proxy.hurting import SAMPLED_ROWS, Hurting
+from chaos.proxy.asking import Questioned
+from chaos.proxy.hurting import SAMPLED_ROWS
 from chaos.proxy.observe import LARGEST_OBSERVED, copied
 from chaos.proxy.shadow import ShadowAnswer
 from chaos.proxy.streams import StreamedAnswer, TextFaults
@@ -41,7 +42,7 @@ class Hurt:
     status: int = 0
 
 
-class Exchange(Hurting):
+class Exchange(Questioned):
     """The state of one request and its answer. What most exchanges never need stands here once, for all of them."""
 
     asked_s = 0.0
@@ -52,7 +53,9 @@ class Exchange(Hurting):
     pending: bytes | bytearray = b""
     """What is to be sent to the upstream once it is asked, from the head on."""
     collecting = False
-    """Whether the arm cannot be told without the body, which is not whole yet."""
+    """Whether the arm cannot be told, or the model not be asked, without the body, which is not whole yet."""
+    decided = False
+    """Whether it is known whose request it is."""
     proof: bytearray | None = None
     """A copy of the body that goes on, where it may prove the removal of a run."""
     continued = False
@@ -121,6 +124,7 @@ class Exchange(Hurting):
         `body` is None when it has not been read, because no run that holds the proxy asks for it.
         """
         registry, headers = route.registry, self.head
+        self.decided = True
         self._first = headers.get(ATTEMPT_HEADER) in (None, "1")
         self._counted_in = counted_in = []
         for armed in self.runs:
@@ -143,9 +147,25 @@ class Exchange(Hurting):
                 if body is None and not self.head.chunked and registry.asks_bodies():
                     self.proof = bytearray()
             return
-        self._body = body or b""
+        self._body, self.question = body or b"", body
         if self.armed.request_faults:
             self._actions = self._line_up(route, self.armed)
+
+    def read(self, body: bytes, route: Route) -> None:
+        """The collected body is there, or as much of it as may be kept."""
+        if self.decided:
+            self._body = self.question = body
+        else:
+            self.decide(body, route)
+        if not self.request_body.done:
+            self.question = None
+
+    def ask_otherwise(self, route: Route, largest: int) -> None:
+        """What is to be sent to the model is what the faults that edit inputs make of it, if it is not too large for that."""
+        if self.asks_otherwise():
+            whole = self.asked_otherwise(route, largest)
+            if whole is not None:
+                self.pending = whole
 
     def prove(self, piece: bytes, route: Route) -> None:
         """A piece of the body has gone on; once all of it has, it is known whether it proves a removal. Large ones prove nothing."""

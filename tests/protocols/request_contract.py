@@ -97,7 +97,7 @@ QUESTIONS = [
     Question(
         "tensors of several widths", "oip",
         b'{"inputs":[{"name":"age","shape":[2],"datatype":"INT64","data":[31,40]},{"name":"x","shape":[2,2],"datatype":"FP64","data":[1.0,2.0,3.0,4.0]}]}',
-        ("age", "x.0", "x.1"), ((31, 1.0, 2.0), (40, 3.0, 4.0)), renames=False,
+        ("age", "x.0", "x.1"), ((31, 1.0, 2.0), (40, 3.0, 4.0)),
     ),
     Question("kserve/v1_predict.http", "kserve-v1", asked("kserve/v1_predict.http"), NUMBERS, _IRIS, renames=False),
     Question(
