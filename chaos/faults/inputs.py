@@ -38,6 +38,10 @@ class InputFault(Fault):
             raise NotThere(f"no input has what {self.fault} acts on")
         return [changed.get(one.index) or one for one in inputs]
 
+    def acted_on(self) -> Sequence[int | str]:
+        """The features that the fault acts on, each by its name or its place."""
+        raise NotImplementedError
+
     def changed(self, one: Input, call: Call) -> Input | None:
         """What becomes of a selected input: the very same object where it stays; None when it does not have the features."""
         raise NotImplementedError
@@ -47,6 +51,10 @@ class NumberFault(InputFault):
     """A fault that makes another number of one feature. Whole numbers stay whole; what is no number stays."""
 
     feature: Feature = Field(description="the feature: its name, or its place from 0", examples=["income"])
+
+    def acted_on(self) -> Sequence[int | str]:
+        """One feature."""
+        return [self.feature]
 
     def changed(self, one: Input, call: Call) -> Input | None:
         """The input with another number, if the feature is one."""

@@ -6,6 +6,7 @@ that became null. The model imputes and answers as usual; what it says is worth 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
@@ -85,6 +86,10 @@ class MissingFeature(InputFault):
     def selects_requests(self) -> bool:
         """A dropped feature is missing in the whole request: most name their features once for all rows."""
         return self.as_ == "dropped"
+
+    def acted_on(self) -> Sequence[int | str]:
+        """One feature."""
+        return [self.feature]
 
     def changed(self, one: Input, call: Call) -> Input | None:
         """The input without the feature's value, or without the feature."""

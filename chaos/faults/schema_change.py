@@ -6,6 +6,7 @@ field. A strict server refuses; a lenient one fills the gap with a default, and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -77,6 +78,10 @@ class SchemaChange(InputFault):
     def selects_requests(self) -> bool:
         """A client that follows another schema does so in the whole request."""
         return True
+
+    def acted_on(self) -> Sequence[int | str]:
+        """One feature, or none where one is added."""
+        return [] if self.feature is None else [self.feature]
 
     def changed(self, one: Input, call: Call) -> Input | None:
         """The input in the other schema."""

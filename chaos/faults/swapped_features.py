@@ -6,6 +6,7 @@ missing and every value is a real one, of the wrong thing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -53,6 +54,10 @@ class SwappedFeatures(InputFault):
         return (
             f"{format_share(self.share)} of the treatment arm's inputs to {self.target} have {both} the other way round"
         )
+
+    def acted_on(self) -> Sequence[int | str]:
+        """Both features."""
+        return self.features
 
     def changed(self, one: Input, call: Call) -> Input | None:
         """The input with both values changed."""

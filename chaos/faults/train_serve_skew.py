@@ -7,6 +7,7 @@ a scaler fitted on last year's data. Every value is nearly right, and quality is
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -72,6 +73,10 @@ class TrainServeSkew(InputFault):
         if self.how == "scaled":
             how = f"scaled by {self.factor:g}, then moved by {self.offset:g}"
         return f"{format_share(self.share)} of the treatment arm's inputs to {self.target} have {features} {how}"
+
+    def acted_on(self) -> Sequence[int | str]:
+        """All that are named."""
+        return self.features
 
     def changed(self, one: Input, call: Call) -> Input | None:
         """The input with every named feature prepared otherwise that it has."""

@@ -6,6 +6,7 @@ of it, and the model answers as if nothing was.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -49,6 +50,10 @@ class UnseenCategory(InputFault):
             else f"{self.value} as {feature}"
         )
         return f"{format_share(self.share)} of the treatment arm's inputs to {self.target} have {value}"
+
+    def acted_on(self) -> Sequence[int | str]:
+        """One feature."""
+        return [self.feature]
 
     def changed(self, one: Input, call: Call) -> Input | None:
         """The input with the unseen value. Truth has no third value, and stays."""
