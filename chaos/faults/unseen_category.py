@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from chaos.faults.base import Call, Example
 from chaos.faults.inputs import Feature, InputFault, called, place_of, with_value
@@ -32,7 +32,10 @@ class UnseenCategory(InputFault):
             "{fault: unseen_category, target: loan-model, feature: purpose, value: spaceship, duration: 60s}",
             does="100% of the treatment arm's inputs to loan-model have spaceship as purpose",
         ),
-        Example("{fault: unseen_category, target: loan-model, duration: 60s}", refused="Field required"),
+        Example(
+            "{fault: unseen_category, target: loan-model, feature: purpose, value: '', duration: 60s}",
+            refused="write something like `value: spaceship`",
+        ),
     )
 
     fault: Literal["unseen_category"] = "unseen_category"
@@ -40,6 +43,15 @@ class UnseenCategory(InputFault):
     value: int | float | str | None = Field(
         None, description="the value; else a text like unseen-4711, or a number like -4711, drawn for each input"
     )
+
+    @field_validator("value")
+    @classmethod
+    def _says_something(cls, value: int | float | str | None) -> int | float | str | None:
+        if value == "":
+            raise ValueError(
+                "an empty text is a missing value; write something like `value: spaceship`, or `fault: missing_feature`"
+            )
+        return value
 
     def explain(self) -> str:
         """One plain sentence."""
