@@ -46,7 +46,7 @@ class UnseenCategory(InputFault):
 
     @field_validator("value")
     @classmethod
-    def _says_something(cls, value: int | float | str | None) -> int | float | str | None:
+    def _says_something(cls, value: float | str | None) -> int | float | str | None:
         if value == "":
             raise ValueError(
                 "an empty text is a missing value; write something like `value: spaceship`, or `fault: missing_feature`"
