@@ -61,6 +61,17 @@ class Rows(list[Row]):
     read: object
 
 
+MOST_INPUTS = 10_000
+"""Inputs of one request; one with more is not read: it would take as long as a worker may be silent."""
+
+
+def bounded(count: int) -> int:
+    """The number of a request's inputs. Raises Undecodable when nobody reads so many, or there are none."""
+    if not 0 < count <= MOST_INPUTS:
+        raise Undecodable(f"{count} inputs; from one to {MOST_INPUTS} are read")
+    return count
+
+
 class Inputs(list[Input]):
     """The inputs of a request, and `read`: what their protocol found out about it, as `Rows` has it of an answer."""
 

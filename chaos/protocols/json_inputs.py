@@ -17,7 +17,7 @@ from typing import Protocol as Interface
 from chaos import json_codec, json_places, json_spans
 from chaos.json_places import Address
 from chaos.json_spans import Span
-from chaos.protocols.base import InputNames, Inputs, Undecodable
+from chaos.protocols.base import InputNames, Inputs, Undecodable, bounded
 from chaos.rows import Input, Value
 
 SCALARS = {str, int, float, bool, type(None)}
@@ -229,6 +229,7 @@ def of_rows(
     found: Sequence[tuple[Any, Address]], names: InputNames, told: tuple[Sequence[str], Address] | None = None
 ) -> Asked:
     """What rows at these addresses ask for; `told` are the names that the request has for them. Raises Undecodable."""
+    bounded(len(found))
     kinds = {type(value) for value, _ in found}
     if kinds == {dict}:
         return _of_objects(found, names)
@@ -242,11 +243,11 @@ def of_rows(
         called = tuple(told[0]) if told is not None else numbered(names, width)
         rows = [Input(index, tuple(value), called) for index, (value, _) in enumerate(found)]
         return Asked(rows, _Lists([at for _, at in found], called, told[1] if told is not None else None))
-    if kinds and kinds <= SCALARS:
+    if kinds <= SCALARS:
         called = numbered(names, 1)
         rows = [Input(index, (value,), called) for index, (value, _) in enumerate(found)]
         return Asked(rows, _Scalars([at for _, at in found]))
-    raise Undecodable("no rows, or rows of several kinds")
+    raise Undecodable("rows of several kinds")
 
 
 def numbered(names: InputNames, width: int) -> tuple[str, ...]:
@@ -374,10 +375,9 @@ def of_rows_or_columns(value: Any, at: Address, names: InputNames) -> Asked:
     }
     if not columns or len({*map(len, columns.values())}) != 1:
         raise Undecodable("no columns, or columns of different lengths")
+    bounded(max(map(len, columns.values())))
     called = tuple(columns)
     rows = [Input(index, values, called) for index, values in enumerate(zip(*columns.values(), strict=True))]
-    if not rows:
-        raise Undecodable("columns without rows")
     listed = frozenset(name for name in columns if isinstance(value[name][0], list))
     if any(isinstance(item, list) is not (name in listed) for name in columns for item in value[name]):
         raise Undecodable("a column whose values have different shapes")

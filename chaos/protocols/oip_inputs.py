@@ -14,7 +14,7 @@ from typing import Any
 
 from chaos import json_codec, json_spans
 from chaos.json_spans import Span
-from chaos.protocols.base import InputNames, Inputs, Undecodable
+from chaos.protocols.base import InputNames, Inputs, Undecodable, bounded
 from chaos.protocols.json_inputs import SCALARS, cells, kept, one_for_all, renamed, text_of
 from chaos.protocols.oip_messages import HEADER_LENGTH, Message, encoded, message_of, parts_of
 from chaos.protocols.oip_tensors import Changes, Tensor
@@ -54,8 +54,9 @@ def inputs_of(body: bytes, told: str | None, names: InputNames) -> Inputs:
     """The inputs of a request. Raises Undecodable."""
     request = _read(body, told, names)
     rows = {len(group.tensor.values) // group.tensor.width for group in request.groups}
-    if len(rows) != 1 or rows == {0}:
-        raise Undecodable("tensors of different lengths, or without a row")
+    if len(rows) != 1:
+        raise Undecodable("tensors of different lengths")
+    bounded(rows.pop())
     called = tuple(chain.from_iterable(group.names for group in request.groups))
     parts = [_rows_of(group.tensor) for group in request.groups]
     inputs = Inputs(

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaos.protocols import catalogue
-from chaos.protocols.base import Asking, InputNames, Undecodable
+from chaos.protocols.base import MOST_INPUTS, Asking, InputNames, Undecodable
 from chaos.rows import Input
 from tests.fuzzing import examples
 from tests.protocols.request_contract import QUESTIONS, Question
@@ -241,6 +241,29 @@ def test_any_json_is_read_or_undecodable_and_never_anything_else(name: str, valu
         return
     assert [one.index for one in inputs] == list(range(len(inputs)))
     assert protocol.encode_inputs(body, {}, names, inputs, [replace(one) for one in inputs])[0] == body
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("oip", b'{"inputs":[{"name":"x","shape":[%d],"datatype":"INT64","data":[%s]}]}'),
+        ("kserve-v1", b'{"instances":[%s]}'),
+        ("kserve-v1", b'{"inputs":{"age":[%s]}}'),
+        ("mlflow", b'{"dataframe_split":{"data":[%s]}}'),
+        ("json", b'{"rows":[%s]}'),
+    ],
+)
+def test_more_inputs_than_there_is_time_for_are_undecodable(name: str, form: bytes) -> None:
+    protocol, names = catalogue()[name], InputNames(rows="$.rows[*]" if name == "json" else None)
+    assert isinstance(protocol, Asking)
+
+    def asking(many: int) -> bytes:
+        return form.replace(b"%d", b"%d" % many) % b",".join([b"1"] * many)
+
+    assert len(protocol.inputs(asking(MOST_INPUTS), {}, names)) == MOST_INPUTS
+    for many in (MOST_INPUTS + 1, 0):
+        with pytest.raises(Undecodable):
+            protocol.inputs(asking(many), {}, names)
 
 
 def test_every_protocol_that_reads_requests_is_held_to_this() -> None:

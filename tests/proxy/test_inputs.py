@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import json
 import struct
 import threading
+import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chaos.arms import row_selected
+from chaos.proxy.arming import parse_arming
+from tests.fuzzing import examples
 from tests.proxy.grpc_loopback import INFER, Model
 from tests.proxy.loopback import (
     Backend,
@@ -26,6 +33,7 @@ from tests.proxy.loopback import (
     sized,
     talk,
 )
+from tests.proxy.test_plane_memory import Bench
 from tests.proxy.test_proxy_tls import SecureBackend
 
 PATH = "/v2/models/model/infer"
@@ -364,3 +372,58 @@ def test_calls_of_grpc_go_on_as_they_came_and_are_counted(tmp_path: Path, run: s
             )
         assert faults(proxy, run)["0"]["undecodable"] == 1
     model.gone()
+
+
+# --- without sockets ------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(st.lists(st.integers(0, 400), max_size=8), st.booleans())
+def test_any_cut_into_reads_asks_the_model_the_same(cuts: list[int], chunked: bool) -> None:
+    async def asked() -> bytes:
+        bench = Bench()
+        bench.registry.arm("run", parse_arming(arming(TENFOLD, input=NAMES)))
+        one = infer("a", BODY, close=False)
+        if chunked:
+            half = len(BODY) // 2
+            one = head("a", "Transfer-Encoding: chunked") + b"%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (
+                half, BODY[:half], len(BODY) - half, BODY[half:],
+            )  # fmt: skip
+        places = sorted({0, len(one), *(cut for cut in cuts if cut < len(one))})
+        for start, end in pairwise(places):
+            bench.client.data_received(one[start:end])
+        await bench.settle()
+        return bytes(bench.upstream_pipe.written)
+
+    told, _, body = asyncio.run(asked()).partition(b"\r\n\r\n")
+    assert body == DOUBLED
+    assert told.lower().count(b"\r\ncontent-length: %d" % len(DOUBLED)) == 1
+    assert b"chunked" not in told
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_large_requests_are_edited_unless_they_have_taken_half_of_the_time(coding: str) -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.registry.arm("run", parse_arming(arming(TENFOLD, input=NAMES)))
+        rows = ",".join(["[31.50,1e3]"] * 4_000)
+        body = b'{"inputs":[{"name":"x","shape":[4000,2],"datatype":"FP64","data":[%s]}]}' % rows.encode()
+        if coding == "gzip":
+            body = gzip.compress(body)  # small as it comes, and it takes as long
+        one = infer("a", body, f"Content-Encoding: {coding}", close=False)
+
+        def asked() -> bytes:
+            bench.upstream_pipe.written.clear()
+            bench.client.data_received(one)
+            bench.upstream.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            return bytes(bench.upstream_pipe.written)
+
+        assert asked() != one
+        assert bench.registry.half_taken_until_s > time.monotonic()
+        bench.registry.half_taken_until_s = time.monotonic() + 60
+        assert asked() == one
+        assert bench.registry.runs["run"].faults[0].undecodable == 1
+        bench.registry.half_taken_until_s = 0.0
+        assert asked() != one
+
+    asyncio.run(scenario())
