@@ -313,7 +313,7 @@ def _cap_problems(experiment: Experiment, document: Document) -> list[Problem]:
     found: list[Problem] = []
     for index, fault in enumerate(experiment.faults):
         path: Path = ("faults", index, "fault")
-        if fault.acts_on == "request" and Most.parse(most).what == "predictions":
+        if fault.acts_on == "request" and not fault.edits_inputs and Most.parse(most).what == "predictions":
             message = f"`{fault.fault}` hurts requests, whose predictions nobody has counted; write `most: N requests` under blast_radius"
             found.append(document.problem(path, message))
         elif fault.acts_on == "load":

@@ -314,6 +314,17 @@ def test_after_the_removal_every_byte_is_as_it_came(backend: Backend, proxy: Pro
     eventually(lambda: proxy.state(run)["arms"]["treatment"]["untouched_since_disarm"] == 1)
 
 
+@pytest.mark.parametrize(("most", "hurt"), [("2 requests", 2), ("5 predictions", 2)])
+def test_a_cap_in_absolute_numbers_is_kept(
+    most: str, hurt: int, backend: Backend, proxy: Proxy, port: int, run: str
+) -> None:
+    proxy.arm(run, TENFOLD, input=NAMES, most=most)
+    for number in range(5):
+        talk(port, infer(f"subject-{number}", BODY))
+    assert [one.endswith(DOUBLED) for one in backend.seen] == [True] * hurt + [False] * (5 - hurt)
+    assert [one.endswith(BODY) for one in backend.seen] == [False] * hurt + [True] * (5 - hurt)
+
+
 def test_a_slice_over_bodies_and_a_fault_on_them_read_them_once(
     backend: Backend, proxy: Proxy, port: int, run: str
 ) -> None:
