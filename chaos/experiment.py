@@ -310,8 +310,8 @@ def _cap_problems(experiment: Experiment, document: Document) -> list[Problem]:
     found: list[Problem] = []
     for index, fault in enumerate(experiment.faults):
         path: Path = ("faults", index, "fault")
-        uncounted = fault.acts_on == "request" or fault.delivers or fault.edits_bodies
-        if uncounted and Most.parse(most).what == "predictions":
+        counted = fault.edits_inputs or not (fault.acts_on == "request" or fault.delivers or fault.edits_bodies)
+        if not counted and Most.parse(most).what == "predictions":
             message = f"`{fault.fault}` hurts requests, whose predictions nobody has counted; write `most: N requests` under blast_radius"
             found.append(document.problem(path, message))
         elif fault.acts_on == "load":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]
 
@@ -30,6 +31,16 @@ class Span:
             if name == key:
                 return item
         return None
+
+    def at(self, address: Sequence[str | int]) -> Span:
+        """The value at the end of this way of keys and indexes. Raises LookupError when there is none."""
+        span = self
+        for step in address:
+            found = span.get(step) if isinstance(step, str) else span.items[step]
+            if found is None:
+                raise KeyError(step)
+            span = found
+        return span
 
     def leaves(self) -> list[Span]:
         """Every scalar below a list, in order, however it is nested."""
@@ -113,9 +124,56 @@ def _mapping(text: str, start: int, depth: int) -> tuple[Span, int]:
 
 def replace(text: str, edits: list[tuple[Span, str]]) -> str:
     """The text with these spans replaced; everything else keeps every character."""
+    return _replaced(text, 0, len(text), edits)
+
+
+def part(text: str, span: Span, edits: list[tuple[Span, str]]) -> str:
+    """The text of one value with these spans inside it replaced; everything else in it keeps every character."""
+    return _replaced(text, span.start, span.end, edits)
+
+
+def _replaced(text: str, start: int, end: int, edits: list[tuple[Span, str]]) -> str:
     pieces: list[str] = []
-    place = 0
+    place = start
     for span, fresh in sorted(edits, key=lambda edit: edit[0].start):
         pieces += [text[place : span.start], fresh]
         place = span.end
-    return "".join([*pieces, text[place:]])
+    return "".join([*pieces, text[place:end]])
+
+
+# --- members of lists and mappings --------------------------------------------------------------------------------------
+
+
+def member(text: str, span: Span, place: int) -> str:
+    """The text of one member of a list or mapping: its value, behind its key where it has one."""
+    return text[_begins(text, span, place) : span.items[place].end]
+
+
+def under(key: str, member: str) -> str:
+    """The text of a mapping's member with another key."""
+    _, end = scanstring(member, 1, True)
+    return json.dumps(key) + member[end:]
+
+
+def rebuilt(text: str, span: Span, members: Sequence[int | str]) -> str:
+    """The text of a list or mapping with these members: old ones by their place, new ones by their text.
+
+    Old members, and what stands before each, keep every character; a new one stands as far from the one before as others do.
+    """
+    if not span.items:
+        return text[span.start] + ", ".join(one for one in members if isinstance(one, str)) + text[span.end - 1]
+    gaps = [text[before.end : _begins(text, span, place)] for place, before in enumerate(span.items[:-1], 1)]
+    usual = gaps[0] if gaps else ", "
+    pieces = [text[span.start : _begins(text, span, 0)]]
+    for number, one in enumerate(members):
+        if number:
+            pieces.append(gaps[one - 1] if isinstance(one, int) and one > 0 else usual)
+        pieces.append(member(text, span, one) if isinstance(one, int) else one)
+    return "".join([*pieces, text[span.items[-1].end : span.end]])
+
+
+def _begins(text: str, span: Span, place: int) -> int:
+    """Where a member begins: a list's with its value, a mapping's with its key."""
+    if not span.keys:
+        return span.items[place].start
+    return text.index('"', span.items[place - 1].end if place else span.start)

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 
 from chaos.arms import unit_interval
 from chaos.bounds import Bound
+from chaos.document import did_you_mean
 from chaos.experiment import AlertMatch, ExpectedAlert, Experiment, GuardProbe, SteadyInline, SteadyProbe
 from chaos.faults.base import Fault
+from chaos.faults.inputs import InputFault
 from chaos.foresight import foresee, has_value
 from chaos.plans import (
     Plan,
@@ -375,6 +377,7 @@ def _refusals(experiment: Experiment, system: System, survey: Survey, drawn: Pla
     return [
         *_law_9(experiment, system),
         *_cannot_exist(experiment, system),
+        *_unknown_features(experiment, system),
         *_proxy_refusals(drawn, survey),
         *_alert_refusals(drawn, survey),
         *_radius_refusals(drawn),
@@ -419,6 +422,23 @@ def _cannot_exist(experiment: Experiment, system: System) -> list[str]:
                 f"{fault.fault} cannot exist on {fault.target}: its protocol {protocol.name} is that of {kinds[speaks]}, and the fault is "
                 f"one of {kinds[fault.works_on]}; `chaos faults` lists those that fit"
             )
+    return refused
+
+
+def _unknown_features(experiment: Experiment, system: System) -> list[str]:
+    """Faults on features that their target does not have, where the system file says which it has."""
+    refused: list[str] = []
+    for fault in experiment.faults:
+        target = system.targets.get(fault.target)
+        names = target.input.features if target is not None else []
+        if not names or not isinstance(fault, InputFault):
+            continue
+        for feature in fault.acted_on():
+            told = f"{fault.fault} acts on the feature {feature!r}, and {fault.target} has"
+            if isinstance(feature, str) and feature not in names:
+                refused.append(f"{told} none of this name under `input:`; {did_you_mean(feature, names)}")
+            elif isinstance(feature, int) and feature >= len(names):
+                refused.append(f"{told} {len(names)} of them; write a name, or a place from 0 to {len(names) - 1}")
     return refused
 
 

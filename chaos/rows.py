@@ -89,7 +89,7 @@ class Row:
 Value = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@_value
 class Input:
     """What the model is asked to predict from: one row of a request.
 

@@ -111,6 +111,29 @@ class Output(Strict):
         return self
 
 
+def _path(value: str) -> str:
+    parse_path(value)
+    return value
+
+
+class Input(Strict):
+    """What a request asks the model, if the protocol cannot say."""
+
+    features: list[Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=list, description="what the features are called, in the order in which a row lists its values"
+    )
+    rows: Annotated[str, AfterValidator(_path)] | None = Field(
+        None, description="the `$.path[*]` into a request's JSON that leads to its rows, each a list or an object"
+    )
+
+    @model_validator(mode="after")
+    def _once_each(self) -> Input:
+        twice = next((name for name in self.features if self.features.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"the feature {twice!r} is named twice; write each name once")
+        return self
+
+
 class ProcessSelector(Strict):
     """Local processes: a table on disk (relative to the system file), and the labels that all must match."""
 
@@ -136,6 +159,7 @@ class Target(Strict):
     )
     protocol: Annotated[str, AfterValidator(_known_protocol)] = "auto"
     output: Output = Output()
+    input: Input = Input()
     placement: Literal["behind gateway", "before gateway", "in monitoring"] = Field(
         "behind gateway",
         description="where the fault proxies stand; `in monitoring`: where only Prometheus or Alertmanager ask, and no user",

@@ -90,6 +90,33 @@ def test_a_fault_of_the_load_for_nobody_is_refused():
     assert "write at least `traffic: 1%`" in planned(DRIFT, ("traffic: 10%", "traffic: 0%")).refusals[0]
 
 
+# --- features ---------------------------------------------------------------------------------------------------------
+
+FEATURES = ("    process:", "    input: {features: [age, income]}\n    process:")
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("unit_change, feature: incom, factor: 1000", "unit_change acts on the feature 'incom', and loan-model has none of this name under `input:`; did you mean `income`?"),
+        ("missing_feature, feature: 2", "missing_feature acts on the feature 2, and loan-model has 2 of them; write a name, or a place from 0 to 1"),
+        ("swapped_features, features: [age, 7]", "swapped_features acts on the feature 7, and loan-model has 2 of them; write a name, or a place from 0 to 1"),
+    ],
+)  # fmt: skip
+def test_a_fault_on_a_feature_that_the_target_does_not_have_is_refused(fault: str, said: str) -> None:
+    written = ("  - fault: wrong_predictions\n    target: loan-model\n    duration: 60s", f"  - {{fault: {fault}, target: loan-model, duration: 60s}}")  # fmt: skip
+    assert said in planned(written, of=system(FEATURES)).refusals
+    assert planned(written).refusals == (), "nobody knows what its features are called"
+
+
+@pytest.mark.parametrize(
+    "fault", ["unit_change, feature: income, factor: 2", "schema_change, change: extra, name: new"]
+)
+def test_a_fault_on_a_feature_that_the_target_has_is_planned(fault: str) -> None:
+    written = ("  - fault: wrong_predictions\n    target: loan-model\n    duration: 60s", f"  - {{fault: {fault}, target: loan-model, duration: 60s}}")  # fmt: skip
+    assert planned(written, of=system(FEATURES)).refusals == ()
+
+
 # --- whom it hurts ----------------------------------------------------------------------------------------------------
 
 

@@ -128,3 +128,23 @@ def test_production_is_only_what_says_so():
     assert system().environment == "lab"
     with pytest.raises(InvalidFile, match="'lab', 'staging' or 'production'"):
         system(("environment: lab", "environment: Production"))
+
+
+def test_a_target_says_what_its_features_are_called_and_where_its_rows_are():
+    made = system(("    process:", "    input: {features: [age, income], rows: '$.rows[*]'}\n    process:"))
+    target = next(iter(made.targets.values()))
+    assert (target.input.features, target.input.rows) == (["age", "income"], "$.rows[*]")
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("{features: [age, age]}", "'age' is named twice; write each name once"),
+        ("{features: ['']}", "at least 1 character"),
+        ("{rows: rows}", "is no path; write something like"),
+        ("{names: [age]}", "names"),
+    ],
+)
+def test_features_and_rows_that_say_nothing_are_refused(said, why):
+    with pytest.raises(InvalidFile, match=why):
+        system(("    process:", f"    input: {said}\n    process:"))

@@ -213,10 +213,12 @@ def _held(prepared: Prepared, run_id: str, key: str) -> dict[str, Any]:
         def arming(
             faults: Any, held_s: float, target: Any = target, whole: bool = effect.whole, arms: Any = arms
         ) -> Arming:
+            names = target.input.model_dump()
             return Arming(
                 {
                     **({"mode": made.mode} if made.shadows() else {}),  # what an older proxy does not know, it refuses
                     **({"most": str(made.most_of_a_target())} if made.most is not None else {}),
+                    **({"input": names} if any(names.values()) else {}),
                     "seed": made.seed,
                     "arms": arms,
                     "subjects": "users" if whole else made.subjects,

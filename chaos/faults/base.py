@@ -103,6 +103,10 @@ REMEMBERED_ROWS = 512
 REMEMBERED_BYTES = 4 * 1024 * 1024
 
 
+class NotThere(ValueError):
+    """What a fault acts on is not in this request: it passes untouched, and is counted as one that cannot be read."""
+
+
 class Memory:
     """What one fault remembers, in one process, from its arming until it is taken off; bounded.
 
@@ -288,8 +292,15 @@ class Fault(BaseModel):
         return piece.text
 
     def edit_inputs(self, inputs: Sequence[Input], call: Call) -> Sequence[Input]:  # noqa: ARG002
-        """What the model is asked instead; the very same objects wherever nothing is hurt. Only with `edits_inputs`."""
+        """What the model is asked instead; the very same objects wherever nothing is hurt. Only with `edits_inputs`.
+
+        Raises NotThere when no selected input has what the fault acts on.
+        """
         return inputs
+
+    def selects_requests(self) -> bool:
+        """Whether a request's inputs are hurt all or none, as its first row is selected. Only with `edits_inputs`."""
+        return False
 
     def edit_document(self, document: object, call: Call) -> Mapping[Address, object]:  # noqa: ARG002
         """Which values of a selected answer's JSON (of each event's, when it is streamed) become which others."""

@@ -23,6 +23,14 @@ SERVICES = (
     *REPLICAS, OLD_MODEL, "fault-proxy", "gateway", "sink", *MONITORED, "prometheus", "alertmanager",
 )  # fmt: skip
 
+FEATURES = (
+    "occ", "loanamt", "msa", "suffolk", "appinc", "typur", "unit", "married", "dep", "emp", "yjob", "self", "atotinc",
+    "cototinc", "hexp", "price", "other", "liq", "rep", "gdlin", "lines", "mortg", "cons", "pubrec", "hrat", "obrat",
+    "fixadj", "term", "apr", "prop", "inss", "inson", "gift", "cosign", "unver", "review", "netw", "unem", "min30", "bd",
+    "mi", "old", "vr", "sch", "male", "mortno", "mortperf", "mortlat1", "mortlat2", "chist", "multi", "loanprc", "thick",
+)  # fmt: skip
+"""What the loan model's features are called, in the order of its one tensor; `chaos.lab.dataset` has them from the data set."""
+
 APP = {
     "replica-1": "loan-model", "replica-2": "loan-model", OLD_MODEL: "loan-model-old", "fault-proxy": "fault-proxy",
     "gateway": "loan-gateway", "prometheus": "prometheus", "alertmanager": "alertmanager", "sink": "sink",
@@ -176,6 +184,7 @@ targets:
     token: ${{file:token}}
     protocol: oip
     output: {{label: predict, scores: predict_proba, classes: [0, 1]}}
+    input: {{features: [{", ".join(FEATURES)}]}}
     placement: behind gateway
     {selector}
   gateway-metrics:

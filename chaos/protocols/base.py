@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol as Interface
 from typing import runtime_checkable
 
-from chaos.rows import Label, Piece, Row
+from chaos.rows import Input, Label, Piece, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,18 @@ class Output:
         return any(one is not None and one.startswith("$") for one in (self.label, self.scores, self.score))
 
 
+@dataclass(frozen=True, slots=True)
+class InputNames:
+    """What the system file says about a target's requests where the protocol cannot: what the features are called, and where they are.
+
+    `features` are in the order in which a row lists its values; a request that names its own is believed. `rows` is the
+    `$.path[*]` into the request's JSON that leads to the rows, each of them a list of values or an object.
+    """
+
+    features: tuple[str, ...] = ()
+    rows: str | None = None
+
+
 class Undecodable(ValueError):
     """The body is not what the protocol promises; it is passed on untouched and counted."""
 
@@ -44,6 +56,24 @@ class Rows(list[Row]):
 
     Encoding may be handed other rows, or another answer. So a protocol looks whether `read` is its own, and of this very body.
     """
+
+    __slots__ = ("read",)
+    read: object
+
+
+MOST_INPUTS = 10_000
+"""Inputs of one request; one with more is not read: it would take as long as a worker may be silent."""
+
+
+def bounded(count: int) -> int:
+    """The number of a request's inputs. Raises Undecodable when nobody reads so many, or there are none."""
+    if not 0 < count <= MOST_INPUTS:
+        raise Undecodable(f"{count} inputs; from one to {MOST_INPUTS} are read")
+    return count
+
+
+class Inputs(list[Input]):
+    """The inputs of a request, and `read`: what their protocol found out about it, as `Rows` has it of an answer."""
 
     __slots__ = ("read",)
     read: object
@@ -87,4 +117,28 @@ class Streaming(Interface):
 
     def open_stream(self, output: Output, edit: Callable[[Piece], str]) -> TextStream:
         """A new answer begins; `edit` is asked about every piece of text in it, once and in order."""
+        ...
+
+
+@runtime_checkable
+class Asking(Interface):
+    """What a protocol offers besides, when it reads what a model is asked, and can ask it something else."""
+
+    def inputs(self, body: bytes, headers: Mapping[str, str], names: InputNames) -> Sequence[Input]:
+        """The inputs of a request with these headers. Raises Undecodable when the body is no request of this protocol."""
+        ...
+
+    def encode_inputs(
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        names: InputNames,
+        before: Sequence[Input],
+        after: Sequence[Input],
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """The body with only the changed inputs replaced, and headers whose values change with it (lengths aside).
+
+        Features that an input has lost are dropped, those that it has gained stand behind the others, and one that stands at the
+        place of another is that one under a new name. Raises Undecodable where the request's form cannot say so.
+        """
         ...

@@ -2,6 +2,7 @@
 
     output: {label: "$.results[*].decision", scores: "$.results[*].probabilities", classes: [legit, fraud]}
     output: {score: "$.predictions[*]", positive: fraud, threshold: 93%}
+    input: {rows: "$.applications[*]"}
 
 A path is `$`, then `.name` or `['any name']`, `[0]` and `[*]` (every item of a list). Row i is the i-th match; label, scores and
 score must match equally often. Every step must find something: an answer that lacks a value would shift all rows after it, and is
@@ -18,9 +19,10 @@ from functools import lru_cache
 from typing import Any
 
 from chaos.json_places import Address
-from chaos.protocols.base import Output, Undecodable
+from chaos.protocols.base import InputNames, Output, Undecodable
 from chaos.protocols.json_answers import JsonAnswers
 from chaos.protocols.json_found import Found
+from chaos.protocols.json_inputs import Asked, JsonInputs, of_rows
 
 _STEP = re.compile(r"\.([^\W\d][\w-]*)|\[(\d{1,9})\]|(\[\*\])|\['([^'\\]+)'\]|\[\"([^\"\\]+)\"\]")
 EVERY = None
@@ -94,7 +96,7 @@ def _unwrapped(found: list[tuple[Any, Address]]) -> list[tuple[Any, Address]]:
     return [(value[0], (*at, 0)) if isinstance(value, list) and len(value) == 1 else (value, at) for value, at in found]
 
 
-class PlainJson(JsonAnswers):
+class PlainJson(JsonAnswers, JsonInputs):
     """The protocol. No request is told to be its own: only the system file knows."""
 
     name = "json"
@@ -107,6 +109,12 @@ class PlainJson(JsonAnswers):
     def found(self, whole: Any, output: Output) -> Sequence[Found]:
         """What stands at the paths. Raises Undecodable."""
         return by_paths(whole, output)
+
+    def asked(self, whole: Any, names: InputNames) -> Asked:
+        """What the rows at the path ask for. Raises Undecodable."""
+        if names.rows is None:
+            raise Undecodable("no path to look at; write `input: {rows: '$.path[*]'}` in the system file")
+        return of_rows(matches(whole, names.rows), names)
 
 
 PROTOCOL = PlainJson()

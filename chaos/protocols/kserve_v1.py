@@ -7,6 +7,8 @@ under usual ones (`label`, `class_ids`, … and `scores`, `probabilities`, …).
 an object of lists by tensor. With `positive` or `threshold` in the system file a lone number is the score of the positive class.
 `:classify`, `:regress` and `:explain` are passed on untouched.
 
+A request has its rows under `instances`, each a list, an object or a scalar, or its columns under `inputs`.
+
 Sources: KServe, V1 Inference Protocol; TensorFlow Serving, RESTful API.
 """
 
@@ -16,16 +18,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chaos.protocols.base import Output, Undecodable
+from chaos.protocols.base import InputNames, Output, Undecodable
 from chaos.protocols.json_answers import JsonAnswers
 from chaos.protocols.json_found import Found, of_list_or_columns
-from chaos.protocols.json_path import by_paths
+from chaos.protocols.json_inputs import Asked, JsonInputs, items_of, of_rows, of_rows_or_columns
+from chaos.protocols.json_path import by_paths, matches
 
 _PATH = re.compile(r"(?:/[^/]+)*/v1/models/[^/:]+(?:/(?:versions|labels)/[^/:]+)?(?::|%3[aA])predict")
 """Some clients escape the colon."""
 
 
-class KServeV1(JsonAnswers):
+class KServeV1(JsonAnswers, JsonInputs):
     """The protocol."""
 
     name = "kserve-v1"
@@ -45,6 +48,17 @@ class KServeV1(JsonAnswers):
             if "outputs" in whole and "predictions" not in whole:
                 return of_list_or_columns(whole["outputs"], ("outputs",), output)
         raise Undecodable("neither a list of `predictions` nor `outputs`")
+
+    def asked(self, whole: Any, names: InputNames) -> Asked:
+        """What `instances` or `inputs` ask for. Raises Undecodable."""
+        if names.rows is not None:
+            return of_rows(matches(whole, names.rows), names)
+        if isinstance(whole, dict):
+            if "instances" in whole:
+                return of_rows(items_of(whole["instances"], ("instances",)), names)
+            if "inputs" in whole:
+                return of_rows_or_columns(whole["inputs"], ("inputs",), names)
+        raise Undecodable("neither `instances` nor `inputs`")
 
 
 PROTOCOL = KServeV1()

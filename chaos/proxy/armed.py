@@ -17,7 +17,7 @@ from chaos.arms import SYNTHETIC_HEADER, Arms, HeaderValues, is_synthetic, place
 from chaos.caps import Cap, Most
 from chaos.faults.base import Fault, Memory
 from chaos.protocols import catalogue as protocols
-from chaos.protocols.base import Output, Protocol
+from chaos.protocols.base import InputNames, Output, Protocol
 from chaos.proxy.arming import Arming, Refusal
 from chaos.slices import Slice
 
@@ -123,6 +123,9 @@ class Armed:
     request_faults: tuple[ArmedFault, ...]
     answer_faults: tuple[ArmedFault, ...]
     """A fault that has hooks of both kinds is in both."""
+    input_names: InputNames
+    input_faults: tuple[ArmedFault, ...]
+    """Those that change what the model is asked; `request_faults` are the others that act before it is."""
     subject_kind: str = "header"
     """Where a request says who its subject is: in a header, a cookie or the query."""
     subject_name: str = ""
@@ -139,11 +142,12 @@ class Armed:
     @property
     def faults(self) -> tuple[ArmedFault, ...]:
         """Every fault that is on."""
-        return (*self.request_faults, *(one for one in self.answer_faults if one not in self.request_faults))
+        others = (one for one in self.answer_faults if one not in self.request_faults)
+        return (*self.request_faults, *self.input_faults, *others)
 
     def has(self, index: int) -> bool:
         """Whether the fault with this place in the experiment is on."""
-        for faults in (self.request_faults, self.answer_faults):
+        for faults in (self.request_faults, self.input_faults, self.answer_faults):
             for fault in faults:
                 if fault.index == index:
                     return True
@@ -322,10 +326,14 @@ def armed_with(
         synthetic_key=key,
         protocol=known,
         output=arming.output.output(),
-        request_faults=tuple(one for one in built if one.fault.acts_on == "request" or one.acts),
+        request_faults=tuple(
+            one for one in built if (one.fault.acts_on == "request" and not one.fault.edits_inputs) or one.acts
+        ),
         answer_faults=tuple(one for one in built if one.fault.acts_on == "answer" or one.edits_answers),
         body_faults=tuple(one for one in built if one.fault.edits_bodies),
         delivery_faults=tuple(one for one in built if one.fault.delivers),
+        input_names=arming.input.names(),
+        input_faults=tuple(one for one in built if one.fault.edits_inputs),
         subject_kind=place[0],
         subject_name=place[1],
         most=Most.parse(arming.most) if arming.most is not None else None,
@@ -340,7 +348,7 @@ def _cap_problems(state: RunState, arming: Arming, built: list[ArmedFault]) -> l
         problems += [
             f"{one.name} hurts requests, whose predictions nobody has counted; write `most: N requests`"
             for one in built
-            if one.fault.acts_on == "request"
+            if one.fault.acts_on == "request" and not one.fault.edits_inputs
         ]
     if state.last_arming is not None and state.last_arming.most != arming.most:
         problems.append(f"this run was armed here with `most: {state.last_arming.most}`; a run's cap stays what it is")

@@ -10,7 +10,7 @@ from chaos.caps import Most
 from chaos.errors import ChaosError
 from chaos.faults import catalogue as faults
 from chaos.faults.base import Fault
-from chaos.protocols.base import Output
+from chaos.protocols.base import InputNames, Output
 from chaos.units import Share
 
 
@@ -78,6 +78,18 @@ def _cap(text: str) -> str:
     return text
 
 
+class InputBody(BaseModel):
+    """What the features of a request are called, and where its rows are."""
+
+    model_config = ConfigDict(extra="forbid")
+    features: list[str] = []
+    rows: str | None = None
+
+    def names(self) -> InputNames:
+        """What protocols take."""
+        return InputNames(tuple(self.features), self.rows)
+
+
 class Arming(BaseModel):
     """The body of `PUT /runs/{id}`."""
 
@@ -89,6 +101,7 @@ class Arming(BaseModel):
     synthetic_key: str = ""
     protocol: str = "auto"
     output: OutputBody = OutputBody()
+    input: InputBody = InputBody()
     faults: list[FaultBody] = []
     most: Annotated[str, AfterValidator(_cap)] | None = None
     lease_s: float = Field(10.0, gt=0, le=3600)

@@ -43,7 +43,9 @@ class Exchange(Handed):
     pending: bytes | bytearray = b""
     """What is to be sent to the upstream once it is asked, from the head on."""
     collecting = False
-    """Whether the arm cannot be told without the body, which is not whole yet."""
+    """Whether the arm cannot be told, or the model not be asked, without the body, which is not whole yet."""
+    decided = False
+    """Whether it is known whose request it is."""
     proof: bytearray | None = None
     """A copy of the body that goes on, where it may prove the removal of a run."""
     continued = False
@@ -112,6 +114,7 @@ class Exchange(Handed):
         `body` is None when it has not been read, because no run that holds the proxy asks for it.
         """
         registry, headers = route.registry, self.head
+        self.decided = True
         self._first = headers.get(ATTEMPT_HEADER) in (None, "1")
         self._counted_in = counted_in = []
         for armed in self.runs:
@@ -134,9 +137,25 @@ class Exchange(Handed):
                 if body is None and not self.head.chunked and registry.asks_bodies():
                     self.proof = bytearray()
             return
-        self._body = body or b""
+        self._body, self.question = body or b"", body
         if self.armed.request_faults:
             self._actions = self._line_up(route, self.armed)
+
+    def read(self, body: bytes, route: Route) -> None:
+        """The collected body is there, or as much of it as may be kept."""
+        if self.decided:
+            self._body = self.question = body
+        else:
+            self.decide(body, route)
+        if not self.request_body.done:
+            self.question = None
+
+    def ask_otherwise(self, route: Route, largest: int) -> None:
+        """What is to be sent to the model is what the faults that edit inputs make of it, if it is not too large for that."""
+        if self.asks_otherwise():
+            whole = self.asked_otherwise(route, largest)
+            if whole is not None:
+                self.pending = whole
 
     def prove(self, piece: bytes, route: Route) -> None:
         """A piece of the body has gone on; once all of it has, it is known whether it proves a removal. Large ones prove nothing."""

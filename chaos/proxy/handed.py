@@ -11,9 +11,10 @@ from chaos.drivers.serving import split_address
 from chaos.faults.base import Call, Redirect
 from chaos.proxy import wire
 from chaos.proxy.armed import Armed, ArmedFault, hashed
+from chaos.proxy.asking import Questioned
 from chaos.proxy.bodies import with_other_body
 from chaos.proxy.delivery import Delivery
-from chaos.proxy.hurting import QUICK, Hurting
+from chaos.proxy.hurting import QUICK
 
 if TYPE_CHECKING:
     from chaos.proxy.route import Route
@@ -30,7 +31,7 @@ class Hurt:
     """Host and port."""
 
 
-class Handed(Hurting):
+class Handed(Questioned):
     """What was asked of whom, and what is handed to the client."""
 
     apart = False

@@ -2,13 +2,13 @@
 
     client bytes ─▶ head ─▶ arm? ─ no ─▶ the same bytes ─▶ upstream ─▶ the same bytes ─▶ client
                               │ treatment
-                              └▶ wait / answer / reset ─▶ upstream ─▶ whole answer ─▶ rows edited ─▶ client
-                                                          or another    or part by part, with waits and ends
+                              └▶ wait / answer / reset ─▶ inputs edited ─▶ upstream ─▶ whole answer ─▶ rows edited ─▶ client
+                                                                         or another    or part by part, with waits and ends
 
 Idle is the identity: heads and bodies go on as they were received, hop-by-hop headers included. Exceptions, all of them: an
-answer of the proxy's own (400 ambiguous framing, 405 CONNECT, 502 upstream unreachable or its answer ambiguous), and answers of
-the treatment arm that a fault changed. One request at a time per client connection, in order; what is pipelined waits in a
-bounded buffer.
+answer of the proxy's own (400 ambiguous framing, 405 CONNECT, 502 upstream unreachable or its answer ambiguous), and requests and
+answers of the treatment arm that a fault changed, which then have a Content-Length, chunked before or not. One request at a time
+per client connection, in order; what is pipelined waits in a bounded buffer.
 
 A client keeps its upstream connection for as long as it stays: what the upstream does to the connection (an end, a reset, a word
 before the end) happens to the client's, as without a proxy. Nothing is ever asked twice. When the client leaves, the upstream
@@ -181,13 +181,14 @@ class Client(Answering):
             transport.resume_reading()
 
     def _begin_parts(self, exchange: Exchange) -> None:
-        """The body is still to come. Where its content decides about the arm, it is kept until it is whole."""
+        """The body is still to come. Where its content decides about the arm, or may change, it is kept until it is whole."""
         exchange.pending = bytearray(exchange.head.raw)
         exchange.collecting = exchange.wants_body()
+        if not exchange.collecting and (exchange.runs or self.route.registry.removals):
+            exchange.decide(None, self.route)
+            exchange.collecting = exchange.collects(LARGEST_EDITED)
         exchange.request_body = wire.request_body(exchange.head, collect=exchange.collecting)
         if not exchange.collecting:
-            if exchange.runs or self.route.registry.removals:
-                exchange.decide(None, self.route)
             self._act(exchange)
         elif exchange.head.expects_continue:
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -241,9 +242,9 @@ class Client(Answering):
         return self._under_way()
 
     def _decide(self, exchange: Exchange) -> None:
-        """The body is there (or too large): the arm can be told, and the collected bytes go on as they came."""
+        """The body is there (or too large): the arm can be told, and the collected bytes go on, as they came where no fault hurts them."""
         exchange.collecting = False
-        exchange.decide(exchange.request_payload(), self.route)
+        exchange.read(exchange.request_payload(), self.route)
         exchange.request_body.forget()
         self._act(exchange)
 
@@ -251,6 +252,8 @@ class Client(Answering):
         """Performs what request faults ask for, then asks the upstream."""
         hurt = exchange.next_action(self.route)
         if hurt is None:
+            if exchange.armed is not None:
+                exchange.ask_otherwise(self.route, LARGEST_EDITED)
             self._ask_upstream(exchange)
             return
         match hurt:

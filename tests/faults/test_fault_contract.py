@@ -22,6 +22,7 @@ from chaos.faults.base import (
     End,
     Fault,
     Memory,
+    NotThere,
     Part,
     Redirect,
     Reset,
@@ -32,8 +33,8 @@ from chaos.faults.base import (
 )
 from chaos.faults.loads import Drawn, LoadFault, Population, Told
 from chaos.protocols import catalogue as protocols
-from chaos.protocols.base import Output
-from chaos.rows import Row, Rule
+from chaos.protocols.base import Asking, InputNames, Output
+from chaos.rows import Input, Row, Rule
 
 NAMES = list(catalogue())
 EXAMPLES = [(name, example) for name, kind in catalogue().items() for example in kind.examples]
@@ -43,6 +44,8 @@ ON_LOADS = [(name, text) for name, text in DOING if catalogue()[name].acts_on ==
 DELIVERING = [(name, text) for name, text in ON_TRAFFIC if catalogue()[name].delivers]
 EDITING_BODIES = [(name, text) for name, text in ON_TRAFFIC if catalogue()[name].edits_bodies]
 ON_ANSWERS = [(name, text) for name, text in DOING if catalogue()[name].acts_on == "answer"]
+
+ON_INPUTS = [(name, text) for name, text in DOING if catalogue()[name].edits_inputs]
 
 
 def written(text: str) -> dict[str, Any]:
@@ -100,6 +103,18 @@ def answers(draw: st.DrawFn, ruled: bool = False) -> list[Row]:
         label = classes[(rule or Rule()).decides(scores)]
         rows.append(Row(place, label, scores if ruled or draw(st.booleans()) else None, classes, rule))
     return rows
+
+
+FEATURES = ("purpose", "loanamt", "obrat", "typur", "appinc", "cototinc", "hrat", "loanprc")
+"""What the examples name, and a few more."""
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> list[Input]:
+    """Inputs as a request has them: a text, numbers, some of them null."""
+    number = st.integers(-(10**9), 10**9) | st.floats(-1e9, 1e9) | st.none()
+    rows = draw(st.lists(st.lists(number, min_size=7, max_size=7), min_size=1, max_size=5))
+    return [Input(place, (draw(st.text(max_size=3)), *row), FEATURES) for place, row in enumerate(rows)]
 
 
 def acted(fault: Fault, asked: Call) -> list[object]:
@@ -284,6 +299,63 @@ def test_a_changed_answer_is_still_valid_in_its_protocol(
     after: Sequence[Row] = fault.edit(before, call(fault, subject, share, many=len(rows)))
     changed, _ = protocol.encode(body, {}, output, before, after)
     assert list(protocol.rows(changed, {}, output)) == list(after)
+
+
+@pytest.mark.parametrize(("name", "text"), ON_INPUTS)
+@given(questions(), st.text(max_size=12), st.floats(0, 1))
+@settings(max_examples=40)
+def test_inputs_outside_the_selection_are_the_very_same_objects_and_the_rest_is_the_same_at_every_retry(
+    name: str, text: str, inputs: list[Input], subject: str, share: float
+) -> None:
+    fault = made(text)
+    asked = call(fault, subject, share)
+    after = fault.edit_inputs(inputs, asked)
+    assert repr(after) == repr(fault.edit_inputs(inputs, asked))
+    assert [one.index for one in after] == [one.index for one in inputs]
+    for new, old in zip(after, inputs, strict=True):
+        assert asked.selected(0 if fault.selects_requests() else old.index) or new is old
+        assert len(new.values) == len(new.names) == len({*new.names})
+        assert new is old or repr(new) != repr(old)
+
+
+@pytest.mark.parametrize(("name", "text"), ON_INPUTS)
+@pytest.mark.parametrize("protocol", ["kserve-v1", "mlflow"])
+@given(questions())
+@settings(max_examples=30)
+def test_a_changed_request_says_in_its_protocol_what_the_fault_made_of_it(
+    name: str, text: str, protocol: str, inputs: list[Input]
+) -> None:
+    rows = [dict(zip(one.names, one.values, strict=True)) for one in inputs]
+    body, speaks, fault = json.dumps({"instances": rows}).encode(), protocols()[protocol], made(text)
+    assert isinstance(speaks, Asking)
+    before = speaks.inputs(body, {}, InputNames())
+    assert before == inputs
+    after = fault.edit_inputs(before, call(fault, "a subject", 1.0))
+    changed, _ = speaks.encode_inputs(body, {}, InputNames(), before, after)
+    assert repr([*speaks.inputs(changed, {}, InputNames())]) == repr([*after])
+
+
+@pytest.mark.parametrize(("name", "text"), ON_INPUTS)
+def test_of_inputs_without_what_it_acts_on_it_says_so(name: str, text: str) -> None:
+    fault, other = made(text), [Input(0, (1.0,), ("something",))]
+    if getattr(fault, "change", "") == "extra":
+        assert fault.edit_inputs(other, call(fault, share=1.0))[0].names == ("something", "channel")
+        return
+    with pytest.raises(NotThere):
+        fault.edit_inputs(other, call(fault, share=1.0))
+    assert fault.edit_inputs(other, call(fault, share=0.0)) == other
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_edits_inputs_does_so_before_the_model_is_asked_and_answers_for_it(name: str) -> None:
+    kind = catalogue()[name]
+    if kind.edits_inputs:
+        assert (kind.acts_on, kind.works_on, kind.semantic, kind.changes_bytes) == (
+            "request",
+            "predictions",
+            True,
+            True,
+        )
 
 
 @pytest.mark.parametrize(("name", "text"), ON_TRAFFIC)

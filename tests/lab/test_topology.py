@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from chaos.errors import MissingTool
-from chaos.lab import compose, monitoring, topology
+from chaos.lab import compose, dataset, monitoring, topology
 from chaos.lab.monitoring import Tools
 from chaos.lab.processes import HEALTH
 from chaos.telemetry import parse_alertmanager_config
@@ -63,6 +63,12 @@ def test_the_older_model_is_asked_by_nobody_and_says_another_version() -> None:
     assert "--version 0" in " ".join(argv(topology.OLD_MODEL))
     others = [argv(name) for name in topology.SERVICES if name != topology.OLD_MODEL]
     assert not any(PLACES[topology.OLD_MODEL] in word for words in others for word in words)
+
+
+def test_the_system_file_has_the_features_of_the_data_set_in_their_order() -> None:
+    text = topology.system_yaml("lab", PLACES, "docker: {labels: {app: loan-model}}")
+    target = yaml.safe_load(text)["targets"]["loan-model"]
+    assert tuple(target["input"]["features"]) == topology.FEATURES == dataset.load().names
 
 
 def test_an_unheard_of_service_is_an_error() -> None:

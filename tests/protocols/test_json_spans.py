@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from chaos.json_spans import DEEPEST, Span, parse, replace
+from chaos.json_spans import DEEPEST, Span, member, parse, part, rebuilt, replace, under
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -104,3 +104,46 @@ def test_what_is_too_deep_or_too_long_is_a_value_error_and_not_a_crash(text: str
 
 def test_what_is_just_not_too_deep_is_read() -> None:
     assert parse("[" * DEEPEST + "1" + "]" * DEEPEST).leaves()[0].value == 1
+
+
+# --- members of lists and mappings --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "members", "made"),
+    [
+        ("[1.50,  2,\n3 ]", [0, 1, 2], "[1.50,  2,\n3 ]"),
+        ("[1.50,  2,\n3 ]", [0, 2], "[1.50,\n3 ]"),
+        ("[1.50,  2,\n3 ]", [1, 2], "[2,\n3 ]"),
+        ("[1.50,2,3]", [0, 1, 2, "7"], "[1.50,2,3,7]"),
+        ("[ 1 ]", [0, "7"], "[ 1, 7 ]"),
+        ("[]", ["7", "8"], "[7, 8]"),
+        ("[1, 2]", [], "[]"),
+        ('{ "a" : 1,"b":[2 ,3] }', [0, 1], '{ "a" : 1,"b":[2 ,3] }'),
+        ('{ "a" : 1,"b":[2 ,3] }', [1], '{ "b":[2 ,3] }'),
+        ('{"a": 1, "b": 2}', [0, '"c": 3'], '{"a": 1, "c": 3}'),
+        ("{}", ['"c": 3'], '{"c": 3}'),
+    ],
+)
+def test_a_rebuilt_value_keeps_every_character_of_its_old_members_and_of_what_stands_before_them(
+    text: str, members: list[int | str], made: str
+) -> None:
+    assert rebuilt(text, parse(text), members) == made
+
+
+def test_a_member_is_a_value_behind_its_key_and_can_be_put_under_another() -> None:
+    text = r'{"a": [1, "x"], "q\"\u0061" : 2.50}'
+    found = parse(text)
+    assert [member(text, found, place) for place in (0, 1)] == ['"a": [1, "x"]', r'"q\"\u0061" : 2.50']
+    assert under('b"', member(text, found, 1)) == r'"b\"" : 2.50'
+    assert member(text, found.items[0], 1) == '"x"'
+
+
+def test_a_value_is_found_by_its_address_and_part_of_the_text_can_be_replaced_alone() -> None:
+    text = '{"a": [1, {"b": 2}], "c": 3}'
+    found = parse(text)
+    assert found.at(("a", 1, "b")).value == 2
+    assert part(text, found.at(("a",)), [(found.at(("a", 1, "b")), "7")]) == '[1, {"b": 7}]'
+    for address in (("x",), ("a", 2), ("c", "d")):
+        with pytest.raises(LookupError):
+            found.at(address)

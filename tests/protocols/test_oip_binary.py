@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from chaos.protocols import oip_binary
 from chaos.protocols.base import Output, Undecodable
-from chaos.protocols.oip import HEADER_LENGTH, PROTOCOL
+from chaos.protocols.oip import PROTOCOL
+from chaos.protocols.oip_messages import HEADER_LENGTH
 from chaos.rows import Row
 
 CAPTURES = Path(__file__).parents[1] / "captures"

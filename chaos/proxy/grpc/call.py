@@ -66,6 +66,12 @@ class Call(Exchange):
         self.kept_headers: list[tuple[bytes, bytes]] | None = None
         self._extra: list[tuple[bytes, bytes]] = []
 
+    def ask_otherwise(self, route: Route, largest: int) -> None:
+        """A call's messages go on as they come: what a fault would have changed in one is counted as undecodable."""
+        del largest
+        if self.asks_otherwise() and self._predicts():
+            self._not_asked(route)
+
     # --- answers of the proxy's own -----------------------------------------------------------------------------------
 
     def _own(self, action: Answer, route: Route) -> bytes:

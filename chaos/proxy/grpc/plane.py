@@ -168,6 +168,7 @@ class Bridge(Answers):
         """Performs what request faults ask for, then asks the upstream."""
         match hurt := call.next_action(self.route):
             case None:
+                call.ask_otherwise(self.route, 0)
                 self._unopened.append(call)
                 self._ask()
             case Hurt(wait_s=float(seconds)):
