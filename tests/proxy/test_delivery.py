@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -251,7 +252,7 @@ def test_of_two_faults_one_that_is_left_waits_on_and_one_that_was_taken_off_does
         (held,) = bench.registry.active
         asked(bench)
         assert await answered(bench, OK) == b""
-        bench.registry._swap([type(held)(**{name: getattr(held, name) for name in held.__slots__} | _only(held, 1))])
+        bench.registry._swap([replace(held, **_only(held, 1))])
         await bench.settle()
         assert bytes(bench.client_pipe.written) == OK[:-2]
         assert list(bench.registry.waiting.values()) == [("run", 1)]
