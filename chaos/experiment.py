@@ -310,9 +310,9 @@ def _cap_problems(experiment: Experiment, document: Document) -> list[Problem]:
     found: list[Problem] = []
     for index, fault in enumerate(experiment.faults):
         path: Path = ("faults", index, "fault")
-        counted = fault.edits_inputs or not (fault.acts_on == "request" or fault.delivers or fault.edits_bodies)
-        if not counted and Most.parse(most).what == "predictions":
-            message = f"`{fault.fault}` hurts requests, whose predictions nobody has counted; write `most: N requests` under blast_radius"
+        if fault.uncounted() and Most.parse(most).what == "predictions":
+            hurts = f"`{fault.fault}` hurts {fault.uncounted()}, whose predictions nobody has counted"
+            message = f"{hurts}; write `most: N requests` under blast_radius"
             found.append(document.problem(path, message))
         elif fault.acts_on == "load":
             message = f"`{fault.fault}` is what the run's own load does, and `most:` caps what proxies do; write `limit:` under load"

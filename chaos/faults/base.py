@@ -269,6 +269,13 @@ class Fault(BaseModel):
         return False
 
     @classmethod
+    def uncounted(cls) -> str:
+        """What it hurts as a whole, so that nobody counts the predictions in it; empty when it hurts single ones."""
+        if (cls.acts_on == "request" and not cls.edits_inputs) or cls.act is not Fault.act:
+            return "requests"
+        return "whole answers" if cls.delivers or cls.edits_bodies else ""
+
+    @classmethod
     def beyond_copies(cls) -> str:
         """What it does that cannot be done to a copy of an answer, whose client nobody waits with; empty when all of it can."""
         if cls.acts_on in ("container", "load"):

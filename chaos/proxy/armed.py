@@ -346,9 +346,9 @@ def _cap_problems(state: RunState, arming: Arming, built: list[ArmedFault]) -> l
     problems: list[str] = []
     if arming.most is not None and Most.parse(arming.most).what == "predictions":
         problems += [
-            f"{one.name} hurts requests, whose predictions nobody has counted; write `most: N requests`"
+            f"{one.name} hurts {one.fault.uncounted()}, whose predictions nobody has counted; write `most: N requests`"
             for one in built
-            if one.fault.acts_on == "request" and not one.fault.edits_inputs
+            if one.fault.uncounted()
         ]
     if state.last_arming is not None and state.last_arming.most != arming.most:
         problems.append(f"this run was armed here with `most: {state.last_arming.most}`; a run's cap stays what it is")

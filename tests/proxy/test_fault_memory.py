@@ -164,6 +164,23 @@ def test_what_nobody_waits_for_is_refused_in_shadow_mode(fault: dict[str, Any], 
     ]
 
 
+@pytest.mark.parametrize("fault", [{"fault": "bandwidth", "to": "10kB/s"}, {"fault": "malformed_body"}])
+def test_a_cap_in_predictions_is_refused_where_whole_answers_are_hurt(fault: dict[str, Any]) -> None:
+    with pytest.raises(Refusal, match="hurts whole answers, whose predictions nobody has counted"):
+        armed(Registry(Clock()), fault, most="5 predictions")
+
+
+@pytest.mark.parametrize("fault", [{"fault": "truncated_body", "after": "1B"}, {"fault": "malformed_body"}])
+def test_a_cap_of_requests_holds_for_deliveries_and_bodies(
+    fault: dict[str, Any], backend: Backend, proxy: Proxy
+) -> None:
+    run = f"capped-{fault['fault']}"
+    proxy.arm(run, fault, most="2 requests")
+    got = [talk(proxy.routes["model"], infer(f"request-{number}")) for number in range(5)]
+    assert [one.endswith(b"\r\n\r\nok") for one in got] == [False] * 2 + [True] * 3
+    assert proxy.state(run)["faults"]["0"]["injected"] == 2
+
+
 def test_a_new_answer_to_an_old_question_is_not_mixed_up_by_a_released_hang() -> None:
     async def scenario() -> None:
         bench = Bench()
