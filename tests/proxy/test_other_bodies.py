@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from chaos.app.running import WHOLE
 from chaos.faults.base import Call
 from chaos.proxy.answering import LARGEST_EDITED
+from tests.proxy.loopback import Backend, Proxy, sized, talk
 from tests.proxy.scripted import arm, rewriting
 from tests.proxy.test_delivery import CHUNKED, answered
 from tests.proxy.test_event_streams import HEAD as EVENTS
@@ -208,3 +210,16 @@ def test_large_answers_leave_half_of_the_time_to_everybody_else() -> None:
         assert counts.undecodable == 1
 
     run(scenario)
+
+
+def test_metrics_freeze_for_whoever_asks_and_go_on_when_the_fault_ends(backend: Backend, proxy: Proxy) -> None:
+    port, ask = proxy.routes["model"], b"GET /metrics HTTP/1.1\r\nHost: model\r\nConnection: close\r\n\r\n"
+    proxy.arm("frozen", {"fault": "frozen_metrics"}, arms={"traffic": 1.0, "by": WHOLE, "where": None})
+    said = []
+    for number in range(3):
+        backend.replies["/metrics"] = sized(b"up %d\n" % number, "Content-Type: text/plain")
+        said.append(talk(port, ask).rpartition(b"\r\n\r\n")[2])
+    assert said == [b"up 0\n"] * 3
+    assert proxy.state("frozen")["faults"]["0"]["injected"] == 2
+    assert proxy.ask("DELETE", "/runs/frozen").status_code == 204
+    assert talk(port, ask).endswith(b"up 2\n")
