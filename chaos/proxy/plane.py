@@ -251,9 +251,9 @@ class Client(Answering):
     def _act(self, exchange: Exchange) -> None:
         """Performs what request faults ask for, then asks the upstream."""
         hurt = exchange.next_action(self.route)
+        if exchange.armed is not None and (hurt is None or hurt.elsewhere is not None):
+            exchange.ask_otherwise(self.route, LARGEST_EDITED)  # whoever is asked
         if hurt is None:
-            if exchange.armed is not None:
-                exchange.ask_otherwise(self.route, LARGEST_EDITED)
             self._ask_upstream(exchange)
             return
         match hurt:
