@@ -77,6 +77,10 @@ class DocumentFaults:
         self.count()
         return data if after is before else after.decode("utf-8", "surrogatepass")
 
+    def after(self, feed: Callable[[str], str]) -> Callable[[str], str]:
+        """What edits the data of an event once `feed` has edited its text."""
+        return lambda data: self.edit_event(feed(data))
+
     def count(self) -> None:
         """What was selected and changed by now has reached the client, and is counted."""
         for fault, _ in self._faults:

@@ -460,7 +460,7 @@ class Exchange(Handed):
             # An answer that said its length beforehand cannot change it any more.
             if plain and head.length is None and isinstance(protocol, Streaming):
                 feed = protocol.open_stream(armed.output, self._texts.edit).feed
-                return feed if documents is None else lambda data: documents.edit_event(feed(data))
+                return feed if documents is None else documents.after(feed)
         except Exception:  # the code of others: traffic goes on
             log.debug("a protocol could not open a stream", exc_info=True)
         self._text_undecodable()
