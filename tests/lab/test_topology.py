@@ -37,9 +37,8 @@ def test_only_replicas_carry_the_opt_in() -> None:
 
 def test_every_service_listens_where_the_others_look_for_it() -> None:
     for name in topology.SERVICES:
-        listens = {"fault-proxy": "control", **{proxy: f"{proxy}-route" for proxy in topology.MONITORED}}.get(
-            name, name
-        )
+        proxies = {proxy: f"{proxy}-route" for proxy in (*topology.MONITORED, "llm-proxy")}
+        listens = {"fault-proxy": "control", **proxies}.get(name, name)
         assert any(PLACES[listens] in word for word in argv(name)), name
     proxy = " ".join(argv("fault-proxy"))
     for place, replica in enumerate(topology.REPLICAS, 1):
@@ -77,7 +76,8 @@ def test_an_unheard_of_service_is_an_error() -> None:
 
 
 def test_prometheus_accepts_its_configuration(tools: Tools, tmp_path: Path) -> None:
-    (tmp_path / "rules.yml").write_text((Path(topology.__file__).parent / "rules.yml").read_text())
+    for rules in Path(topology.__file__).parent.glob("rules*.yml"):
+        (tmp_path / rules.name).write_text(rules.read_text())
     (tmp_path / "prometheus.yml").write_text(topology.prometheus_yml(PLACES, str(tmp_path)))
     done = subprocess.run(
         [str(tools.promtool), "check", "config", str(tmp_path / "prometheus.yml")],
@@ -87,7 +87,8 @@ def test_prometheus_accepts_its_configuration(tools: Tools, tmp_path: Path) -> N
     )
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = {job["job_name"] for job in yaml.safe_load((tmp_path / "prometheus.yml").read_text())["scrape_configs"]}
-    assert jobs == {"loan-gateway", "loan-model", "chaos-proxy", "alertmanager"}
+    loan, language_model = {"loan-gateway", "loan-model", "chaos-proxy"}, {"llm-gateway", "llm-proxy", "llm-server"}
+    assert jobs == loan | language_model | {"alertmanager"}
 
 
 def test_every_alert_of_the_lab_reaches_the_sink_and_soon() -> None:
