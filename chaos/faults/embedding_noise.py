@@ -35,13 +35,13 @@ class EmbeddingNoise(Fault):
             does="100% of the treatment arm's embeddings of assistant are noisy: their cosine with the right ones is about 0.89",
         ),
         Example(
-            "{fault: embedding_noise, target: assistant, noise: 0, duration: 60s}", refused="greater than 0"
+            "{fault: embedding_noise, target: assistant, noise: 0, duration: 60s}", refused="at least 0.01"
         ),
     )  # fmt: skip
 
     fault: Literal["embedding_noise"] = "embedding_noise"
     noise: float = Field(
-        0.5, description="length of the noise, as a multiple of the embedding's own length", gt=0, le=100
+        0.5, description="length of the noise, as a multiple of the embedding's own length", ge=0.01, le=100
     )
 
     def explain(self) -> str:

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from chaos.drivers.load.arrivals import read_rows
+from chaos.drivers.load.template import fill
 from chaos.errors import MissingTool
-from chaos.lab import compose, dataset, monitoring, topology
+from chaos.lab import assistant, compose, dataset, monitoring, topology
 from chaos.lab.monitoring import Tools
 from chaos.lab.processes import HEALTH
+from chaos.system import parse_system
 from chaos.telemetry import parse_alertmanager_config
 
 PLACES = {name: f"127.0.0.1:{9000 + place}" for place, name in enumerate(topology.PORTS)}
@@ -170,3 +173,25 @@ def test_the_unpacked_programs_run(tools: Tools) -> None:
         done = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=False, timeout=20)
         assert done.returncode == 0
         assert "version" in done.stdout + done.stderr
+
+
+def test_the_language_models_system_file_names_its_places_and_its_prompts_are_what_it_sends(tmp_path: Path) -> None:
+    text = assistant.system_yaml("lab", PLACES)
+    system, _ = parse_system(text, "system.yaml", {"file:token": "secret"})
+    assert system.name == "lab-llm"
+    assert system.entry == f"http://{PLACES['llm-gateway']}/assist"
+    assert system.targets["assistant"].proxies == [f"http://{PLACES['llm-proxy-control']}"]
+    assert "secret" not in text
+    path = tmp_path / system.data["prompts"]
+    path.write_text(assistant.prompts_jsonl())
+    rows = read_rows(str(path))
+    assert all(set(fill(system.request.json_, {"row": row})) == {"kind", "prompt", "neighbour"} for row in rows)
+
+
+def test_the_language_model_is_asked_through_its_own_proxy_alone() -> None:
+    proxy = " ".join(argv("llm-proxy"))
+    assert f"{PLACES['llm-proxy-route']}>{PLACES['llm-server']}" in proxy
+    assert f"--control {PLACES['llm-proxy-control']}" in proxy
+    assert f"http://{PLACES['llm-proxy-route']}" in argv("llm-gateway")
+    others = [argv(name) for name in topology.SERVICES if name not in ("llm-proxy", "llm-server")]
+    assert not any(PLACES["llm-server"] in word for words in others for word in words)
