@@ -111,7 +111,32 @@ def test_without_a_fault_every_check_passes(assistant: Assistant) -> None:
     assert counts["selected_requests"] == 0
 
 
+DELIVERED: Mapping[str, tuple[Mapping[str, Any], str, float, str, float]] = {
+    "slow_first_token": ({"by": "600ms"}, "llm_first_token_seconds_sum", 4.8, "llm_longest_gap_seconds_sum", 2.4),
+    "slow_tokens": ({"by": "60ms"}, "llm_longest_gap_seconds_sum", 0.48, "llm_first_token_seconds_sum", 2.4),
+    "stalled_stream": ({"silence": "700ms"}, "llm_longest_gap_seconds_sum", 5.6, "llm_first_token_seconds_sum", 2.8),
+    "cut_stream": (
+        {"after_events": 9},
+        'llm_finish_reasons_total{reason="none"}',
+        8,
+        "llm_first_token_seconds_sum",
+        4.0,
+    ),
+}
+"""Fault → its parameters, what grows by at least how much over eight streams, and what by at most how much."""
+
+
+@pytest.mark.parametrize("name", DELIVERED)
+def test_a_stream_that_comes_otherwise_is_seen_by_the_measure_that_is_for_it(name: str, assistant: Assistant) -> None:
+    parameters, measure, least, quiet, most = DELIVERED[name]
+    changed, counts = assistant.hurt(f"run-{name}", {"fault": name, **parameters})
+    assert changed[measure] >= least
+    assert changed[quiet] < most
+    assert counts["selected_requests"] == sum(map(len, ASKED.values()))
+    assert counts["injected"] >= 8 if name == "cut_stream" else counts["delayed_s"] >= least
+    assert changed['ml_requests_total{code="502"}'] == 0
+
+
 def test_every_fault_of_the_family_has_its_measure() -> None:
     family = {name for name, kind in catalogue().items() if kind.family == "language models"}
-    delivered = {"slow_first_token", "slow_tokens", "stalled_stream", "cut_stream"}
-    assert family == set(SEEN) | {"wrong_usage"} | delivered
+    assert family == set(SEEN) | {"wrong_usage"} | set(DELIVERED)
