@@ -31,8 +31,8 @@ def test_a_lab_that_is_called_like_that_itself_comes_first(tmp_path: Path) -> No
     assert system_path("mine-llm", EXPERIMENT, tmp_path) == labs / "mine-llm" / "system.yaml"
 
 
-@pytest.mark.parametrize("name", ["-llm", "mine", "lab-llm"])
+@pytest.mark.parametrize("name", ["-llm", "mine", "lab-llm", "other"])
 def test_a_language_model_of_no_lab_is_no_system(name: str, tmp_path: Path) -> None:
-    with_files(tmp_path, "other/system-llm.yaml")
+    with_files(tmp_path, "other/system-llm.yaml", "system-llm.yaml")
     with pytest.raises(InvalidFile):
         system_path(name, EXPERIMENT, tmp_path)

@@ -244,6 +244,15 @@ def test_hidden_tokens_stay_and_only_what_was_said_is_scaled() -> None:
     assert (after["usage"]["output_tokens"], after["usage"]["total_tokens"]) == (105, 115)
 
 
+def test_whoever_got_any_text_got_at_least_one_token() -> None:
+    asked = call()
+    asked.texts[0] = TextSoFar(100, 1, changed=True)
+    document = {"usage": {"completion_tokens": 3}}
+    assert edited(Refusal(target="m"), document, asked) == {"usage": {"completion_tokens": 1}}
+    asked.texts[0] = TextSoFar(100, 0, changed=True)
+    assert edited(Refusal(target="m"), document, asked) == {"usage": {"completion_tokens": 0}}
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [(TruncatedAnswer(target="m", characters=1), "length"), (Repetition(target="m"), "length"), (Refusal(target="m"), "stop")],
@@ -329,6 +338,12 @@ def test_wrong_usage_multiplies_what_was_generated_and_keeps_the_sum(name: str) 
     key = "output_tokens" if "output_tokens" in before else "completion_tokens"
     assert after[key] == before[key] * 3
     assert after["total_tokens"] - before["total_tokens"] == 2 * before[key]
+
+
+def test_wrong_usage_is_wrong_wherever_an_event_says_it() -> None:
+    document = {"usage": {"completion_tokens": 3}, "response": {"usage": {"output_tokens": 5, "total_tokens": 6}}}
+    after = edited(WrongUsage(target="m", factor=0), document)
+    assert after == {"usage": {"completion_tokens": 0}, "response": {"usage": {"output_tokens": 0, "total_tokens": 1}}}
 
 
 def test_another_model_answers_by_name_in_every_event_or_by_address_before_it_is_asked() -> None:

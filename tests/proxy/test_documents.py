@@ -169,6 +169,16 @@ def test_a_document_fault_needs_no_protocol_that_reads_the_answer() -> None:
     assert counts(bench) == (1, 1, 0)
 
 
+@pytest.mark.parametrize(
+    ("body", "written"),
+    [(b'{"model": "a"}', b'{"model": "gr\\u00f6\\u00dfer"}'), ('{"model": "\u00e9"}'.encode(), '{"model": "gr\u00f6\u00dfer"}'.encode())],
+    ids=["ASCII", "UTF-8"],
+)  # fmt: skip
+def test_another_value_is_escaped_as_its_surroundings_are(body: bytes, written: bytes) -> None:
+    got, _ = asked(whole(body), {"fault": "model_downgrade", "model": "gr\u00f6\u00dfer"})
+    assert body_of(got) == written
+
+
 # --- streamed answers -------------------------------------------------------------------------------------------------
 
 
@@ -201,6 +211,23 @@ def test_a_streamed_text_its_finish_reason_and_its_counts_end_as_the_whole_answe
     wanted = events.replace(b'"Paris, "', b'"Paris,"').replace(b'"always."', b'""').replace(b'"stop"', b'"length"')
     assert payload_of(got)[0] == wanted.replace(b'_tokens": 7', b'_tokens": 3').replace(b": 10", b": 6") + DONE
     assert counts(bench) == (1, 1, 0)
+
+
+def test_counts_of_tokens_follow_hurt_choices_alone_whole_and_streamed() -> None:
+    """Of two choices of ten characters each, one is cut to six: sixteen of twenty are left, and as many tokens."""
+    choices = [{"index": place, "finish_reason": "stop"} for place in range(2)]
+    usage = {"usage": {"completion_tokens": 20}}
+    body = {"choices": [{**choice, "message": {"content": "0123456789"}} for choice in choices], **usage}
+    events = [{"choices": [{**choice, "delta": {"content": "0123456789"}}]} for choice in choices] + [
+        {"choices": [], **usage}
+    ]
+    stream = HEAD + b"".join(chunk(b"data: %s\n\n" % json.dumps(event).encode()) for event in events) + END
+    for answer in (whole(json.dumps(body).encode()), stream):
+        # With half of the rows selected, one seed in two selects one of two.
+        tries = (asked(answer, TRUNCATED | {"share": 0.5}, seed=f"seed {number}") for number in range(40))
+        got = next(got for got, bench in tries if counts(bench)[1] == 1)
+        assert b'"completion_tokens": 16' in got
+        assert got.count(b'"length"') == got.count(b'"stop"') == 1
 
 
 def test_each_event_comes_as_soon_as_it_is_whole_and_disarming_waits_for_none() -> None:
