@@ -2,7 +2,7 @@
 
 A rewriting looks at where a piece stands in the text, and never at how the text was cut: however an answer is streamed, its pieces
 join to what the whole answer would have become. Where a server counts tokens, the counts follow the length of the text; where it
-says why it ended, that follows, too. Log probabilities stay as they were.
+says why it ended, that follows, too. Log probabilities stay as they were, and so do the names of Responses' events.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class WrongLanguage(TextFault):
     examples: ClassVar = (
         Example(
             "{fault: wrong_language, target: assistant, language: french, duration: 60s}",
-            does="100% of the treatment arm's answers of assistant come in french",
+            does="100% of the treatment arm's answers of assistant come in French",
         ),
         Example("{fault: wrong_language, target: assistant, language: klingon, duration: 60s}", refused="german"),
     )
@@ -53,7 +53,7 @@ class WrongLanguage(TextFault):
 
     def explain(self) -> str:
         """One plain sentence."""
-        return f"{format_share(self.share)} of the treatment arm's answers of {self.target} come in {self.language}"
+        return f"{format_share(self.share)} of the treatment arm's answers of {self.target} come in {self.language.capitalize()}"
 
     def rewritten(self, text: str, start: int, beginning: str, row: int, call: Call) -> str:  # noqa: ARG002
         """As many characters of the other language, from a sentence that the chance of the row begins with."""

@@ -91,10 +91,11 @@ def _tool_call(arguments: str) -> dict[str, Any]:
 
 
 class Model:
-    """The model with its metrics. `chat` answers have messages, others have texts."""
+    """The model with its metrics: asked for by its name or an alias, it answers by its name. Only `chat` answers have messages."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, aliases: Sequence[str] = ()) -> None:
         self.name = name
+        self.known = (name, *aliases)
         self.registry = CollectorRegistry()
         self.requests = Counter("llm_server_requests", "Requests by status code.", ["code"], registry=self.registry)
         self.tokens = Counter("llm_server_tokens", "Tokens read and written.", ["kind"], registry=self.registry)
@@ -199,7 +200,7 @@ def application(model: Model) -> web.Application:
         asked = await request.json()
         if not isinstance(asked, dict):
             raise Bad("a JSON object is needed")
-        if asked.get("model", model.name) != model.name:
+        if asked.get("model", model.name) not in model.known:
             return _error(404, f"The model `{asked['model']}` does not exist", "invalid_request_error")
         if request.path.endswith("/embeddings"):
             return web.json_response(model.embeddings(asked))
@@ -242,9 +243,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m chaos.lab.llm_server")
     parser.add_argument("--listen", default="127.0.0.1:8080")
     parser.add_argument("--model", default=MODEL, help="the name that it answers by")
+    parser.add_argument("--alias", action="append", default=[], help="another name that it may be asked for by")
     parser.add_argument("--ports-file", type=Path)
     given = parser.parse_args()
-    serve_forever(application(Model(given.model)), given.listen, "llm-server", given.ports_file)
+    serve_forever(application(Model(given.model, given.alias)), given.listen, "llm-server", given.ports_file)
 
 
 if __name__ == "__main__":

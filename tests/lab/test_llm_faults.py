@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,6 +88,15 @@ def test_a_fault_is_seen_by_the_measure_that_is_for_it_and_no_request_fails(name
     assert counts["changed_rows"] >= least
     assert counts["undecodable"] == (8 if name == "embedding_noise" else 0), "it knows no streams, and there are eight"
     assert changed['ml_requests_total{code="200"}'] == sum(map(len, ASKED.values()))
+    assert changed['ml_requests_total{code="502"}'] == 0
+
+
+def test_another_models_answers_are_told_by_their_name(assistant: Assistant, tmp_path: Path) -> None:
+    with module("chaos.lab.llm_server", "--model", "assistant-mini", "--alias", "assistant", folder=tmp_path) as ports:
+        fault = {"fault": "model_downgrade", "to": f"http://{ports['llm-server']}"}
+        changed, counts = assistant.hurt("run-redirect", fault)
+    assert changed[failed("model")] == len(ASKED["question"])
+    assert counts["injected"] == sum(map(len, ASKED.values()))
     assert changed['ml_requests_total{code="502"}'] == 0
 
 
