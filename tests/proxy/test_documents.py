@@ -179,6 +179,25 @@ def test_another_value_is_escaped_as_its_surroundings_are(body: bytes, written: 
     assert body_of(got) == written
 
 
+@pytest.mark.parametrize(
+    "answer", [whole(BODY), HEAD + chunk(b'data: {"model": "big"}\n\n' * 3) + END], ids=["whole", "streamed"]
+)
+def test_once_a_run_has_hurt_its_most_no_value_changes_any_more(answer: bytes) -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        arm(bench, DOWNGRADE, most="2 requests")
+        changed = []
+        for number in range(4):
+            bench.client.data_received(ASK.replace(b"Id: a", b"Id: %d" % number))
+            before = len(bench.client_pipe.written)
+            bench.upstream.data_received(answer)
+            changed.append(b"mini" in bench.client_pipe.written[before:])
+        assert changed == [True, True, False, False]
+        assert counts(bench)[1] == 2
+
+    run(scenario)
+
+
 # --- streamed answers -------------------------------------------------------------------------------------------------
 
 
