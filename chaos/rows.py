@@ -115,6 +115,32 @@ class Piece:
     start: int
 
 
+KEPT_BEGINNING = 512
+"""Characters of a row's text that are kept while it is streamed, for faults that must know how it began."""
+
+
+@dataclass(slots=True)
+class TextSoFar:
+    """How much of one row's text the model has said so far, and how much of it the client got, in characters.
+
+    `beginning` is what the model said first, at most KEPT_BEGINNING characters of it, without the piece that a fault is asked about.
+    """
+
+    said: int = 0
+    got: int = 0
+    beginning: str = ""
+    changed: bool = False
+    """Whether the client got anything else than the model said."""
+
+    def add(self, said: str, got: str) -> None:
+        """One more piece was said, and became what the client got."""
+        self.said += len(said)
+        self.got += len(got)
+        self.changed = self.changed or said != got
+        if len(self.beginning) < KEPT_BEGINNING:
+            self.beginning = (self.beginning + said)[:KEPT_BEGINNING]
+
+
 class _Numbers(tuple[int, ...]):
     """0, 1, 2, … as a tuple in which nothing is searched for: every number stands at its own place."""
 

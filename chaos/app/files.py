@@ -18,6 +18,8 @@ LARGEST_SECRET = 64 * 1024
 """Bytes of a file behind `${file:NAME}` that are read."""
 STATE = Path(".chaos")
 """Where labs, tools and caches live, below the folder that the command is run in."""
+LANGUAGE_MODEL = "-llm"
+"""`lab-llm` is the language model of the lab `lab`."""
 
 
 class Variables(Mapping[str, str]):
@@ -105,15 +107,22 @@ def probe_files(beside: Path | None) -> dict[str, str]:
     return found
 
 
+def _language_model(name: str, state: Path) -> list[Path]:
+    """The system file of a lab's language model, where the name is that of one: the lab's own with LANGUAGE_MODEL behind it."""
+    lab = name.removesuffix(LANGUAGE_MODEL)
+    return [state / "labs" / lab / f"system{LANGUAGE_MODEL}.yaml"] if lab and lab != name else []
+
+
 def system_path(name: str, experiment: Path, state: Path = STATE) -> Path:
     """The file behind a system's name: a path, or a lab that is up. Raises InvalidFile that says how to bring it up."""
     for candidate in (experiment.parent / name, Path(name)):
         if candidate.suffix in (".yaml", ".yml") and candidate.is_file():
             return candidate
-    lab = state / "labs" / name / "system.yaml"
-    if lab.is_file():
-        return lab
+    for lab in (state / "labs" / name / "system.yaml", *_language_model(name, state)):
+        if lab.is_file():
+            return lab
     if name == "lab" or name.startswith("lab-"):
+        name = name.removesuffix(LANGUAGE_MODEL) or name
         how = (
             "chaos lab up --docker"
             if name == "lab-docker"

@@ -26,7 +26,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from chaos.arms import HeaderValues, row_selected, unit_interval
 from chaos.json_places import Address
-from chaos.rows import Input, Piece, Row
+from chaos.rows import Input, Piece, Row, TextSoFar
 from chaos.units import Duration, Share, parse_duration
 
 
@@ -130,7 +130,8 @@ class Call:
 
     `subject` is what was assigned to the treatment arm, `share` the fault's share of rows right now (its own share times
     the shape's intensity), `headers` lower-case. `body` is the request's, or b"" when nobody needed it. `elapsed_s` is how long the
-    fault has been on.
+    fault has been on. `texts` has what became of each row's text in this answer, before and after this fault, for one that edits
+    text and documents.
     """
 
     seed: str
@@ -141,6 +142,7 @@ class Call:
     body: bytes = b""
     elapsed_s: float = 0.0
     memory: Memory = field(default_factory=Memory)
+    texts: dict[int, TextSoFar] = field(default_factory=dict)
 
     def selected(self, row: int = 0) -> bool:
         """Whether the fault hurts this row."""
@@ -310,7 +312,11 @@ class Fault(BaseModel):
         return False
 
     def edit_document(self, document: object, call: Call) -> Mapping[Address, object]:  # noqa: ARG002
-        """Which values of a selected answer's JSON (of each event's, when it is streamed) become which others."""
+        """Which values of a selected answer's JSON (of each event's, when it is streamed) become which others.
+
+        A fault that edits rows or text as well is asked about every answer that it may hurt, after these edits, so that what
+        belongs to a text follows it; `call.texts` says what was changed, and what is changed here is not counted as another row.
+        """
         return {}
 
     def edit_body(self, body: bytes, call: Call) -> bytes:  # noqa: ARG002

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chaos.lab import topology
+from chaos.lab import assistant, topology
 
 STATE = "/lab"
 """Where the lab's folder is mounted, read-only."""
@@ -15,13 +15,14 @@ PORT = {
     "replica-1": 8080, "replica-2": 8080, topology.OLD_MODEL: 8080, "route-1": 9001, "route-2": 9002, "control": 8474,
     "gateway": 8000, "prometheus": 9090, "alertmanager": 9093, "sink": 9099, "scrape-proxy-route": 9001,
     "scrape-proxy-control": 8474, "webhook-proxy-route": 9001, "webhook-proxy-control": 8474,
+    **assistant.CONTAINER_PORT,
 }  # fmt: skip
 """What listens where inside its container."""
 SERVICE = {place: place.removesuffix("-route").removesuffix("-control") for place in topology.PORTS} | dict.fromkeys(
     ("route-1", "route-2", "control"), "fault-proxy"
 )
 """Place → the service that listens there."""
-INTERNAL = ("route-1", "route-2", "scrape-proxy-route", "webhook-proxy-route")
+INTERNAL = ("route-1", "route-2", "scrape-proxy-route", "webhook-proxy-route", *assistant.INTERNAL)
 PUBLISHED = tuple(place for place in topology.PORTS if place not in INTERNAL)
 """What the runner and a person with a browser reach; the proxies' routes are the lab's own alone."""
 

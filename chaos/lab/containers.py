@@ -24,6 +24,7 @@ from chaos.lab.processes import (
     wait_healthy,
     wait_watched,
     write_files,
+    write_systems,
 )
 
 MARK = "containers"
@@ -128,7 +129,7 @@ def _up(engine: Any, name: str, state: Path, report: Report) -> LabStatus:
     if said is not None:
         raise Unreachable(said)
     (folder / "places.json").write_text(json.dumps(places))
-    (folder / "system.yaml").write_text(topology.system_yaml(name, places, selector))
+    write_systems(folder, places, selector, name)
     wait_healthy(places, folder, lambda: _dead(engine, name), report)
     wait_watched(places, report)
     return status(name, state)

@@ -22,7 +22,7 @@ import requests
 from chaos.drivers.http import session
 from chaos.drivers.process_table import ProcessEntry, ProcessTable, spawn
 from chaos.errors import ChaosError, MissingTool, Unreachable
-from chaos.lab import monitoring, topology
+from chaos.lab import assistant, monitoring, topology
 
 Report = Callable[[str], None]
 
@@ -34,7 +34,7 @@ UP_S = 45.0
 HEALTH = {
     "replica-1": "/v2/health/ready", "replica-2": "/v2/health/ready", topology.OLD_MODEL: "/v2/health/ready",
     "control": "/healthz", "gateway": "/healthz", "prometheus": "/-/ready", "alertmanager": "/-/ready", "sink": "/healthz",
-    "scrape-proxy-control": "/healthz", "webhook-proxy-control": "/healthz",
+    "scrape-proxy-control": "/healthz", "webhook-proxy-control": "/healthz", **assistant.HEALTH,
 }  # fmt: skip
 """What answers 200 when a service is there."""
 
@@ -103,15 +103,23 @@ def write_files(folder: Path, places: topology.Places, state: str, selector: str
     """Every file of a lab stands in its folder. `state` is where the services see that folder."""
     from chaos.lab.dataset import split, write_traffic
 
-    (folder / "rules.yml").write_text((files("chaos.lab") / "rules.yml").read_text())
+    for rules in ("rules.yml", assistant.RULES):
+        (folder / rules).write_text((files("chaos.lab") / rules).read_text())
     (folder / "prometheus.yml").write_text(topology.prometheus_yml(places.inside, state))
     (folder / "alertmanager.yml").write_text(topology.alertmanager_yml(places.inside))
     (folder / "features.json").write_text(json.dumps(split()[0].names))
     write_traffic(folder / "traffic.jsonl")
+    (folder / assistant.DATA).write_text(assistant.prompts_jsonl())
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(16))
-    (folder / "system.yaml").write_text(topology.system_yaml(name, places.outside, selector))
+    write_systems(folder, places.outside, selector, name)
+
+
+def write_systems(folder: Path, outside: Mapping[str, str], selector: str, name: str) -> None:
+    """The system files of both targets stand in the lab's folder."""
+    (folder / "system.yaml").write_text(topology.system_yaml(name, outside, selector))
+    (folder / assistant.SYSTEM_FILE).write_text(assistant.system_yaml(name, outside))
 
 
 def trained(state: Path, report: Report) -> tuple[Path, Path]:
@@ -233,7 +241,7 @@ def _unwatched(using: requests.Session, outside: Mapping[str, str]) -> str | Non
     def ask(place: str, path: str) -> Any:
         return using.get(f"http://{outside[place]}{path}", timeout=1.0).json()
 
-    wanted = len(topology.REPLICAS) + 3  # and the gateway, the fault proxy, Alertmanager
+    wanted = len(topology.REPLICAS) + 3 + len(assistant.SCRAPED)  # and the gateway, the fault proxy, Alertmanager
     try:
         found = ask("prometheus", "/api/v1/query?query=sum(up)")["data"]["result"]
         seen = int(float(found[0]["value"][1])) if found else 0

@@ -15,12 +15,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chaos.lab import assistant
+
 REPLICAS = ("replica-1", "replica-2")
 OLD_MODEL = "loan-model-old"
 MONITORED = {"scrape-proxy": "gateway", "webhook-proxy": "sink"}
 """Each fault proxy in the way of monitoring itself → what it stands in front of. Its ports are NAME-route and NAME-control."""
 SERVICES = (
-    *REPLICAS, OLD_MODEL, "fault-proxy", "gateway", "sink", *MONITORED, "prometheus", "alertmanager",
+    *REPLICAS, OLD_MODEL, "fault-proxy", "gateway", "sink", *MONITORED, *assistant.SERVICES, "prometheus", "alertmanager",
 )  # fmt: skip
 
 FEATURES = (
@@ -34,13 +36,13 @@ FEATURES = (
 APP = {
     "replica-1": "loan-model", "replica-2": "loan-model", OLD_MODEL: "loan-model-old", "fault-proxy": "fault-proxy",
     "gateway": "loan-gateway", "prometheus": "prometheus", "alertmanager": "alertmanager", "sink": "sink",
-    "scrape-proxy": "scrape-proxy", "webhook-proxy": "webhook-proxy",
+    "scrape-proxy": "scrape-proxy", "webhook-proxy": "webhook-proxy", **assistant.APP,
 }  # fmt: skip
 """Service → its `app` label."""
 
 PORTS = (
     "replica-1", "replica-2", OLD_MODEL, "route-1", "route-2", "control", "gateway", "prometheus", "alertmanager", "sink",
-    "scrape-proxy-route", "scrape-proxy-control", "webhook-proxy-route", "webhook-proxy-control",
+    "scrape-proxy-route", "scrape-proxy-control", "webhook-proxy-route", "webhook-proxy-control", *assistant.PORTS,
 )  # fmt: skip
 """Everything that listens: a proxy has one port per route and one for its control API."""
 
@@ -113,7 +115,7 @@ def arguments(
                 "--log",
                 f"{tools['data']}/notifications.jsonl",
             ]
-    raise ValueError(service)
+    return assistant.arguments(service, inside, listen, state, tools)
 
 
 def prometheus_yml(inside: Mapping[str, str], state: str) -> str:
@@ -123,7 +125,7 @@ def prometheus_yml(inside: Mapping[str, str], state: str) -> str:
     )
     return f"""\
 global: {{scrape_interval: 1s, scrape_timeout: 900ms, evaluation_interval: 1s}}
-rule_files: ['{state}/rules.yml']
+rule_files: ['{state}/rules.yml', '{state}/{assistant.RULES}']
 alerting:
   alertmanagers:
     - static_configs: [{{targets: ['{inside["alertmanager"]}']}}]
@@ -137,7 +139,7 @@ scrape_configs:
     static_configs: [{{targets: ['{inside["control"]}']}}]
   - job_name: alertmanager
     static_configs: [{{targets: ['{inside["alertmanager"]}']}}]
-"""
+{assistant.scrape_configs(inside)}"""
 
 
 def alertmanager_yml(inside: Mapping[str, str]) -> str:

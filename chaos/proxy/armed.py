@@ -126,6 +126,8 @@ class Armed:
     input_names: InputNames
     input_faults: tuple[ArmedFault, ...]
     """Those that change what the model is asked; `request_faults` are the others that act before it is."""
+    document_faults: tuple[ArmedFault, ...] = ()
+    """Those of all faults that change values in an answer's JSON."""
     subject_kind: str = "header"
     """Where a request says who its subject is: in a header, a cookie or the query."""
     subject_name: str = ""
@@ -330,6 +332,7 @@ def armed_with(
             one for one in built if (one.fault.acts_on == "request" and not one.fault.edits_inputs) or one.acts
         ),
         answer_faults=tuple(one for one in built if one.fault.acts_on == "answer" or one.edits_answers),
+        document_faults=tuple(one for one in built if one.fault.edits_documents),
         body_faults=tuple(one for one in built if one.fault.edits_bodies),
         delivery_faults=tuple(one for one in built if one.fault.delivers),
         input_names=arming.input.names(),

@@ -16,6 +16,7 @@ from chaos.faults.base import Action, Answer, Redirect, Reset, Wait
 from chaos.protocols.base import Streaming
 from chaos.proxy import wire
 from chaos.proxy.armed import Armed, ArmedFault, Group, RunState
+from chaos.proxy.documents import DocumentFaults
 from chaos.proxy.handed import Handed, Hurt
 from chaos.proxy.hurting import SAMPLED_ROWS, counting
 from chaos.proxy.observe import LARGEST_OBSERVED, copied
@@ -80,6 +81,7 @@ class Exchange(Handed):
     _after: bytes | None = None
     _stream: StreamedAnswer | None = None
     _texts: TextFaults | None = None
+    _event_documents: DocumentFaults | None = None
     _event_s: float | None = None
 
     def __init__(self, head: wire.Head, runs: tuple[Armed, ...], begun_s: float) -> None:
@@ -407,16 +409,33 @@ class Exchange(Handed):
         self.streaming = False
         route.counters.stream_ended(route.name, self.group or "none", how)
         rest = self._stream.end() if self._stream is not None else b""
-        if self._texts is not None and self._stream is not None and self._state is not None:
-            changes = self._texts.changes()
+        changes = self._changes_of_stream()
+        if changes is not None and self._stream is not None and self._state is not None:
             bodies = self._stream.before.hexdigest()[:16], self._stream.after.hexdigest()[:16]
             kept = changes and self._state.samples(time.monotonic())
-            for row, before, after in changes[:SAMPLED_ROWS] if kept else ():
-                self._state.note_change(self._change(route, row, [f"sha256:{before}", f"sha256:{after}"], bodies))
+            for row, labels in changes[:SAMPLED_ROWS] if kept else ():
+                self._state.note_change(self._change(route, row, labels, bodies))
             if self._shadows() and how == "whole" and self._stream.copy is not None:
                 self._to_consumer(route, b"".join(self._stream.copy), changed=bool(changes))
-        self._stream = self._texts = None  # they refer back to the exchange: see `no_more_actions`
+        self._stream = self._texts = self._event_documents = (
+            None  # they refer back to the exchange: see `no_more_actions`
+        )
         return b"" if self._shadows() else rest
+
+    def _changes_of_stream(self) -> list[tuple[int, list[object]]] | None:
+        """The changed rows, with what names their texts before and after; None when nobody edits this stream.
+
+        Where other values than texts have changed alone, that is one row without a text.
+        """
+        texts, documents = self._texts, self._event_documents
+        if texts is None and documents is None:
+            return None
+        found: list[tuple[int, list[object]]] = []
+        for row, before, after in texts.changes() if texts is not None else ():
+            found.append((row, [f"sha256:{before}", f"sha256:{after}"]))
+        if not found and documents is not None and documents.changes():
+            found.append((0, [None, None]))
+        return found
 
     def _text_editor(self, route: Route) -> Callable[[str], str] | None:
         """What edits the data of this answer's events; None when no fault can. Faults that know rows only are counted."""
@@ -425,10 +444,13 @@ class Exchange(Handed):
         if head is None or armed is None or not treated or head.status != 200:
             return None
         for fault in armed.answer_faults:
-            fault.counts.undecodable += fault.edits_answers and not fault.fault.edits_text
+            known = fault.fault.edits_text or fault.fault.edits_documents
+            fault.counts.undecodable += fault.edits_answers and not known
         faults = [(one, self._call(one)) for one in armed.answer_faults if one.fault.edits_text]
+        self._calls = {fault.index: call for fault, call in faults}
+        self._event_documents = documents = self._documents(route)
         if not faults:
-            return None
+            return self._document_editor(head, documents)
         self._texts = TextFaults(
             faults, lambda fault: self._obeys(fault, route), route.counters, self._counted_as(), self._may_hurt
         )
@@ -437,15 +459,28 @@ class Exchange(Handed):
             plain = head.headers.get("content-encoding", "identity") == "identity"
             # An answer that said its length beforehand cannot change it any more.
             if plain and head.length is None and isinstance(protocol, Streaming):
-                return protocol.open_stream(armed.output, self._texts.edit).feed
+                feed = protocol.open_stream(armed.output, self._texts.edit).feed
+                return feed if documents is None else documents.after(feed)
         except Exception:  # the code of others: traffic goes on
             log.debug("a protocol could not open a stream", exc_info=True)
         self._text_undecodable()
         return None
 
+    def _document_editor(self, head: wire.Head, documents: DocumentFaults | None) -> Callable[[str], str] | None:
+        """What edits the JSON of this answer's events, where no fault edits its text; None when it cannot be edited."""
+        if documents is None:
+            return None
+        if head.headers.get("content-encoding", "identity") == "identity" and head.length is None:
+            return documents.edit_event
+        self._text_undecodable()
+        return None
+
     def _text_undecodable(self) -> None:
-        for fault in self.armed.answer_faults if self.armed is not None else ():
-            fault.counts.undecodable += fault.fault.edits_text
+        armed = self.armed
+        if armed is None:
+            return
+        for fault in armed.faults:
+            fault.counts.undecodable += fault.fault.edits_text or fault.fault.edits_documents
 
     def count_answer(self, route: Route, status: int) -> None:
         """The answer is on its way to the client (status 0: the connection was reset)."""

@@ -19,7 +19,8 @@ from chaos.protocols import sniff
 from chaos.protocols.base import Protocol, Undecodable
 from chaos.proxy import coding, wire
 from chaos.proxy.armed import Armed, ArmedFault, Group, RunState, hashed
-from chaos.rows import Label, Row
+from chaos.proxy.documents import DocumentFaults
+from chaos.rows import Label, Row, TextSoFar
 
 if TYPE_CHECKING:
     from chaos.proxy.route import Route
@@ -57,6 +58,8 @@ class Hurting:
     """Whether this request is one of those that the run's cap lets be hurt."""
     _changed: list[tuple[ArmedFault, int]]
     """How many rows which fault has changed in this answer."""
+    _calls: dict[int, Call]
+    """The calls of this answer, by the fault's index, of faults that edit its rows and its document."""
 
     def _obeys(self, fault: ArmedFault, route: Route) -> bool:
         """Whether the fault may still touch this request: its run holds the proxy and has not taken it off."""
@@ -132,30 +135,58 @@ class Hurting:
         """What cannot be put back into the answer has not happened, and is not counted as if it had."""
         if self.armed is None or self.answer_head is None:
             return None
-        headers, output = self.answer_head.headers, self.armed.output
-        coded = headers.get("content-encoding")
+        coded = self.answer_head.headers.get("content-encoding")
+        rows: Sequence[Row] = ()
+        after: Sequence[Row] = ()
+        self._calls, self._changed = {}, []
         try:
             plain = payload if coded is None else coding.opened(payload, coded)
-            protocol = self._protocol(route, plain)
-            if protocol is None:
-                raise Undecodable("no protocol reads this answer")
-            rows = protocol.rows(plain, headers, output)
-            after = self._edit(rows, route)
-            if after is rows:
+            body, head = plain, self.answer_head
+            if any(fault.edits_rows for fault in self.armed.answer_faults):
+                rows, after, body, head = self._with_rows(plain, head, route)
+            documents = self._documents(route)
+            if documents is not None:
+                body = documents.edit(body)
+                documents.count()
+            if body is plain:
                 return None
-            body, changed = protocol.encode(plain, headers, output, rows, after)
-            if not isinstance(body, bytes):
-                raise Undecodable("a protocol that makes something else of a body")
-            head = wire.with_headers(self.answer_head, changed)
             whole = body if coded is None else coding.closed(body, coded)
         except (
             Exception
         ):  # the protocol's Undecodable, and whatever a protocol or a fault of others raises: traffic goes on
             self._undecodable()
             return None
-        self._free_text = getattr(protocol, "free_text", False)
         self._note(rows, after, plain, body, route)
         return whole, head
+
+    def _with_rows(
+        self, plain: bytes, head: wire.Head, route: Route
+    ) -> tuple[Sequence[Row], Sequence[Row], bytes, wire.Head]:
+        """The rows before and after every armed fault, and the body and head that say the latter; the same when none changed."""
+        assert self.armed is not None
+        headers, output = head.headers, self.armed.output
+        protocol = self._protocol(route, plain)
+        if protocol is None:
+            raise Undecodable("no protocol reads this answer")
+        self._free_text = getattr(protocol, "free_text", False)
+        rows = protocol.rows(plain, headers, output)
+        after = self._edit(rows, route)
+        if after is rows:
+            return rows, rows, plain, head
+        body, changed = protocol.encode(plain, headers, output, rows, after)
+        if not isinstance(body, bytes):
+            raise Undecodable("a protocol that makes something else of a body")
+        return rows, after, body, wire.with_headers(head, changed)
+
+    def _documents(self, route: Route) -> DocumentFaults | None:
+        """What edits this answer's JSON beyond its rows; None when no armed fault does."""
+        armed = self.armed
+        if armed is None or not armed.document_faults:
+            return None
+        calls = [(fault, self._calls.get(fault.index) or self._call(fault)) for fault in armed.document_faults]
+        return DocumentFaults(
+            calls, lambda fault: self._obeys(fault, route), route.counters, self._counted_as(), self._may_hurt
+        )
 
     def _edit(self, rows: Sequence[Row], route: Route) -> Sequence[Row]:
         """The rows after every armed answer fault; the very same sequence when none changed a row. Noted in `_changed`."""
@@ -175,6 +206,9 @@ class Hurting:
             after = fault.fault.edit(edited, call)
             fault.memory.selected += not fault.acts
             changed = sum(map(is_not, after, edited))
+            if changed and fault.fault.edits_documents:
+                _note_texts(call.texts, edited, after)
+                self._calls[fault.index] = call
             if changed:
                 self._changed.append((fault, changed))
                 edited = after
@@ -201,6 +235,8 @@ class Hurting:
             if route.record_bodies:
                 change["body_before"], change["body_after"] = payload.decode("latin-1"), body.decode("latin-1")
             self._state.note_change(change)
+        if not self._changed:  # values in the answer's JSON did, which are no row
+            self._state.note_change(self._change(route, 0, [None, None], hashes))
 
     def _change(self, route: Route, row: int, labels: Sequence[object], bodies: tuple[str, str]) -> dict[str, object]:
         """The ground truth about one row, before and after; bodies and free text only by what they hash to."""
@@ -226,6 +262,13 @@ def counting(asked: Iterator[Asked], memory: Memory) -> Iterator[Asked]:
     while action is not None:
         yield action
         action = next(asked, None)
+
+
+def _note_texts(texts: dict[int, TextSoFar], before: Sequence[Row], after: Sequence[Row]) -> None:
+    """What became of the text of each row that has one."""
+    for old, new in zip(before, after, strict=True):
+        if isinstance(old.label, str):
+            texts.setdefault(old.index, TextSoFar()).add(old.label, str(new.label))
 
 
 def _told(label: Label | None, classes: Sequence[Label], *, free_text: bool) -> object:

@@ -20,7 +20,7 @@ from chaos.faults.base import Call
 from chaos.proxy import wire
 from chaos.proxy.armed import ArmedFault
 from chaos.proxy.counters import Counters
-from chaos.rows import Piece
+from chaos.rows import Piece, TextSoFar
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Digest
@@ -273,10 +273,15 @@ class TextFaults:
         """What the client gets instead of this piece."""
         text = piece.text
         for fault, call in self._faults:
-            if not self._obeys(fault) or not call.selected(piece.row) or not self._allowed(fault, piece.row):
+            if not self._obeys(fault):
+                continue
+            so_far = call.texts.setdefault(piece.row, TextSoFar())
+            if not call.selected(piece.row) or not self._allowed(fault, piece.row):
+                so_far.add(text, text)
                 continue
             first = self._count(self._selected, fault, piece.row)
             fresh = fault.fault.edit_text(replace(piece, text=text), call)
+            so_far.add(text, fresh)
             fault.memory.selected += first
             if fresh != text:
                 self._count(self._changed, fault, piece.row)

@@ -44,6 +44,7 @@ ON_LOADS = [(name, text) for name, text in DOING if catalogue()[name].acts_on ==
 DELIVERING = [(name, text) for name, text in ON_TRAFFIC if catalogue()[name].delivers]
 EDITING_BODIES = [(name, text) for name, text in ON_TRAFFIC if catalogue()[name].edits_bodies]
 ON_ANSWERS = [(name, text) for name, text in DOING if catalogue()[name].acts_on == "answer"]
+ON_PREDICTIONS = [(name, text) for name, text in ON_ANSWERS if catalogue()[name].works_on != "text"]
 
 ON_INPUTS = [(name, text) for name, text in DOING if catalogue()[name].edits_inputs]
 
@@ -259,7 +260,7 @@ def test_rows_outside_the_selection_are_the_very_same_objects(
         assert asked.selected(old.index) or new is old
 
 
-@pytest.mark.parametrize(("name", "text"), ON_ANSWERS)
+@pytest.mark.parametrize(("name", "text"), ON_PREDICTIONS)
 @given(answers() | answers(ruled=True), st.text(max_size=12))
 @settings(max_examples=50)
 def test_what_a_model_keeps_consistent_stays_consistent(name: str, text: str, rows: list[Row], subject: str) -> None:

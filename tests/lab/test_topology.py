@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from chaos.drivers.load.arrivals import read_rows
+from chaos.drivers.load.template import fill
 from chaos.errors import MissingTool
-from chaos.lab import compose, dataset, monitoring, topology
+from chaos.lab import assistant, compose, dataset, monitoring, topology
 from chaos.lab.monitoring import Tools
 from chaos.lab.processes import HEALTH
+from chaos.system import parse_system
 from chaos.telemetry import parse_alertmanager_config
 
 PLACES = {name: f"127.0.0.1:{9000 + place}" for place, name in enumerate(topology.PORTS)}
@@ -37,9 +40,8 @@ def test_only_replicas_carry_the_opt_in() -> None:
 
 def test_every_service_listens_where_the_others_look_for_it() -> None:
     for name in topology.SERVICES:
-        listens = {"fault-proxy": "control", **{proxy: f"{proxy}-route" for proxy in topology.MONITORED}}.get(
-            name, name
-        )
+        proxies = {proxy: f"{proxy}-route" for proxy in (*topology.MONITORED, "llm-proxy")}
+        listens = {"fault-proxy": "control", **proxies}.get(name, name)
         assert any(PLACES[listens] in word for word in argv(name)), name
     proxy = " ".join(argv("fault-proxy"))
     for place, replica in enumerate(topology.REPLICAS, 1):
@@ -77,7 +79,8 @@ def test_an_unheard_of_service_is_an_error() -> None:
 
 
 def test_prometheus_accepts_its_configuration(tools: Tools, tmp_path: Path) -> None:
-    (tmp_path / "rules.yml").write_text((Path(topology.__file__).parent / "rules.yml").read_text())
+    for rules in Path(topology.__file__).parent.glob("rules*.yml"):
+        (tmp_path / rules.name).write_text(rules.read_text())
     (tmp_path / "prometheus.yml").write_text(topology.prometheus_yml(PLACES, str(tmp_path)))
     done = subprocess.run(
         [str(tools.promtool), "check", "config", str(tmp_path / "prometheus.yml")],
@@ -87,7 +90,8 @@ def test_prometheus_accepts_its_configuration(tools: Tools, tmp_path: Path) -> N
     )
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = {job["job_name"] for job in yaml.safe_load((tmp_path / "prometheus.yml").read_text())["scrape_configs"]}
-    assert jobs == {"loan-gateway", "loan-model", "chaos-proxy", "alertmanager"}
+    loan, language_model = {"loan-gateway", "loan-model", "chaos-proxy"}, {"llm-gateway", "llm-proxy", "llm-server"}
+    assert jobs == loan | language_model | {"alertmanager"}
 
 
 def test_every_alert_of_the_lab_reaches_the_sink_and_soon() -> None:
@@ -169,3 +173,25 @@ def test_the_unpacked_programs_run(tools: Tools) -> None:
         done = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=False, timeout=20)
         assert done.returncode == 0
         assert "version" in done.stdout + done.stderr
+
+
+def test_the_language_models_system_file_names_its_places_and_its_prompts_are_what_it_sends(tmp_path: Path) -> None:
+    text = assistant.system_yaml("lab", PLACES)
+    system, _ = parse_system(text, "system.yaml", {"file:token": "secret"})
+    assert system.name == "lab-llm"
+    assert system.entry == f"http://{PLACES['llm-gateway']}/assist"
+    assert system.targets["assistant"].proxies == [f"http://{PLACES['llm-proxy-control']}"]
+    assert "secret" not in text
+    path = tmp_path / system.data["prompts"]
+    path.write_text(assistant.prompts_jsonl())
+    rows = read_rows(str(path))
+    assert all(set(fill(system.request.json_, {"row": row})) == {"kind", "prompt", "neighbour"} for row in rows)
+
+
+def test_the_language_model_is_asked_through_its_own_proxy_alone() -> None:
+    proxy = " ".join(argv("llm-proxy"))
+    assert f"{PLACES['llm-proxy-route']}>{PLACES['llm-server']}" in proxy
+    assert f"--control {PLACES['llm-proxy-control']}" in proxy
+    assert f"http://{PLACES['llm-proxy-route']}" in argv("llm-gateway")
+    others = [argv(name) for name in topology.SERVICES if name not in ("llm-proxy", "llm-server")]
+    assert not any(PLACES["llm-server"] in word for words in others for word in words)
