@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
-import yaml
 
-from benchmarks.catalogue.__main__ import EXPERIMENTS, PAGE, alerts, experiments, needs_docker, variables
+from benchmarks.catalogue.__main__ import (
+    EXPERIMENTS,
+    PAGE,
+    alerts,
+    experiments,
+    needs_docker,
+    rules,
+    system_of,
+    variables,
+)
 from benchmarks.catalogue.page import page
 from benchmarks.catalogue.results import Result, Told, result_of, store, stored
 from chaos.app.files import content
@@ -32,9 +39,7 @@ SYSTEM = topology.system_yaml("lab", PLACES, "process: {table: processes.json, l
 LAB = LabStatus("lab", Path("lab"), {}, PLACES)
 FILES = sorted(EXPERIMENTS.glob("*.yaml"))
 RULES = tuple(
-    RuleInfo(rule["alert"], rule["expr"], parse_duration(rule.get("for", "0s")), rule["labels"])
-    for group in yaml.safe_load((files("chaos.lab") / "rules.yml").read_text())["groups"]
-    for rule in group["rules"]
+    RuleInfo(rule["alert"], rule["expr"], parse_duration(rule.get("for", "0s")), rule["labels"]) for rule in rules()
 )
 REPLICAS = tuple(ContainerFound(name, f"id-{name}", "running", {}, opted_in=True) for name in topology.REPLICAS)
 
@@ -92,6 +97,12 @@ def test_what_has_a_result_is_not_run_again_unless_it_is_asked_for(
     assert experiments([], docker=False, again=False) == here[1:]
     assert experiments([], docker=False, again=True) == here
     assert experiments([here[0].stem], docker=False, again=False) == here[:1]
+
+
+def test_a_part_of_the_lab_is_a_part_of_the_lab_that_the_catalogue_brings_up(tmp_path: Path) -> None:
+    for written, meant in (("lab", "catalogue"), ("lab-llm", "catalogue-llm")):
+        (tmp_path / "one.yaml").write_text(f"system: {written}\n")
+        assert system_of(tmp_path / "one.yaml", "catalogue") == meant
 
 
 def test_an_experiment_that_nobody_wrote_cannot_be_asked_for() -> None:

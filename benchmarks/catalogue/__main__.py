@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import requests
 import yaml
@@ -43,10 +44,17 @@ QUIET_S, LONGEST_S = 6.0, 240.0
 """How long no alert may be pending before the next run, and how long that may take."""
 
 
+def rules() -> list[dict[str, Any]]:
+    """Every alerting rule of the lab, of all its files, as they are written."""
+    found = sorted(
+        (one for one in files("chaos.lab").iterdir() if one.name.startswith("rules")), key=lambda one: one.name
+    )
+    return [rule for one in found for group in yaml.safe_load(one.read_text())["groups"] for rule in group["rules"]]
+
+
 def alerts() -> list[str]:
     """Every alert of the lab, apart from the one that always fires."""
-    rules = yaml.safe_load((files("chaos.lab") / "rules.yml").read_text())
-    return [rule["alert"] for group in rules["groups"] for rule in group["rules"] if rule["alert"] != "Watchdog"]
+    return [rule["alert"] for rule in rules() if rule["alert"] != "Watchdog"]
 
 
 def experiments(only: Sequence[str], *, docker: bool, again: bool) -> list[Path]:
@@ -58,6 +66,11 @@ def experiments(only: Sequence[str], *, docker: bool, again: bool) -> list[Path]
     have = set(stored())
     wanted = [path for name, path in known.items() if name in only or (not only and (again or name not in have))]
     return [path for path in wanted if needs_docker(path) == docker]
+
+
+def system_of(path: Path, lab: str) -> str:
+    """The system that the experiment runs against in the lab of this name: `lab` is the lab itself, `lab-NAME` a part of it."""
+    return lab + str(yaml.safe_load(path.read_text())["system"]).removeprefix("lab")
 
 
 def needs_docker(path: Path) -> bool:
@@ -105,7 +118,7 @@ def one(path: Path, lab: LabStatus, given: Mapping[str, str], took_part: Mapping
     """The experiment has run and its result is stored; whether everything that was expected came true."""
     wait_quiet(lab)
     begun_s = time.monotonic()
-    loaded = loading.load(path, system=lab.name, variables=given, state=STATE)
+    loaded = loading.load(path, system=system_of(path, lab.name), variables=given, state=STATE)
     ended = run(prepare(loaded), STATE / "catalogue", signals=False)
     lines = RunFolder(ended.folder).lines()
     result = result_of(lines, date=time.strftime("%Y-%m-%d"), rules=alerts(), versions=dict(took_part))
