@@ -170,17 +170,6 @@ def test_a_cap_in_predictions_is_refused_where_whole_answers_are_hurt(fault: dic
         armed(Registry(Clock()), fault, most="5 predictions")
 
 
-@pytest.mark.parametrize("fault", [{"fault": "truncated_body", "after": "1B"}, {"fault": "malformed_body"}])
-def test_a_cap_of_requests_holds_for_deliveries_and_bodies(
-    fault: dict[str, Any], backend: Backend, proxy: Proxy
-) -> None:
-    run = f"capped-{fault['fault']}"
-    proxy.arm(run, fault, most="2 requests")
-    got = [talk(proxy.routes["model"], infer(f"request-{number}")) for number in range(5)]
-    assert [one.endswith(b"\r\n\r\nok") for one in got] == [False] * 2 + [True] * 3
-    assert proxy.state(run)["faults"]["0"]["injected"] == 2
-
-
 def test_a_new_answer_to_an_old_question_is_not_mixed_up_by_a_released_hang() -> None:
     async def scenario() -> None:
         bench = Bench()

@@ -309,8 +309,8 @@ def test_a_stale_model_is_asked_what_the_current_one_would_have_been(
     backend: Backend, older: Backend, proxy: Proxy
 ) -> None:
     unit = {"fault": "unit_change", "feature": "0", "factor": 1000}
-    proxy.arm("both", {"fault": "stale_model", "to": f"http://127.0.0.1:{older.port}"}, unit)
+    proxy.arm("stale-and-otherwise", {"fault": "stale_model", "to": f"http://127.0.0.1:{older.port}"}, unit)
     body = b'{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP64","data":[1.5,2.0]}]}'
     assert talk(proxy.routes["model"], infer("a", body)).endswith(b"older")
     assert older.seen[0].endswith(b'"data":[1500.0,2.0]}]}')
-    assert [proxy.state("both")["faults"][str(place)]["undecodable"] for place in range(2)] == [0, 0]
+    assert [proxy.state("stale-and-otherwise")["faults"][str(place)]["undecodable"] for place in range(2)] == [0, 0]
