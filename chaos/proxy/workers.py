@@ -1,9 +1,10 @@
 """The parent's side of several workers: keeps them running, tells all of them the same, and adds up what they count.
 
 What is told is always the whole table, so the last one that arrives is what holds, whatever was lost before. A worker is asked
-for a sign of life ten times a second. One that is silent for SILENT_S is killed and replaced: no answer of the control API ever
-rests on a worker that may not have heard of it. Replacements get the table before they accept anybody, from the listening
-sockets that this process holds: whoever waits there meanwhile is not lost.
+for a sign of life ten times a second. One that does not acknowledge within SILENT_S is killed and replaced: no answer of the
+control API ever rests on a worker that may not have heard of it. As long as nothing is to be acknowledged, it may be silent for
+IDLE_SILENT_S: on a machine with too much to do, killing it would only cost its clients their connections. Replacements get the
+table before they accept anybody, from the listening sockets that this process holds: whoever waits there meanwhile is not lost.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from chaos.proxy.tally import add_counters, add_run
 from chaos.proxy.worker import GOODBYE_S, Pipe, Table, table_of
 
 SILENT_S = 0.5
-"""A worker that says nothing for so long is killed and replaced."""
+"""A worker that has not acknowledged what it was told after so long is killed and replaced."""
+IDLE_SILENT_S = 2.0
+"""So is one that has not given a sign of life for so long, when there was nothing else to say."""
 START_S = 15.0
 """How long a new worker may take until its first word; it serves nobody before."""
 LATE_S = 0.25
@@ -51,7 +54,8 @@ class _Worker:
     serves: bool = False
     gone: bool = False
     gone_s: float = 0.0
-    asked: dict[int, tuple[float, asyncio.Future[str | None]]] = field(default_factory=dict)
+    asked: dict[int, tuple[float, float, asyncio.Future[str | None]]] = field(default_factory=dict)
+    """When each question was asked, how long its answer may take, and who waits for it."""
     """Number of each message without an answer → when it was sent, and what waits for it."""
 
 
@@ -106,11 +110,11 @@ class Workers:
         holds = table_of(self._registry).holds
         return Table(tuple(hold.part(self.count, worker.born_s) for hold in holds)).as_json()
 
-    def _ask(self, worker: _Worker, message: dict[str, Any]) -> asyncio.Future[str | None]:
+    def _ask(self, worker: _Worker, message: dict[str, Any], within_s: float = SILENT_S) -> asyncio.Future[str | None]:
         """What will say that the worker has heard: None, or what went wrong."""
         self._number += 1
         answered: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        worker.asked[self._number] = (time.monotonic(), answered)
+        worker.asked[self._number] = (time.monotonic(), within_s, answered)
         assert worker.pipe is not None
         worker.pipe.send({**message, "n": self._number})
         return answered
@@ -169,7 +173,7 @@ class Workers:
             state = self._registry.runs.get(run)
             if state is not None:
                 add_run(state, taken)
-        _, answered = worker.asked.pop(message["ack"], (0.0, None))
+        _, _, answered = worker.asked.pop(message["ack"], (0.0, 0.0, None))
         if answered is not None and not answered.done():
             answered.set_result(message["problem"])
 
@@ -184,7 +188,7 @@ class Workers:
             return
         worker.gone, worker.gone_s = True, time.monotonic()
         self._shares.say(worker.place, NOBODY)
-        for _, answered in worker.asked.values():
+        for _, _, answered in worker.asked.values():
             if not answered.done():
                 answered.set_result(None)
         worker.asked.clear()
@@ -195,7 +199,9 @@ class Workers:
         late, self._ticked_s = now_s - self._ticked_s > LATE_S, now_s
         for worker in list(self._workers):
             if late:
-                worker.asked = {number: (now_s, waits) for number, (_, waits) in worker.asked.items()}
+                worker.asked = {
+                    number: (now_s, within_s, waits) for number, (_, within_s, waits) in worker.asked.items()
+                }
                 worker.begun_s = now_s
             if worker.gone or worker.process.poll() is not None:
                 self._bury(worker, now_s)
@@ -203,21 +209,21 @@ class Workers:
                 if now_s - worker.begun_s > START_S:
                     worker.process.kill()
             elif worker.asked:
-                if now_s - next(iter(worker.asked.values()))[0] > SILENT_S:
+                if any(now_s - asked_s > within_s for asked_s, within_s, _ in worker.asked.values()):
                     self._silence(worker)
             else:
-                self._ask(worker, {})
+                self._ask(worker, {}, IDLE_SILENT_S)
 
     def _silence(self, worker: _Worker) -> None:
         """It is killed. Whoever waits for it hears so once it is dead, which `_lost` sees at the closed pipe."""
         print(
-            f"chaos proxy: the worker {worker.process.pid} was silent for {SILENT_S:g} s and is replaced",
+            f"chaos proxy: the worker {worker.process.pid} was silent for too long and is replaced",
             file=sys.stderr,
         )
         worker.process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             worker.process.wait(1.0)  # a matter of microseconds: nothing can put SIGKILL off
-        for _, answered in worker.asked.values():
+        for _, _, answered in worker.asked.values():
             if not answered.done():
                 answered.set_result(f"the worker {worker.process.pid} did not answer")
         worker.asked.clear()
