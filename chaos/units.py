@@ -1,7 +1,7 @@
-"""Quantities as people write them: 90s, 10%, 40/s, 250ms, 20000 requests.
+"""Quantities as people write them: 90s, 10%, 40/s, 250ms, 20000 requests, 64kB, 10kB/s.
 
 Every quantity carries its unit. A bare number where a unit belongs is refused with the text to write instead. Inside the
-program a duration is float seconds, a share is in [0, 1], a rate is per second.
+program a duration is float seconds, a share is in [0, 1], a rate is per second, a size is whole bytes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ _NUMBER = r"([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)"
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(rf"{_NUMBER}\s*({'|'.join(sorted(_SECONDS, key=len, reverse=True))})")
 _LARGEST_S = 366 * 86400.0
+_BYTES = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_SIZE = re.compile(rf"{_NUMBER}\s*({'|'.join(sorted(_BYTES, key=len, reverse=True))})")
+_LARGEST_SIZE = 1024**4
 
 
 def _bare(value: object) -> str | None:
@@ -103,6 +106,52 @@ def format_rate(rate_per_s: float) -> str:
     return f"{rate_per_s:.10g}/s"
 
 
+def parse_size(value: object) -> int:
+    """Whole bytes of `300B`, `64kB`, `1.5MiB`. Raises ValueError that says what to write instead."""
+    bare = _bare(value)
+    if bare is not None:
+        raise ValueError(f"{bare} has no unit; write {bare}B (units: B, kB, MB, GB, KiB, MiB, GiB)")
+    match = _SIZE.fullmatch(str(value).strip())
+    if match is None or isinstance(value, bool):
+        raise ValueError(f"{value!r} is no size; write something like 300B, 64kB or 1MiB")
+    size = float(match[1]) * _BYTES[match[2]]
+    if size > _LARGEST_SIZE:
+        raise ValueError(f"{value!r} is more than 1024GiB; write a smaller size")
+    if size != int(size):
+        raise ValueError(f"{value!r} is no whole number of bytes; write {round(size)}B")
+    return int(size)
+
+
+def format_size(size: int) -> str:
+    """The shortest text that parses back to the same size: 64000 becomes 64kB, 65536 becomes 64KiB."""
+    told = [f"{size // factor}{unit}" for unit, factor in _BYTES.items() if size % factor == 0 and size >= factor]
+    return min(told, key=len, default="0B")
+
+
+def parse_byte_rate(value: object) -> float:
+    """Bytes per second of `10kB/s`, `1MiB/m`. Raises ValueError that says what to write instead."""
+    bare = _bare(value)
+    if bare is not None:
+        raise ValueError(
+            f"{bare} has no unit; write {bare}B/s (units: B, kB, MB, GB, KiB, MiB, GiB, each by s, m or h)"
+        )
+    size, _, time = str(value).strip().partition("/")
+    match = _SIZE.fullmatch(size.strip())
+    if match is None or time.strip() not in ("s", "m", "h"):
+        raise ValueError(f"{value!r} is no bandwidth; write something like 10kB/s")
+    rate = float(match[1]) * _BYTES[match[2]] / _SECONDS[time.strip()]
+    if rate > _LARGEST_SIZE:
+        raise ValueError(f"{value!r} is more than 1024GiB/s; write a smaller bandwidth")
+    return rate
+
+
+def format_byte_rate(bytes_per_s: float) -> str:
+    """10000.0 becomes 10kB/s; a rate that is no whole number of bytes keeps its digits."""
+    if bytes_per_s == int(bytes_per_s):
+        return f"{format_size(int(bytes_per_s))}/s"
+    return f"{bytes_per_s:.17g}B/s"
+
+
 def parse_count(value: object) -> int:
     """The whole number of `20000 requests`. Raises ValueError that says what to write instead."""
     bare = _bare(value)
@@ -158,4 +207,14 @@ Count = Annotated[
     _keep(parse_count),
     PlainSerializer(lambda n: f"{n} requests", return_type=str),
     _text(r"^[0-9]+ requests?$", "20000 requests"),
+]
+_SIZE_TEXT = r"[0-9.]+ *(B|kB|MB|GB|KiB|MiB|GiB)"
+Size = Annotated[
+    int, _keep(parse_size), PlainSerializer(format_size, return_type=str), _text(rf"^{_SIZE_TEXT}$", "64kB")
+]
+ByteRate = Annotated[
+    float,
+    _keep(parse_byte_rate),
+    PlainSerializer(format_byte_rate, return_type=str),
+    _text(rf"^{_SIZE_TEXT} */ *(s|m|h)$", "10kB/s"),
 ]
