@@ -7,14 +7,13 @@ while something remote is waited for.
 from __future__ import annotations
 
 import itertools
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from chaos.app.look import Look
-from chaos.drivers.base import Container, ContainerDriver, Verb
+from chaos.drivers.base import Act, Before, Container, ContainerDriver, Performed
 from chaos.drivers.load import LoadDriver
 from chaos.drivers.proxy import Arming, ProxyFleet
 from chaos.events import (
@@ -35,6 +34,7 @@ from chaos.events import (
     Undo,
     Undone,
 )
+from chaos.faults.containers import act_of
 from chaos.observation import LoadRead, ProxyRead
 from chaos.plans import Plan, PlannedEffect
 
@@ -153,32 +153,23 @@ class World:
         if effect.kind != "container":
             call = self.proxies[effect.target].apply(effect)
             return Applied(effect.id, time.time(), call)
-        driver, verb, before = self._container(effect)
-        done = driver.apply(verb, before)
-        return Applied(
-            effect.id, done.at_wall_s, done.call, {"status": done.status, "container": done.container, "id": done.id}
-        )
+        driver, act, container, before = self._container(effect)
+        done = driver.apply(act, container, before)
+        return Applied(effect.id, done.at_wall_s, done.call, _evidence(done))
 
     def _undo(self, effect: PlannedEffect, attempt: int) -> Event:
         if effect.kind != "container":
             call = self.proxies[effect.target].undo(effect)
             return Undone(effect.id, attempt, time.time(), call)
-        driver, verb, before = self._container(effect)
-        done = driver.undo(verb, before)
-        return Undone(
-            effect.id,
-            attempt,
-            done.at_wall_s,
-            done.call,
-            {"status": done.status, "container": done.container, "id": done.id},
-        )
+        driver, act, container, before = self._container(effect)
+        done = driver.undo(act, container, before)
+        return Undone(effect.id, attempt, done.at_wall_s, done.call, _evidence(done))
 
-    def _container(self, effect: PlannedEffect) -> tuple[ContainerDriver, Verb, Container]:
+    def _container(self, effect: PlannedEffect) -> tuple[ContainerDriver, Act, Container, Before]:
         found = effect.container
         assert found is not None
-        verb: Verb = json.loads(effect.fault_json or "{}")["fault"]
-        before = Container(found.name, found.id, found.labels, "running", found.started_at)
-        return self.containers[effect.target], verb, before
+        container = Container(found.name, found.id, found.labels, "running", found.started_at)
+        return self.containers[effect.target], act_of(effect.fault_json or "{}"), container, found.before
 
     def _query(self, query: Query) -> Event | None:
         match query.question:
@@ -207,3 +198,8 @@ class World:
         target = next(self._turns)
         held = self.proxies[target]
         return held.fleet.read(held.run, target, time.time())
+
+
+def _evidence(done: Performed) -> dict[str, str]:
+    """What the driver saw, for the journal."""
+    return {**done.evidence, "status": done.status, "container": done.container, "id": done.id}
