@@ -203,7 +203,7 @@ class Network:
     def by_hand(self, act: Act, at: str, docker: str, before: Before) -> str:  # noqa: ARG002
         """Take off what is ours."""
         pid = f"$({docker} inspect -f '{{{{.State.Pid}}}}' {at})"
-        return f"nsenter -t {pid} -n sh -c {shlex.quote(undo_script(act.verb))}; pkill -f 'packet_queue.py --container {at}'"
+        return f"nsenter -t {pid} -n sh -c {shlex.quote(undo_script(act.verb))}; pkill -f 'packet_queue[.]py --container {at}'"
 
 
 def _in_words(way: Way) -> str:

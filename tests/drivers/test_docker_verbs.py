@@ -371,12 +371,10 @@ def test_without_root_on_the_host_only_limits_that_the_engine_can_take_back_are_
         assert "tools: IMAGE" in str(driver.cannot(act, container))
 
 
-def tools_image(client: Any) -> str:
+@pytest.fixture
+def tools(whole_lab: Lab) -> Iterator[str]:
     """An image with this machine's shell, iptables and tc, and what they load."""
-    tag = "chaos-test-tools:local"
-    with suppress(docker.errors.ImageNotFound):
-        client.images.get(tag)
-        return tag
+    tag = f"chaos-test-tools:{whole_lab.token}"
     programs = ["sh", "ip", "tc", "iptables", "ip6tables", "iptables-restore", "ip6tables-restore", "sed", "grep"]
     found = [str(shutil.which(name)) for name in programs]
     libraries: set[str] = set()
@@ -395,15 +393,16 @@ def tools_image(client: Any) -> str:
             entry.type = tarfile.DIRTYPE if name == "/run/x" else tarfile.SYMTYPE
             entry.linkname, entry.mode = "usr/bin", 0o755
             tar.addfile(entry)
-    client.api.import_image_from_data(packed.getvalue(), repository=tag.partition(":")[0], tag="local")
-    return tag
+    repository, _, version = tag.partition(":")
+    whole_lab.client.api.import_image_from_data(packed.getvalue(), repository=repository, tag=version)
+    yield tag
+    whole_lab.client.images.remove(tag, force=True)
 
 
 def test_without_root_on_the_host_a_container_of_the_tools_image_does_the_networks_work(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, tools: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = lab.start()
-    tools = tools_image(lab.client)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     driver = driver_of(lab, tools=tools)
     container, before = surveyed(driver)
@@ -443,7 +442,7 @@ def test_one_that_died_for_another_reason_is_reported_and_not_started(lab: Lab) 
     name = lab.start()
     driver = driver_of(lab)
     container, before = surveyed(driver)
-    lab.client.containers.get(name).kill(signal="TERM")
+    lab.client.containers.get(name).kill(signal="INT")
     lab.client.containers.get(name).wait(timeout=10)
     for act in (*STAYING, Act("kill"), Act("crash")):
         with pytest.raises(NotUndone, match="died for another reason"):
@@ -523,7 +522,8 @@ def why_not(lab: Lab, act: Act, **how: Any) -> str:
     lab.start("b", **how)
     driver = driver_of(lab)
     why = driver.cannot(act, driver.find()[-1])
-    lab.client.containers.get(f"chaos-{lab.token}-b").remove(force=True)
+    with suppress(docker.errors.APIError):  # one that removes itself may be doing so already
+        lab.client.containers.get(f"chaos-{lab.token}-b").remove(force=True)
     return str(why)
 
 
