@@ -170,6 +170,11 @@ class Reached:
         seconds = _mapping(_mapping(said.get("cpu_stats")).get("cpu_usage")).get("total_usage", 0) / 1e9
         return float(seconds), max(0, int(memory.get("usage", 0)) - int(spare))
 
+    def host(self) -> tuple[int, int]:
+        """How many processors the engine's host has, and how many bytes of memory."""
+        said = self.engine.in_time().info()
+        return int(said.get("NCPU") or 0), int(said.get("MemTotal") or 0)
+
     def in_network(self, script: str, capabilities: Sequence[str] = ("NET_ADMIN", "NET_RAW")) -> str:
         """What a shell script says in its network namespace: as this host's root, or in a container of the tools' image.
 

@@ -24,6 +24,8 @@ from chaos.drivers.docker_verbs import Done, death, restart_count, running, star
 from chaos.errors import Unreachable
 from chaos.units import format_size
 
+HOST_SHARE = 0.25
+"""The most of its host's memory that is taken in a container which may take all of it."""
 MARK = "CHAOS_BESIDE"
 BEYOND_S = 60
 """How long after the fault's duration what nobody has undone ends by itself."""
@@ -74,9 +76,17 @@ def _seconds(act: Act) -> str:
 class CpuStress:
     """Busy loops."""
 
-    def cannot(self, act: Act, at: Reached) -> str | None:  # noqa: ARG002
-        """They are shell scripts."""
-        return None if at.has_shell() else NO_SHELL
+    def cannot(self, act: Act, at: Reached) -> str | None:
+        """They are shell scripts, and must leave something to everybody else on the host."""
+        if not at.has_shell():
+            return NO_SHELL
+        workers, processors = int(act.number("workers")), at.host()[0]
+        if not engines_own("cpu", now(at, "cpu")) and workers >= processors:
+            return (
+                f"it has no limit of processor time, so {workers} busy loops would take all {processors} processors of its host: "
+                "create it with `--cpus`, or write fewer `workers:`"
+            )
+        return None
 
     def apply(self, act: Act, at: Reached, before: Before) -> Done:  # noqa: ARG002
         """They burn."""
@@ -115,6 +125,12 @@ class MemoryStress:
             return NO_SHELL
         if at.removes_itself():
             return "it was started with `--rm`: once the kernel kills it, it could not be started again"
+        size, everything = int(act.number("size")), at.host()[1]
+        if not engines_own("memory", now(at, "memory")) and size > everything * HOST_SHARE:
+            return (
+                f"it has no limit of memory, and {format_size(size)} is more than a quarter of what its host has: "
+                "create it with `--memory`, or write a smaller `size:`"
+            )
         if not act.parameters.get("oom"):
             return None
         if at.host_config.get("PidMode"):

@@ -277,7 +277,7 @@ CASES = [
     Case(Act("restart", {"grace": 0.0}), was_started_anew),
     Case(Act("cpu_limit", {"cpus": 0.1}, 20.0), is_limited_in_time),
     Case(Act("memory_limit", {"size": 64 * MB}, 20.0), is_limited_in_memory),
-    Case(Act("cpu_stress", {"workers": 2}, 20.0), is_busy),
+    Case(Act("cpu_stress", {"workers": 1}, 20.0), is_busy),
     Case(Act("memory_stress", {"size": 40 * MB, "oom": False}, 20.0), holds_memory),
     Case(Act("memory_stress", {"size": 20 * MB, "oom": True}, 20.0), was_killed_for_its_memory),
     Case(Act("disk_fill", {"size": 100 * MB, "path": "/dev/shm"}, 20.0), has_no_space),
@@ -536,6 +536,9 @@ def test_what_would_hurt_others_or_could_not_be_undone_is_refused_with_one_sente
     assert "others need as well" in why_not(lab, Act("disk_fill", {"size": 1024**4, "path": "/tmp"}))
     assert "no folder" in why_not(lab, Act("disk_fill", {"size": MB, "path": "/nowhere"}))
     assert "another one" in why_not(lab, Act("memory_stress", {"size": MB, "oom": True}), pid_mode="host")
+    assert "would take all" in why_not(lab, Act("cpu_stress", {"workers": 64}))
+    assert why_not(lab, Act("cpu_stress", {"workers": 64}), nano_cpus=500_000_000) == "None"
+    assert "a quarter" in why_not(lab, Act("memory_stress", {"size": 1024**4, "oom": False}))
     name = lab.start("a")
     assert "shares the network" in why_not(lab, loss, network_mode=f"container:{name}")
     lab.start("c", network_mode=f"container:{name}")
