@@ -42,11 +42,11 @@ hold "$1" "$2" | tail > /dev/null
 """
 """`tail` has to keep a line until it ends, and this one never does."""
 END = (
-    f'for p in /proc/[0-9]*; do if tr "\\0" "\\n" < $p/environ 2>/dev/null | grep -qx "{MARK}=$1"; '
-    "then kill -9 ${p#/proc/} 2>/dev/null; fi; done; true"
+    f'exec 2>/dev/null; for p in /proc/[0-9]*; do if tr "\\0" "\\n" < $p/environ | grep -qx "{MARK}=$1"; '
+    "then kill -9 ${p#/proc/}; fi; done; true"
 )
 COUNT = (
-    f'n=0; for p in /proc/[0-9]*; do if tr "\\0" "\\n" < $p/environ 2>/dev/null | grep -qx "{MARK}=$1"; then '
+    f'exec 2>/dev/null; n=0; for p in /proc/[0-9]*; do if tr "\\0" "\\n" < $p/environ | grep -qx "{MARK}=$1"; then '
     "n=$((n + 1)); fi; done; echo $n"
 )
 NO_SHELL = "there is no `/bin/sh` in it, by which something could be started beside its program"
@@ -55,13 +55,13 @@ NO_SHELL = "there is no `/bin/sh` in it, by which something could be started bes
 def end(at: Reached, mark: str) -> int:
     """Nothing that carries the mark runs in the container; how many processes did."""
     was = int(at.run(COUNT, mark))
-    if was:
-        at.run(END, mark)
-        deadline_s = time.monotonic() + 2.0
-        while int(at.run(COUNT, mark)) and time.monotonic() < deadline_s:
-            time.sleep(0.02)
-        if int(at.run(COUNT, mark)):
-            raise Unreachable(f"what was started beside {at.container.name} does not end; is the machine overloaded?")
+    deadline_s = time.monotonic() + 2.0
+    left = was
+    while left and time.monotonic() < deadline_s:
+        at.run(END, mark)  # again, for whatever was just being started
+        left = int(at.run(COUNT, mark))
+    if left:
+        raise Unreachable(f"what was started beside {at.container.name} does not end; is the machine overloaded?")
     return was
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,12 @@ from hypothesis import strategies as st
 from chaos.drivers import echo, packet_queue
 from chaos.drivers.base import VERBS, Act
 from chaos.drivers.beside import Beside, own, write_limits
-from chaos.drivers.docker_disk import Disk
+from chaos.drivers.docker_disk import FILL, Disk
 from chaos.drivers.docker_limits import changed, cpus_of, engines_own, groups_changed, limit_by_hand
 from chaos.drivers.docker_network import rules_script, tc_script, undo_script
+from chaos.drivers.docker_stress import BURN, COUNT, END, HOLD, MARK
 from chaos.errors import Unreachable
+from tests.drivers.loopback import eventually
 
 ID = "c0ffee" * 10 + "c0ff"
 V1 = {
@@ -242,3 +246,45 @@ def test_packets_wait_or_are_damaged_as_asked_and_pass_when_the_queue_is_gone() 
     assert float(free[2]) < 0.05 <= float(late[1]), "each waits for at least as long as was asked"
     assert 10 <= int(broken[0]) <= 50, "half of them arrive damaged, and are dropped for their checksum"
     assert said[3] == "5"
+
+
+# --- what runs beside a program ---------------------------------------------------------------------------------------
+
+
+def shell(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", "-c", script, "sh", *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("script", "amount"), [(BURN, "1"), (HOLD, "20000000")], ids=["burn", "hold"])
+def test_what_carries_the_mark_is_counted_and_ended_and_nothing_else_is(script: str, amount: str) -> None:
+    ours, others = f"test-{time.monotonic_ns()}", f"test-{time.monotonic_ns()}-too"
+    started = [
+        subprocess.Popen(["sh", "-c", script, "sh", "60", amount], env={**os.environ, MARK: mark})
+        for mark in (ours, others)
+    ]
+    try:
+        eventually(lambda: int(shell(COUNT, ours).stdout) >= 2, 5, "it runs, with its children")
+        ended = shell(END, ours)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+        eventually(lambda: shell(END, ours) and shell(COUNT, ours).stdout == "0\n", 5, "none of them is left")
+        assert started[0].wait(5) == -signal.SIGKILL
+        assert int(shell(COUNT, others).stdout) >= 2
+    finally:
+        eventually(lambda: shell(END, others) and shell(COUNT, others).stdout == "0\n", 5, "the others are gone, too")
+        for one in started:
+            one.wait(5)
+
+
+def test_what_nobody_ends_ends_by_itself() -> None:
+    for script, amount in ((BURN, "1"), (HOLD, "1000")):
+        begun_s = time.monotonic()
+        shell(script, "1", amount)
+        assert 0.5 < time.monotonic() - begun_s < 20
+
+
+def test_a_file_takes_the_space_that_was_asked_for_and_never_the_place_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "fill"
+    assert shell(FILL, str(path), "300000").stdout.strip() == "300000"
+    assert path.stat().st_blocks * 512 >= 300_000, "the space is really taken"
+    assert shell(FILL, str(path), "5").returncode != 0
+    assert path.stat().st_size == 300_000
