@@ -466,36 +466,6 @@ def test_a_limit_that_somebody_else_has_changed_meanwhile_is_left_and_reported(l
         driver.apply(Act("cpu_limit", {"cpus": 0.1}), container, before)
 
 
-def test_what_was_done_half_is_undone_whole(lab: Lab) -> None:
-    name = lab.start()
-    driver = driver_of(lab)
-    container, before = surveyed(driver)
-    act = Act("network_delay", {"by": 0.2, "jitter": 0.0}, 20.0)
-    driver.apply(act, container, before)
-    for one in queues_of(container.id):
-        one.kill()
-        one.wait(5)
-    assert seconds_of(lambda: fetched(lab.address(name), "/")) < 0.15, "without its program the rule lets packets pass"
-    driver.undo(act, container, before)
-    assert network_state(lab, name) == [line for line in network_state(lab, name) if "chaos" not in line]
-    driver.apply(act, container, before)
-    pid = str(lab.seen(name)["State"]["Pid"])
-    subprocess.run(["nsenter", "-t", pid, "-n", "iptables", "-D", "INPUT", "1"], check=True)
-    driver.undo(act, container, before)
-    assert not queues_of(container.id)
-    assert not [line for line in network_state(lab, name) if "chaos" in line]
-
-
-def test_a_packet_queue_ends_with_its_container(lab: Lab) -> None:
-    name = lab.start()
-    driver = driver_of(lab)
-    container, before = surveyed(driver)
-    driver.apply(Act("network_delay", {"by": 0.1, "jitter": 0.0}, 60.0), container, before)
-    assert queues_of(container.id)
-    lab.client.containers.get(name).kill()
-    eventually(lambda: not queues_of(container.id), 5, "the queue is gone")
-
-
 BY_HAND = [
     case for case in CASES if case.act.verb in ("cpu_limit", "cpu_stress", "disk_fill", "network_delay", "memory_limit")
 ]
