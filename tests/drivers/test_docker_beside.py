@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -290,6 +291,23 @@ def test_a_limit_that_somebody_else_has_changed_meanwhile_is_left_and_reported(
         driver.apply(act, container, before)
     subprocess.run(["sh", "-c", caught.value.by_hand], check=True)
     assert file.read_text().strip() == "-1"
+
+
+def test_the_command_by_hand_takes_everything_off_the_network(contained: Contained, engine: Loopback) -> None:
+    driver, container, before = seen(contained, engine)
+    earlier = contained.state()
+    for act, _ in CASES:
+        if act.verb.startswith("network"):
+            driver.apply(act, container, before)
+            # There is no engine here that `docker inspect` could ask for the process.
+            command, asked = re.subn(
+                r"\$\(docker [^)]*\)", str(contained.process.pid), driver.by_hand(act, container, before)
+            )
+            assert asked == 1
+            subprocess.run(["sh", "-c", command], check=False, capture_output=True)
+            eventually(lambda: not _queues(contained), 5, "no packet queue is left")
+            assert contained.state() == earlier, act
+            assert driver.undo(act, container, before).call.startswith("nothing to do")
 
 
 def test_an_interface_with_a_queue_of_its_own_is_left_alone(contained: Contained, engine: Loopback) -> None:
