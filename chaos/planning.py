@@ -12,6 +12,7 @@ from chaos.bounds import Bound
 from chaos.document import did_you_mean
 from chaos.experiment import AlertMatch, ExpectedAlert, Experiment, GuardProbe, SteadyInline, SteadyProbe
 from chaos.faults.base import Fault
+from chaos.faults.containers import ContainerFault
 from chaos.faults.inputs import InputFault
 from chaos.foresight import foresee, has_value
 from chaos.plans import (
@@ -240,10 +241,12 @@ def _pick(
 
     Faults that follow each other hurt the same ones; those that overlap hurt different ones (`busy` are taken).
     """
+    if not isinstance(fault, ContainerFault):
+        return [], [f"{fault.fault} acts on containers and says no verb; make its class a ContainerFault"]
     found = survey.containers.get(fault.target, ())
     running = [container for container in found if container.status == "running"]
     eligible = [container for container in running if container.opted_in]
-    wanted = int(getattr(fault, "containers", 1))
+    wanted = fault.containers
     holders = sorted({container.held_by for container in found if container.held_by is not None})
     unheld = [container for container in eligible if container.held_by is None]
     if holders and len(unheld) < wanted:
@@ -271,13 +274,25 @@ def _pick(
                 f"{len(eligible) - len(free)} of its {len(eligible)}; let the faults follow each other with `start:`, or hurt fewer"
             )
         ]
-    order = sorted(free, key=lambda container: unit_interval(seed, "container", fault.target, container.name))
+    possible = [container for container in free if container.id not in survey.cannot.get(index, {})]
+    if len(possible) < wanted:
+        return [], _impossible(fault, free, survey.cannot.get(index, {}))
+    order = sorted(possible, key=lambda container: unit_interval(seed, "container", fault.target, container.name))
     return [
         _effect(
             fault, index, "container", f"fault-{index}@{container.name}", container, survey.driver.get(fault.target)
         )
         for container in order[:wanted]
     ], []
+
+
+def _impossible(fault: Fault, asked: list[ContainerFound], cannot: Mapping[str, str]) -> list[str]:
+    """Why the fault cannot be done to these containers: each reason once, with all whom it is about."""
+    reasons: dict[str, list[str]] = {}
+    for container in asked:
+        if container.id in cannot:
+            reasons.setdefault(cannot[container.id], []).append(container.name)
+    return [f"{fault.fault} cannot be done to {', '.join(names)}: {why}" for why, names in reasons.items()]
 
 
 # --- alerts -----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pydantic import JsonValue
+
 from chaos.telemetry import AlertInstance, Route, RuleInfo
 
 
@@ -18,6 +20,8 @@ class ContainerFound:
     labels: Mapping[str, str]
     opted_in: bool
     started_at: str = ""
+    before: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What `ContainerDriver.inspect` said: the state that an undo goes back to."""
     held_by: str | None = None
     """Another run that may hurt it now."""
 
@@ -56,6 +60,8 @@ class Survey:
     route: Route | None = None
     silenced: tuple[AlertInstance, ...] = ()
     containers: Mapping[str, tuple[ContainerFound, ...]] = field(default_factory=dict)
+    cannot: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    """Index of a fault → id of a container to which it cannot be done → why not."""
     driver: Mapping[str, str] = field(default_factory=dict)
     """Target → what it runs in: `docker` or `process`."""
     proxies: Mapping[str, tuple[ProxyFound, ...]] = field(default_factory=dict)

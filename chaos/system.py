@@ -146,6 +146,10 @@ class DockerSelector(Strict):
 
     labels: dict[str, str] = Field(min_length=1, examples=["{app: loan-model}"])
     host: str | None = None
+    tools: str | None = Field(
+        None,
+        description="an image with `sh`, `iptables` and `tc`, for network faults and crashes where this is not root on the engine's host",
+    )
 
 
 class Target(Strict):

@@ -139,6 +139,36 @@ def test_every_container_can_be_picked_and_none_twice():
     assert all(len(set(pick)) == 2 for pick in picks)
 
 
+DELAYED = ("fault: wrong_predictions\n", "fault: network_delay\n    by: 50ms\n")
+NO_NETEM = "the kernel has no netem"
+
+
+def test_a_container_to_which_the_fault_cannot_be_done_is_not_picked_while_there_are_others():
+    cannot = {0: {one.id: NO_NETEM for one in REPLICAS[1:]}, 1: {REPLICAS[0].id: "of another fault"}}
+    for number in range(10):
+        found = survey(containers={"loan-model": REPLICAS}, cannot=cannot)
+        drawn = planned(DELAYED, seed=f"seed-{number}", found=found)
+        assert [effect.container.name for effect in drawn.faults() if effect.container] == ["replica-1"]
+        assert drawn.refusals == ()
+
+
+def test_a_fault_that_cannot_be_done_to_enough_containers_is_refused_with_each_reason_once():
+    cannot = {0: {"id-replica-1": NO_NETEM, "id-replica-2": NO_NETEM, "id-replica-3": "it has no network"}}
+    found = survey(containers={"loan-model": REPLICAS[:3]}, cannot=cannot)
+    assert planned(DELAYED, found=found).refusals == (
+        f"network_delay cannot be done to replica-1, replica-2: {NO_NETEM}",
+        "network_delay cannot be done to replica-3: it has no network",
+    )
+
+
+def test_what_an_undo_goes_back_to_is_part_of_the_plan():
+    before = {"limits": {"Memory": 0}, "groups": {"/sys/fs/cgroup/x": "max"}}
+    found = survey(containers={"loan-model": (replace(REPLICAS[0], before=before),)})
+    drawn = planned(DELAYED, found=found)
+    assert [effect.container.before for effect in drawn.faults() if effect.container] == [before]
+    assert Plan.from_json(drawn.to_json()) == drawn
+
+
 FOLLOWING = (
     "    duration: 60s",
     "    duration: 30s\n  - fault: pause\n    target: loan-model\n    start: 40s\n    duration: 20s",

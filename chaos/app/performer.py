@@ -7,7 +7,6 @@ while something remote is waited for.
 from __future__ import annotations
 
 import itertools
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from dataclasses import dataclass, field
 
 from chaos.app.look import Look
 from chaos.app.safeguard import Safeguard
-from chaos.drivers.base import Container, ContainerDriver, Verb
+from chaos.drivers.base import Act, Before, Container, ContainerDriver, Performed
 from chaos.drivers.load import LoadDriver
 from chaos.drivers.proxy import Arming, ProxyFleet
 from chaos.events import (
@@ -37,6 +36,7 @@ from chaos.events import (
     Undo,
     Undone,
 )
+from chaos.faults.containers import act_of
 from chaos.observation import LoadRead, ProxyRead
 from chaos.plans import Plan, PlannedEffect
 
@@ -172,12 +172,10 @@ class World:
             with self._on_the_list(effect):
                 call = self.proxies[effect.target].apply(effect)
             return Applied(effect.id, time.time(), call)
-        driver, verb, before = self._container(effect)
+        driver, act, container, before = self._container(effect)
         with self._on_the_list(effect):
-            done = driver.apply(verb, before)
-        return Applied(
-            effect.id, done.at_wall_s, done.call, {"status": done.status, "container": done.container, "id": done.id}
-        )
+            done = driver.apply(act, container, before)
+        return Applied(effect.id, done.at_wall_s, done.call, _evidence(done))
 
     def _undo(self, effect: PlannedEffect, attempt: int) -> Event:
         if effect.kind == "load":
@@ -189,16 +187,10 @@ class World:
             call = self.proxies[effect.target].undo(effect)
             self._off(effect)
             return Undone(effect.id, attempt, time.time(), call)
-        driver, verb, before = self._container(effect)
-        done = driver.undo(verb, before)
+        driver, act, container, before = self._container(effect)
+        done = driver.undo(act, container, before)
         self._off(effect)
-        return Undone(
-            effect.id,
-            attempt,
-            done.at_wall_s,
-            done.call,
-            {"status": done.status, "container": done.container, "id": done.id},
-        )
+        return Undone(effect.id, attempt, done.at_wall_s, done.call, _evidence(done))
 
     def _on_the_list(self, effect: PlannedEffect) -> AbstractContextManager[None]:
         if self.safeguard is None:
@@ -209,12 +201,11 @@ class World:
         if self.safeguard is not None:
             self.safeguard.undone(effect.id)
 
-    def _container(self, effect: PlannedEffect) -> tuple[ContainerDriver, Verb, Container]:
+    def _container(self, effect: PlannedEffect) -> tuple[ContainerDriver, Act, Container, Before]:
         found = effect.container
         assert found is not None
-        verb: Verb = json.loads(effect.fault_json or "{}")["fault"]
-        before = Container(found.name, found.id, found.labels, "running", found.started_at)
-        return self.containers[effect.target], verb, before
+        container = Container(found.name, found.id, found.labels, "running", found.started_at)
+        return self.containers[effect.target], act_of(effect.fault_json or "{}"), container, found.before
 
     def _query(self, query: Query) -> Event | None:
         match query.question:
@@ -245,3 +236,8 @@ class World:
         target = next(self._turns)
         held = self.proxies[target]
         return held.fleet.read(held.run, target, time.time())
+
+
+def _evidence(done: Performed) -> dict[str, str]:
+    """What the driver saw, for the journal."""
+    return {**done.evidence, "status": done.status, "container": done.container, "id": done.id}

@@ -5,7 +5,6 @@ Each effect is undone by a thread of its own, so that one that hangs keeps no ot
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -13,10 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.drivers.base import Container, Performed, Verb
+from chaos.drivers.base import Container, Performed
 from chaos.drivers.catalogue import driver_named
 from chaos.drivers.state import RunState
 from chaos.errors import ChaosError
+from chaos.faults.containers import act_of
 from chaos.undo_list import Open, UndoEntry
 
 log = logging.getLogger("chaos.recovery")
@@ -46,9 +46,9 @@ class Recovered:
 def undone(entry: UndoEntry) -> Performed:
     """The effect is off, as a driver made of the entry alone has seen. Raises a ChaosError when it is not."""
     driver = driver_named(entry.driver)(entry.settings, entry.opt_in, Path(entry.beside))
-    verb: Verb = json.loads(entry.fault_json)["fault"]
     found = entry.container
-    return driver.undo(verb, Container(found.name, found.id, found.labels, "running", found.started_at))
+    container = Container(found.name, found.id, found.labels, "running", found.started_at)
+    return driver.undo(act_of(entry.fault_json), container, found.before)
 
 
 def recover(

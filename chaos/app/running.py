@@ -84,14 +84,15 @@ def _with_hands(made: Plan, drivers: Drivers) -> Plan:
     from dataclasses import replace
 
     from chaos.drivers.base import Container
+    from chaos.faults.containers import act_of
 
     by_hand: dict[str, str] = {}
     for effect in made.effects:
         if effect.container is not None:
             found = effect.container
-            before = Container(found.name, found.id, found.labels, "running", found.started_at)
+            container = Container(found.name, found.id, found.labels, "running", found.started_at)
             by_hand[effect.id] = drivers.containers[effect.target].by_hand(
-                json.loads(effect.fault_json or "{}")["fault"], before
+                act_of(effect.fault_json or "{}"), container, found.before
             )
         elif effect.kind == "load":
             by_hand[effect.id] = "end the runner: its load ends with it, and this fault with the load"

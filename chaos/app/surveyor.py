@@ -6,12 +6,13 @@ What cannot be asked becomes one clear sentence in `Survey.errors`, so that the 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from chaos.drivers.alertmanager import AlertmanagerDriver
-from chaos.drivers.base import ContainerDriver
+from chaos.drivers.base import Container, ContainerDriver
 from chaos.drivers.catalogue import container_driver
 from chaos.drivers.http import without_secrets
 from chaos.drivers.prometheus import PrometheusDriver
@@ -20,6 +21,7 @@ from chaos.drivers.state import State, lock_name
 from chaos.drivers.webhook import SinkClient
 from chaos.errors import ChaosError
 from chaos.experiment import Experiment
+from chaos.faults.containers import ContainerFault
 from chaos.planning import queries
 from chaos.probe import Catalogue
 from chaos.survey import ContainerFound, ProxyFound, Survey
@@ -90,6 +92,7 @@ def survey(experiment: Experiment, system: System, probes: Catalogue, drivers: D
         errors += _unreadable(queries(experiment, system, probes), drivers.prometheus)
     targets = {fault.target for fault in experiment.faults if fault.target in system.targets}
     hurt = {fault.target for fault in experiment.faults if fault.acts_on == "container"}
+    containers = {name: _containers(name, system, drivers, ask) for name in hurt if name in drivers.containers}
     return Survey(
         at_wall_s=time.time(),
         scrape_s=scrape_s,
@@ -99,7 +102,8 @@ def survey(experiment: Experiment, system: System, probes: Catalogue, drivers: D
         rule_values=values,
         route=route,
         silenced=silenced,
-        containers={name: _containers(name, system, drivers, ask) for name in hurt if name in drivers.containers},
+        containers=containers,
+        cannot=_impossible(experiment, containers, drivers, ask),
         driver=dict(drivers.kinds),
         proxies={name: _proxies(drivers.fleets[name]) for name in targets if name in drivers.fleets},
         sinks={name: _sink(drivers.sinks[name]) for name in _receivers(experiment) if name in drivers.sinks},
@@ -143,20 +147,39 @@ def _containers(
 ) -> tuple[ContainerFound, ...]:
     label, value = system.opt_in_label()
     state, runs_in = State.of_user(), system.targets[name].runs_in()
-    driver, settings = runs_in if runs_in is not None else ("", {})
-    found = ask(drivers.containers[name].find)
-    return tuple(
-        ContainerFound(
-            container.name,
-            container.id,
-            container.status,
-            dict(container.labels),
-            container.labels.get(label) == value,
-            container.started_at,
-            state.holder(lock_name(driver, settings, drivers.beside, container.name, container.id)),
-        )
-        for container in (found if isinstance(found, list) else [])
-    )
+    kind, settings = runs_in if runs_in is not None else ("", {})
+    driver = drivers.containers[name]
+    found = ask(driver.find)
+    listed: list[ContainerFound] = []
+    for one in found if isinstance(found, list) else []:
+        opted_in = one.labels.get(label) == value
+        before = ask(partial(driver.inspect, one)) if opted_in and one.status == "running" else None
+        said = dict(before) if isinstance(before, Mapping) else {}
+        holder = state.holder(lock_name(kind, settings, drivers.beside, one.name, one.id))
+        labels = dict(one.labels)
+        listed.append(ContainerFound(one.name, one.id, one.status, labels, opted_in, one.started_at, said, holder))
+    return tuple(listed)
+
+
+def _impossible(
+    experiment: Experiment,
+    containers: Mapping[str, tuple[ContainerFound, ...]],
+    drivers: Drivers,
+    ask: Callable[[Callable[[], object]], object],
+) -> dict[int, dict[str, str]]:
+    """Index of a fault → id of a running container that may be hurt, but not in this way → why not."""
+    impossible: dict[int, dict[str, str]] = {}
+    for index, fault in enumerate(experiment.faults):
+        if not isinstance(fault, ContainerFault):
+            continue
+        for found in containers.get(fault.target, ()):
+            if not found.opted_in or found.status != "running":
+                continue
+            container = Container(found.name, found.id, found.labels, "running", found.started_at)
+            why = ask(partial(drivers.containers[fault.target].cannot, fault.wanted(), container))
+            if isinstance(why, str):
+                impossible.setdefault(index, {})[found.id] = why
+    return impossible
 
 
 def _proxies(fleet: ProxyFleet) -> tuple[ProxyFound, ...]:

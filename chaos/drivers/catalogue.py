@@ -35,7 +35,7 @@ def _docker(settings: Mapping[str, Any], opt_in: tuple[str, str], _: Path) -> Co
     from chaos.drivers.docker import DockerDriver
 
     said = _read(DockerSelector, "docker", settings)
-    return DockerDriver(said.labels, opt_in, said.host)
+    return DockerDriver(said.labels, opt_in, said.host, tools=said.tools)
 
 
 def _process(settings: Mapping[str, Any], opt_in: tuple[str, str], beside: Path) -> ContainerDriver:

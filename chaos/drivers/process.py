@@ -1,4 +1,4 @@
-"""Local processes as containers: SIGKILL and SIGSTOP instead of an engine's calls. The default of the quickstart.
+"""Local processes as containers: signals instead of an engine's calls. The default of the quickstart.
 
 Only what stands in the system's process table is ever touched, only with the opt-in label, and only the incarnation that was
 picked when the plan was made.
@@ -13,12 +13,29 @@ from collections.abc import Mapping
 
 import psutil
 
-from chaos.drivers.base import Container, Performed, Status, Verb
+from chaos.drivers.base import Act, Before, Container, Performed, Status, Verb
 from chaos.drivers.process_table import ProcessEntry, ProcessTable, spawn
 from chaos.errors import NotUndone, Refused, Unreachable
 
 SETTLE_S = 3.0
 """How long a signal may take to show in the process's state."""
+ALONE = "local processes share {} with everything else on this machine, which would be hurt as well; run the target in Docker"
+CANNOT: Mapping[Verb, str] = {
+    "cpu_limit": ALONE.format("their processors, without a limit that could be set and taken back,"),
+    "memory_limit": ALONE.format("their memory, without a limit that could be set and taken back,"),
+    "cpu_stress": ALONE.format("their processors"),
+    "memory_stress": ALONE.format("their memory"),
+    "disk_fill": ALONE.format("their disks"),
+    "network_delay": ALONE.format("their network"),
+    "network_loss": ALONE.format("their network"),
+    "network_corruption": ALONE.format("their network"),
+    "network_bandwidth": ALONE.format("their network"),
+    "network_partition": ALONE.format("their network"),
+}
+WANTED: Mapping[Verb, Status] = {
+    "kill": "exited", "crash": "exited", "stop": "exited", "pause": "paused", "restart": "running",
+}  # fmt: skip
+"""What can be done to a process, and what it is then."""
 
 
 def identity(entry: ProcessEntry) -> str:
@@ -63,53 +80,67 @@ class ProcessDriver:
             Container(entry.name, identity(entry), dict(entry.labels), status_of(entry)) for entry in self._entries()
         ]
 
-    def apply(self, verb: Verb, before: Container) -> Performed:
-        """The process is killed (its children too) or stopped."""
-        entry = self._entry(before.name)
+    def cannot(self, act: Act, container: Container) -> str | None:  # noqa: ARG002
+        """Only what ends or freezes a process hurts nobody else, and can be undone exactly."""
+        return CANNOT.get(act.verb)
+
+    def inspect(self, container: Container) -> Before:
+        """Which incarnation it is, and whether it runs."""
+        entry = self._entry(container.name)
+        return {"identity": identity(entry), "status": status_of(entry)}
+
+    def apply(self, act: Act, container: Container, before: Before) -> Performed:
+        """The process is ended, frozen or started anew, its children too. Nobody starts a crashed one again but the undo."""
+        if act.verb in CANNOT:
+            raise Unreachable(f"{act.verb} cannot be done to {container.name}: {CANNOT[act.verb]}")
+        entry = self._entry(container.name)
         name, value = self._opt_in
         if entry.labels.get(name) != value:
             raise Refused([f"the process {entry.name} does not carry {name}={value} and is never touched"])
         found = entry.running()
-        known = before.id
+        known = container.id
         while known in self._again:
             known = self._again[known]
         if found is None or identity(entry) != known:
             raise Unreachable(
-                f"the process {entry.name} is not the one that was picked ({before.id}); it was left alone"
+                f"the process {entry.name} is not the one that was picked ({container.id}); it was left alone"
             )
-        number = signal.SIGKILL if verb == "kill" else signal.SIGSTOP
-        for one in _family(found):
-            _send(one, number)
-        return self._performed(
-            entry, verb, f"{number.name} {entry.pid} ({entry.name})", "exited" if verb == "kill" else "paused"
-        )
+        call = f"{_hurt(act, found)} {entry.pid} ({entry.name})"
+        if act.verb == "restart":
+            fresh = self._started(entry, self.by_hand(act, container, before))
+            return self._performed(fresh, act.verb, f"{call}, started again as {fresh.pid}", "running")
+        return self._performed(entry, act.verb, call, WANTED[act.verb])
 
-    def undo(self, verb: Verb, before: Container) -> Performed:
+    def undo(self, act: Act, container: Container, before: Before) -> Performed:
         """The process runs: continued, or started again when it is gone. Idempotent."""
-        entry = self._entry(before.name)
+        entry = self._entry(container.name)
         found = entry.running()
         if found is not None:
             for one in _family(found):
                 _send(one, signal.SIGCONT)
-            return self._performed(entry, verb, f"SIGCONT {entry.pid} ({entry.name})", "running")
-        if verb != "kill":
-            raise NotUndone(
-                f"{entry.name} was paused and is gone now; it died for another reason", self.by_hand(verb, before)
-            )
+            return self._performed(entry, act.verb, f"SIGCONT {entry.pid} ({entry.name})", "running")
+        by_hand = self.by_hand(act, container, before)
+        if act.verb == "pause":
+            raise NotUndone(f"{entry.name} was paused and is gone now; it died for another reason", by_hand)
+        fresh = self._started(entry, by_hand)
+        return self._performed(fresh, act.verb, f"started {entry.name} again as {fresh.pid}", "running")
+
+    def _started(self, entry: ProcessEntry, by_hand: str) -> ProcessEntry:
+        """The entry's program runs anew, and the table says so. Raises NotUndone when it cannot be started."""
         try:
             fresh = spawn(entry)
         except OSError as error:
-            raise NotUndone(f"{entry.name} cannot be started again: {error}", self.by_hand(verb, before)) from error
+            raise NotUndone(f"{entry.name} cannot be started again: {error}", by_hand) from error
         self._table.update(fresh)
         self._again[identity(entry)] = identity(fresh)
-        return self._performed(fresh, verb, f"started {entry.name} again as {fresh.pid}", "running")
+        return fresh
 
-    def by_hand(self, verb: Verb, before: Container) -> str:
+    def by_hand(self, act: Act, container: Container, before: Before) -> str:  # noqa: ARG002
         """The command with which a person undoes it."""
-        entry = next((entry for entry in self._entries() if entry.name == before.name), None)
+        entry = next((entry for entry in self._entries() if entry.name == container.name), None)
         if entry is None:
-            return f"start {before.name} again"
-        if verb == "pause" and entry.running() is not None:
+            return f"start {container.name} again"
+        if act.verb == "pause" and entry.running() is not None:
             return f"kill -s CONT -- -{entry.pid}"  # its whole group: the children were stopped as well
         # Only the names: what is in the environment may be secret, and this command goes into the plan and the report.
         surroundings = f"  # with {', '.join(entry.env)} as in {self._table.path}" if entry.env else ""
@@ -126,6 +157,23 @@ class ProcessDriver:
         if seen != wanted:
             raise Unreachable(f"{call}: {verb} shows no effect, {entry.name} is {seen}")
         return Performed(entry.name, identity(entry), seen, done_wall_s, call)
+
+
+def _hurt(act: Act, root: psutil.Process) -> str:
+    """The process and its children have got what ends or freezes them; what that was."""
+    family = _family(root)
+    if act.verb not in ("stop", "restart"):
+        number = signal.SIGSTOP if act.verb == "pause" else signal.SIGKILL
+        for one in family:
+            _send(one, number)
+        return number.name
+    _send(root, signal.SIGTERM)
+    _, left = psutil.wait_procs([root], timeout=act.number("grace"))
+    _, left = psutil.wait_procs(family, timeout=0.0 if left else 0.2)
+    for one in left:
+        _send(one, signal.SIGKILL)
+    psutil.wait_procs(left, timeout=SETTLE_S)
+    return "SIGTERM and SIGKILL" if left else "SIGTERM"
 
 
 def _family(root: psutil.Process) -> list[psutil.Process]:

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from chaos.faults.base import Example
+from chaos.faults.containers import ContainerFault
 
-from chaos.faults.base import Example, Fault
 
-
-class Kill(Fault):
+class Kill(ContainerFault):
     """So many containers of the target are killed; the undo brings the same ones back."""
 
-    acts_on = "container"
-    family = "containers"
-    must = "availability, saturation, replica count"
-    quiet = "quality"
     examples: ClassVar = (
         Example(
             "{fault: kill, target: loan-model, duration: 30s}",
@@ -29,9 +24,7 @@ class Kill(Fault):
     )
 
     fault: Literal["kill"] = "kill"
-    containers: int = Field(1, ge=1, le=1000, description="how many of the target's containers")
 
     def explain(self) -> str:
         """One plain sentence."""
-        many = "containers" if self.containers > 1 else "container"
-        return f"{self.containers} {many} of {self.target} dies at once (SIGKILL) and stays down"
+        return f"{self.those()} dies at once (SIGKILL) and stays down"

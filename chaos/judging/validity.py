@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from chaos.events import State
 from chaos.exposure import Sample
@@ -62,7 +62,7 @@ def _effect(trace: Trace, index: int) -> Finding:
 
 def _container_effect(trace: Trace, effects: list[PlannedEffect], question: str) -> Finding:
     done = [trace.applied[effect.id] for effect in effects if effect.id in trace.applied]
-    calls = "; ".join(f"{one.call} → {one.evidence.get('status', '?')}" for one in done)
+    calls = "; ".join(f"{one.call} → {_seen(one.evidence)}" for one in done)
     if len(done) == len(effects):
         return Finding("validity", question, "confirmed", f"yes: {calls}", {"containers": len(done)})
     return Finding(
@@ -72,6 +72,12 @@ def _container_effect(trace: Trace, effects: list[PlannedEffect], question: str)
         f"{len(done)} of {len(effects)} containers were hurt",
         {"containers": len(done)},
     )
+
+
+def _seen(evidence: Mapping[str, str]) -> str:
+    """What a container was like afterwards, and what was measured of it."""
+    measured = [f"{what} {value}" for what, value in evidence.items() if what not in ("status", "container", "id")]
+    return evidence.get("status", "?") + (f" ({', '.join(measured)})" if measured else "")
 
 
 def _proxy_effect(trace: Trace, index: int, question: str) -> Finding:

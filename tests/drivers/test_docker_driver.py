@@ -18,12 +18,15 @@ import pytest
 from chaos.drivers.base import Status
 from chaos.drivers.docker import DockerDriver
 from chaos.errors import Unreachable
-from tests.drivers.container_contract import OPT_IN, ContainerContract, ContainerWorld
+from tests.drivers.container_contract import KILL, OPT_IN, PAUSE, ContainerContract, ContainerWorld
 from tests.drivers.loopback import eventually, now_wall_s
 
 pytestmark = pytest.mark.docker
 
 IMAGE = os.environ.get("CHAOS_BASE_IMAGE", "chaos-base:local")
+
+PROGRAM = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 600 & wait; done"]
+"""Unlike a bare `sleep`, it hears of a SIGTERM although it is the first process."""
 
 
 class Engine:
@@ -39,7 +42,7 @@ class Engine:
         full = f"chaos-{self.token}-{name}"
         self.client.containers.run(
             IMAGE,
-            ["sleep", "600"],
+            PROGRAM,
             name=full,
             labels={**labels, "chaos.test": self.token},
             detach=True,
@@ -95,7 +98,17 @@ class TestContainers(ContainerContract):
         shy = engine.start("c-shy", engine.labels)
         alien = engine.start("alien", {"chaos.contract": "another", OPT_IN[0]: OPT_IN[1]})
         driver = DockerDriver(engine.labels, OPT_IN)
-        return ContainerWorld(driver, engine.status, first, second, shy, alien, engine.remove, engine.replace)
+        return ContainerWorld(
+            driver,
+            engine.status,
+            first,
+            second,
+            shy,
+            alien,
+            engine.remove,
+            engine.replace,
+            lambda: DockerDriver(engine.labels, OPT_IN),
+        )
 
 
 def test_a_restart_by_somebody_else_keeps_the_identity_and_shows_in_the_start_time(engine: Engine) -> None:
@@ -113,8 +126,8 @@ def test_the_engines_own_events_tell_what_was_done_and_when(engine: Engine) -> N
     driver = DockerDriver(engine.labels, OPT_IN)
     (before,) = driver.find()
     begun_wall_s = now_wall_s()
-    done = driver.apply("kill", before)
-    driver.undo("kill", before)
+    done = driver.apply(KILL, before, {})
+    driver.undo(KILL, before, {})
 
     def told() -> list[tuple[float, str, str]]:
         found = [event for event in driver.events_since(begun_wall_s) if event[0] >= begun_wall_s]
@@ -133,5 +146,5 @@ def test_what_the_engine_refuses_is_one_sentence(engine: Engine) -> None:
     (before,) = driver.find()
     engine.client.containers.get(name).stop(timeout=0)
     with pytest.raises(Unreachable, match="refused") as caught:
-        driver.apply("pause", before)
+        driver.apply(PAUSE, before, {})
     assert "\n" not in str(caught.value)

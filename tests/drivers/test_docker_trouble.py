@@ -16,14 +16,14 @@ from chaos.drivers.docker import APPLY_S, UNDO_S, DockerDriver
 from chaos.engine import APPLY_DEAD_S, UNDO_CALL_S
 from chaos.errors import ChaosError, NotUndone, Unreachable
 from chaos.lab.processes import free_ports
-from tests.drivers.container_contract import OPT_IN
+from tests.drivers.container_contract import KILL, OPT_IN, PAUSE
 from tests.drivers.loopback import Asked, Loopback, Said, serving
 
 BEFORE = Container("model-1", "f00d" * 16, {"app": "model"}, "running")
 CALLS: dict[str, Callable[[DockerDriver], object]] = {
     "find": lambda driver: driver.find(),
-    "apply": lambda driver: driver.apply("kill", BEFORE),
-    "undo": lambda driver: driver.undo("pause", BEFORE),
+    "apply": lambda driver: driver.apply(KILL, BEFORE, {}),
+    "undo": lambda driver: driver.undo(PAUSE, BEFORE, {}),
     "events_since": lambda driver: driver.events_since(0.0),
 }
 calls = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
@@ -84,9 +84,9 @@ def test_what_is_no_engine_is_never_a_traceback(call: Callable[[DockerDriver], o
 def test_a_container_that_is_gone_is_left_alone_and_reported(engine: Loopback) -> None:
     engine.answer = speaking(Said(404, b'{"message": "No such container: f00d"}'))
     with pytest.raises(Unreachable, match="No such container"):
-        driver_at(engine.url).apply("kill", BEFORE)
+        driver_at(engine.url).apply(KILL, BEFORE, {})
     with pytest.raises(NotUndone, match="model-1 was removed by somebody else") as caught:
-        driver_at(engine.url).undo("kill", BEFORE)
+        driver_at(engine.url).undo(KILL, BEFORE, {})
     assert caught.value.by_hand == f"docker -H {engine.url} start f00df00df00d"
     assert [asked.method for asked in engine.asked] == ["GET"] * len(engine.asked), "nothing was made anew"
 
@@ -124,7 +124,7 @@ def seconds_of_apply(engine: Loopback) -> float:
     """How long an apply takes that the engine makes fail."""
     begun_s = time.perf_counter()
     with pytest.raises(Unreachable) as caught:
-        DockerDriver({"app": "model"}, OPT_IN, engine.url, apply_s=SHORT_S).apply("kill", BEFORE)
+        DockerDriver({"app": "model"}, OPT_IN, engine.url, apply_s=SHORT_S).apply(KILL, BEFORE, {})
     assert "\n" not in str(caught.value)
     return time.perf_counter() - begun_s
 
@@ -166,13 +166,13 @@ def test_one_that_was_paused_and_died_of_something_else_is_reported_and_not_star
 ) -> None:
     engine.answer = slowly(engine, lambda asked: 0.0, status)
     with pytest.raises(NotUndone, match=f"model-1 was paused and is {status} now") as caught:
-        driver_at(engine.url).undo("pause", BEFORE)
+        driver_at(engine.url).undo(PAUSE, BEFORE, {})
     assert posts(engine) == []
     assert caught.value.by_hand == f"docker -H {engine.url} start f00df00df00d"
 
 
 def test_the_command_by_hand_reaches_the_same_engine() -> None:
-    assert driver_at("ssh://ops@there").by_hand("pause", BEFORE) == "docker -H ssh://ops@there unpause f00df00df00d"
+    assert driver_at("ssh://ops@there").by_hand(PAUSE, BEFORE, {}) == "docker -H ssh://ops@there unpause f00df00df00d"
     odd = "unix:///run/my docker; reboot.sock"
-    assert shlex.split(driver_at(odd).by_hand("kill", BEFORE)) == ["docker", "-H", odd, "start", "f00df00df00d"]
-    assert DockerDriver({}, OPT_IN).by_hand("kill", BEFORE) == "docker start f00df00df00d"
+    assert shlex.split(driver_at(odd).by_hand(KILL, BEFORE, {})) == ["docker", "-H", odd, "start", "f00df00df00d"]
+    assert DockerDriver({}, OPT_IN).by_hand(KILL, BEFORE, {}) == "docker start f00df00df00d"

@@ -14,11 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chaos.drivers.base import Status, Verb
+from chaos.drivers.base import Act, Status
 from chaos.drivers.process import ProcessDriver, identity
 from chaos.drivers.process_table import ProcessEntry, ProcessTable, spawn
 from chaos.errors import ChaosError, NotUndone, Unreachable
-from tests.drivers.container_contract import OPT_IN, ContainerContract, ContainerWorld
+from tests.drivers.container_contract import KILL, OPT_IN, PAUSE, ContainerContract, ContainerWorld
 from tests.drivers.loopback import eventually
 
 SLEEPER = "import time; time.sleep(600)"
@@ -109,8 +109,9 @@ class TestProcesses(ContainerContract):
         machine.start("c-shy", "model", opted_in=False)
         machine.start("alien", "gateway")
         return ContainerWorld(
-            driver_of(machine), machine.status, "a-first", "b-second", "c-shy", "alien", machine.remove, machine.replace
-        )
+            driver_of(machine), machine.status, "a-first", "b-second", "c-shy", "alien", machine.remove, machine.replace,
+            lambda: driver_of(machine),
+        )  # fmt: skip
 
 
 def test_a_pid_that_belongs_to_somebody_else_by_now_is_never_signalled(machine: Machine) -> None:
@@ -119,9 +120,9 @@ def test_a_pid_that_belongs_to_somebody_else_by_now_is_never_signalled(machine: 
     driver = driver_of(machine)
     (found,) = driver.find()
     assert found.status == "exited", "the one that was meant is gone; the pid names another one"
-    for verb in ("kill", "pause"):
+    for act in (KILL, PAUSE):
         with pytest.raises(Unreachable, match="left alone"):
-            driver.apply(verb, found)  # type: ignore[arg-type]
+            driver.apply(act, found, {})
     assert machine.status("model-1") == "running"
     machine.table.update(entry)
 
@@ -133,7 +134,7 @@ def test_undo_of_a_kill_leaves_the_new_owner_of_the_pid_alone_and_starts_the_pro
     machine.table.update(replace(entry, create_time_s=entry.create_time_s - 3600))
     driver = driver_of(machine)
     (before,) = driver.find()
-    driver.undo("kill", before)
+    driver.undo(KILL, before, {})
     fresh = machine.entry("model-1")
     try:
         assert fresh.pid != entry.pid
@@ -162,8 +163,8 @@ def test_a_restart_is_the_same_program_in_the_same_place_with_the_same_surroundi
     eventually(lambda: log.read_text().count("\n") == 1, 10, "the first start")
     driver = driver_of(machine)
     (before,) = driver.find()
-    driver.apply("kill", before)
-    driver.undo("kill", before)
+    driver.apply(KILL, before, {})
+    driver.undo(KILL, before, {})
     eventually(lambda: log.read_text().count("\n") == 2, 10, "the second start")
     first, second = log.read_text().splitlines()
     assert first == second
@@ -171,26 +172,29 @@ def test_a_restart_is_the_same_program_in_the_same_place_with_the_same_surroundi
     assert os.getsid(machine.entry("model-1").pid) != os.getsid(0), "it outlives the runner's terminal"
 
 
-@pytest.mark.parametrize("verb", ["kill", "pause"])
-def test_children_share_the_fate_of_their_parent(machine: Machine, verb: Verb) -> None:
+STOP_AT_ONCE = Act("stop", {"grace": 1.0})
+
+
+@pytest.mark.parametrize("act", [KILL, PAUSE, STOP_AT_ONCE], ids=lambda act: act.verb)
+def test_children_share_the_fate_of_their_parent(machine: Machine, act: Act) -> None:
     machine.start("model-1", "model", code=PARENT)
     child = int(eventually(lambda: (machine.folder / "model-1.log").read_text().strip(), 10, "the child runs"))
     born_s = psutil.Process(child).create_time()
     driver = driver_of(machine)
     (before,) = driver.find()
     try:
-        driver.apply(verb, before)
+        driver.apply(act, before, {})
 
         def hurt() -> bool:
             try:
                 found = psutil.Process(child)
-                return found.status() == (psutil.STATUS_STOPPED if verb == "pause" else psutil.STATUS_ZOMBIE)
+                return found.status() == (psutil.STATUS_STOPPED if act is PAUSE else psutil.STATUS_ZOMBIE)
             except psutil.NoSuchProcess:
-                return verb == "kill"
+                return act is not PAUSE
 
         eventually(hurt, 5, "the child is hurt, too")
-        driver.undo(verb, before)
-        if verb == "pause":
+        driver.undo(act, before, {})
+        if act is PAUSE:
             eventually(lambda: psutil.Process(child).status() != psutil.STATUS_STOPPED, 5, "the child goes on, too")
     finally:
         try:
@@ -205,10 +209,10 @@ def test_one_that_died_while_it_was_paused_is_not_started_anew_and_the_message_s
     machine.start("model-1", "model")
     driver = driver_of(machine)
     (before,) = driver.find()
-    driver.apply("pause", before)
+    driver.apply(PAUSE, before, {})
     machine.remove("model-1")
     with pytest.raises(NotUndone, match="died for another reason") as caught:
-        driver.undo("pause", before)
+        driver.undo(PAUSE, before, {})
     assert "CONT" not in caught.value.by_hand, "there is nobody to continue; the program must be started"
     assert machine.status("model-1") == "exited"
 
@@ -217,11 +221,11 @@ def test_the_command_by_hand_really_undoes_it(machine: Machine) -> None:
     machine.start("model-1", "model")
     driver = driver_of(machine)
     (before,) = driver.find()
-    driver.apply("pause", before)
-    subprocess.run(driver.by_hand("pause", before), shell=True, check=True)
+    driver.apply(PAUSE, before, {})
+    subprocess.run(driver.by_hand(PAUSE, before, {}), shell=True, check=True)
     eventually(lambda: machine.status("model-1") == "running", 5, "continued by hand")
-    driver.apply("kill", before)
-    by_hand = subprocess.Popen(["sh", "-c", "exec " + driver.by_hand("kill", before).partition(" && ")[2]])
+    driver.apply(KILL, before, {})
+    by_hand = subprocess.Popen(["sh", "-c", "exec " + driver.by_hand(KILL, before, {}).partition(" && ")[2]])
     try:
         argv = list(machine.entry("model-1").argv)
         eventually(
@@ -241,7 +245,7 @@ def test_the_command_by_hand_goes_to_the_place_of_the_program_and_never_shows_wh
     entry = ProcessEntry("model-1", argv, str(tmp_path / "a place"), "/dev/null", {"TOKEN": "s3cret"}, {"app": "model"})
     table.update(entry)
     driver = ProcessDriver(table, {"app": "model"}, OPT_IN)
-    command = driver.by_hand("kill", driver.find()[0])
+    command = driver.by_hand(KILL, driver.find()[0], {})
     assert "s3cret" not in command
     assert "TOKEN" in command
     said = subprocess.run(command, shell=True, check=True, capture_output=True, text=True)
@@ -260,10 +264,10 @@ def test_a_program_that_is_gone_from_the_disk_is_not_undone_with_one_sentence(ma
     machine.table.update(entry)
     driver = driver_of(machine)
     (before,) = driver.find()
-    driver.apply("kill", before)
+    driver.apply(KILL, before, {})
     program.unlink()
     with pytest.raises(NotUndone, match="model-1"):
-        driver.undo("kill", before)
+        driver.undo(KILL, before, {})
 
 
 def test_a_table_that_is_gone_is_one_sentence(machine: Machine) -> None:
@@ -274,9 +278,9 @@ def test_a_table_that_is_gone_is_one_sentence(machine: Machine) -> None:
     try:
         assert driver.find() == []
         with pytest.raises(ChaosError, match="was the system taken down"):
-            driver.apply("kill", before)
+            driver.apply(KILL, before, {})
         with pytest.raises(ChaosError, match="was the system taken down"):
-            driver.undo("kill", before)
+            driver.undo(KILL, before, {})
     finally:
         machine.table.path.with_suffix(".away").rename(machine.table.path)
     assert machine.status("model-1") == "running"

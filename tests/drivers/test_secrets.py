@@ -9,7 +9,7 @@ import yaml
 
 from chaos.app.running import _redacted
 from chaos.drivers.alertmanager import AlertmanagerDriver
-from chaos.drivers.base import Container
+from chaos.drivers.base import Act, Container
 from chaos.drivers.docker import DockerDriver
 from chaos.drivers.http import without_secrets
 from chaos.drivers.prometheus import PrometheusDriver
@@ -89,7 +89,7 @@ CALLS: dict[str, Callable[[str], object]] = {
 }
 DOCKER: dict[str, Callable[[str], object]] = {  # the SDK asks no address with a login: it says so, with the address
     "docker.find": lambda url: DockerDriver({"app": "model"}, OPT_IN, url).find(),
-    "docker.apply": lambda url: DockerDriver({"app": "model"}, OPT_IN, url, apply_s=0.5).apply("kill", BEFORE),
+    "docker.apply": lambda url: DockerDriver({"app": "model"}, OPT_IN, url, apply_s=0.5).apply(Act("kill"), BEFORE, {}),
 }
 ANSWERS: dict[str, Said] = {
     "unauthorized": Said(401, b"{}"),
@@ -149,4 +149,4 @@ def test_no_secret_is_in_the_message_about_a_time_out(call: Callable[[str], obje
 
 def test_the_command_by_hand_does_not_tell_the_engines_password() -> None:
     for host in ("tcp://me:hunter2@engine.example:2375", "ssh://me:hunter2@engine.example", "tcp://me:hunter2@[::1"):
-        assert SECRET not in DockerDriver({}, OPT_IN, host).by_hand("kill", BEFORE)
+        assert SECRET not in DockerDriver({}, OPT_IN, host).by_hand(Act("kill"), BEFORE, {})

@@ -163,8 +163,8 @@ def test_a_weakness_stands_whatever_else_stayed_open():
 # --- undone or not ----------------------------------------------------------------------------------------------------
 
 
-def hurt_replica() -> list[Entry]:
-    applied = Applied("fault-1@replica-1", WALL + 17.1, "kill", {"status": "exited"})
+def hurt_replica(**measured: str) -> list[Entry]:
+    applied = Applied("fault-1@replica-1", WALL + 17.1, "kill", {**measured, "status": "exited", "id": "1:1"})
     undone = Undone("fault-1@replica-1", 1, WALL + 27.1, "start", {"status": "running"})
     more = ((17.0, Apply("fault-1@replica-1")), (17.1, applied), (27.1, undone))
     return among(Story(plan=CONTAINER).entries(), *more)
@@ -172,6 +172,11 @@ def hurt_replica() -> list[Entry]:
 
 def test_a_container_that_was_started_again_is_fine():
     assert verdict_of(hurt_replica()).verdict == "confirmed"
+
+
+def test_what_was_measured_of_a_hurt_container_is_part_of_the_finding():
+    told = [finding.answer for finding in verdict_of(hurt_replica(lost="5 of 5")).findings]
+    assert "yes: kill → exited (lost 5 of 5)" in told
 
 
 def test_a_dead_runner_leaves_containers_to_be_mended_by_hand():

@@ -1,0 +1,62 @@
+"""The survey asks the drivers what can be done to whom, and what an undo would go back to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chaos.app.surveyor import drivers_of, survey
+from chaos.drivers.process import identity
+from chaos.drivers.process_table import ProcessEntry, ProcessTable, spawn
+from chaos.lab.processes import free_ports
+from chaos.planning import plan
+from tests.drivers.container_contract import OPT_IN
+from tests.values import experiment, probes, system
+
+DELAYED = ("fault: wrong_predictions\n", "fault: network_delay\n    by: 50ms\n")
+KILLED = ("fault: wrong_predictions\n", "fault: kill\n")
+
+
+@pytest.fixture
+def replicas(tmp_path: Path) -> Iterator[list[ProcessEntry]]:
+    """Two processes of the target, of which the second does not carry the opt-in label."""
+    table = ProcessTable(tmp_path / "processes.json")
+    started = []
+    for name, labels in (("a", dict([OPT_IN])), ("b", {})):
+        argv = (sys.executable, "-c", "import time; time.sleep(600)")
+        entry = ProcessEntry(name, argv, str(tmp_path), "/dev/null", {}, {"app": "loan-model", **labels})
+        started.append(spawn(entry))
+    table.update(*started)
+    yield started
+    for entry in started:
+        found = entry.running()
+        if found is not None:
+            found.kill()
+            found.wait(5)
+
+
+def surveyed(fault: tuple[str, str], folder: Path) -> tuple[list[dict[str, object]], list[str]]:
+    """What undos would go back to, and what the plan refuses about containers; nobody else of the system answers."""
+    nowhere = f"http://127.0.0.1:{free_ports(1)[0]}"
+    written, where = experiment(fault), system(("http://127.0.0.1:9090", nowhere), ("http://127.0.0.1:9099", nowhere))
+    found = survey(written, where, probes(), drivers_of(where, folder))
+    drawn = plan(written, where, probes(), found, "seed")
+    befores = [dict(effect.container.before) for effect in drawn.effects if effect.container is not None]
+    return befores, [said for said in drawn.refusals if "cannot be done" in said]
+
+
+def test_the_plan_knows_what_each_picked_one_is_like_now(replicas: list[ProcessEntry], tmp_path: Path) -> None:
+    befores, refused = surveyed(KILLED, tmp_path)
+    assert befores == [{"identity": identity(replicas[0]), "status": "running"}]
+    assert refused == []
+
+
+def test_what_a_driver_cannot_do_is_refused_with_its_reason(replicas: list[ProcessEntry], tmp_path: Path) -> None:
+    befores, refused = surveyed(DELAYED, tmp_path)
+    assert befores == []
+    assert len(refused) == 1
+    assert refused[0].startswith("network_delay cannot be done to a: local processes share their network")
+    assert "run the target in Docker" in refused[0]
