@@ -6,6 +6,7 @@ them, verb by verb, is in the files beside this one that are called `docker_…`
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 
 from chaos.drivers.base import Act, Before, Container, Performed, Verb
 from chaos.drivers.docker_disk import DiskFill
-from chaos.drivers.docker_engine import EFFECT_S, STATUS, Connection, Reached, speaking
+from chaos.drivers.docker_engine import EFFECT_S, STATUS, Connection, Reached, elsewhere, speaking
 from chaos.drivers.docker_limits import CpuLimit, MemoryLimit, limits
 from chaos.drivers.docker_network import Network
 from chaos.drivers.docker_stress import CpuStress, MemoryStress
@@ -104,7 +105,13 @@ class DockerDriver:
         return sorted(found, key=lambda one: one.name)
 
     def cannot(self, act: Act, container: Container) -> str | None:
-        """Why this act cannot be done to this container here, or could not be undone exactly."""
+        """Why this act cannot be done to this container here, or could not be undone exactly, or by nobody if the run died."""
+        there = elsewhere(self._host, os.environ)
+        if there is not None:
+            return (
+                f"its engine is on another machine ({there}), where no warden of this run could undo it when the network is gone; run "
+                "chaos on that machine"
+            )
         with self._connected(LOOK_S) as engine:
             return self._verbs[act.verb].cannot(act, self._reached(engine, container))
 

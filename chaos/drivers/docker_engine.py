@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from chaos.drivers.base import Container, Status
 from chaos.drivers.beside import Beside
@@ -19,6 +20,17 @@ from chaos.errors import ChaosError, NotUndone, Unreachable
 EFFECT_S = 4.0
 """The longest that an effect takes to show."""
 STATUS: Mapping[str, Status] = {"running": "running", "paused": "paused"}
+
+
+def elsewhere(host: str | None, environment: Mapping[str, str]) -> str | None:
+    """The engine's address where it is on another machine, without logins; None where it is on this one."""
+    address = host or environment.get("DOCKER_HOST") or "unix://"
+    try:
+        parts = urlsplit(address)
+        here = parts.scheme in ("unix", "npipe", "fd") or (parts.hostname or "") in ("localhost", "127.0.0.1", "::1")
+    except ValueError:  # a bracket that is left open
+        here = False
+    return None if here else without_secrets(address)
 
 
 class Connection:

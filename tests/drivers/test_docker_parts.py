@@ -17,9 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaos.drivers import echo, packet_queue
-from chaos.drivers.base import VERBS, Act
+from chaos.drivers.base import VERBS, Act, Container
 from chaos.drivers.beside import Beside, own, write_limits
+from chaos.drivers.docker import DockerDriver
 from chaos.drivers.docker_disk import FILL, Disk
+from chaos.drivers.docker_engine import elsewhere
 from chaos.drivers.docker_limits import changed, cpus_of, engines_own, groups_changed, limit_by_hand
 from chaos.drivers.docker_network import rules_script, tc_script, undo_script
 from chaos.drivers.docker_stress import BURN, COUNT, END, HOLD, MARK
@@ -288,3 +290,28 @@ def test_a_file_takes_the_space_that_was_asked_for_and_never_the_place_of_anothe
     assert path.stat().st_blocks * 512 >= 300_000, "the space is really taken"
     assert shell(FILL, str(path), "5").returncode != 0
     assert path.stat().st_size == 300_000
+
+
+@pytest.mark.parametrize(
+    ("host", "said", "there"),
+    [
+        (None, None, None),
+        (None, "unix:///run/user/1000/docker.sock", None),
+        ("tcp://127.0.0.1:2375", "tcp://far:2375", None),
+        ("tcp://[::1]:2375", None, None),
+        (None, "tcp://far:2375", "tcp://far:2375"),
+        ("ssh://me:secret@far", None, "ssh://**********@far"),
+        ("tcp://[far", None, "tcp://[far"),
+    ],
+)
+def test_an_engine_on_another_machine_is_known_by_its_address_without_its_login(
+    host: str | None, said: str | None, there: str | None
+) -> None:
+    assert elsewhere(host, {"DOCKER_HOST": said} if said is not None else {}) == there
+
+
+def test_nothing_is_done_to_containers_that_no_warden_could_reach() -> None:
+    driver = DockerDriver({"app": "model"}, ("chaos.enabled", "true"), "tcp://far.example:2375")
+    why = driver.cannot(Act("pause", {}), Container("a", ID, {}, "running"))
+    assert why is not None
+    assert "another machine (tcp://far.example:2375)" in why
