@@ -56,6 +56,7 @@ class Warden:
         """The exit code: 0 when nothing is left, 5 when something is."""
         why = self._until_wanted(pipe)
         if why is None:
+            self._run.forget()
             return 0
         self._say(f"{why}; undoing everything of {self._undo.run}")
         disarming = threading.Thread(target=self._disarm, daemon=True)

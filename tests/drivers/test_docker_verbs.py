@@ -365,7 +365,7 @@ def test_limits_that_a_container_was_created_with_are_changed_by_the_engine_and_
             assert lasting(lab.seen(name)) == earlier
         assert "write less" in str(driver.cannot(Act("cpu_limit", {"cpus": 0.5}), container))
         assert "write less" in str(driver.cannot(Act("memory_limit", {"size": 200 * MB}), container))
-        assert "write a larger" in str(driver.cannot(Act("memory_limit", {"size": 1024 * 1024}), container))
+        assert "write a larger" in str(driver.cannot(Act("memory_limit", {"size": 16 * 1024}), container))
         lab.empty()
 
 
