@@ -53,7 +53,7 @@ class Control:
         """The answer's body. Raises Unexpected when it is no success."""
         sent = json.dumps(body).encode() if body is not None else b""
         head = (
-            f"{method} {path} HTTP/1.1\r\nHost: control\r\nAuthorization: Bearer {TOKEN}\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(sent)}\r\n\r\n"
         )
         began_s = asyncio.get_running_loop().time()

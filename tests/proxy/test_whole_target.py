@@ -68,16 +68,16 @@ def test_the_removal_is_proven_by_what_asks_afterwards(proxy: Proxy, backend: Ba
 def test_frozen_metrics_are_the_first_page_again_and_again_and_true_again_afterwards(
     proxy: Proxy, backend: Backend
 ) -> None:
-    proxy.arm("frozen", {"fault": "frozen_metrics"}, arms=EVERYTHING)
+    proxy.arm("frozen-page", {"fault": "frozen_metrics"}, arms=EVERYTHING)
     seen = []
     for page in (b"up 1\n", b"up 22\n", b"up 3\n"):
         backend.replies["/metrics"] = sized(page)
         seen.append(ask(proxy.routes["model"]))
     assert seen == [(200, b"up 1\n")] * 3
     assert len(backend.seen) == 3, "the exporter is asked as ever"
-    counts = proxy.state("frozen")["faults"]["0"]
+    counts = proxy.state("frozen-page")["faults"]["0"]
     assert counts["selected_requests"] == 3
     assert counts["injected"] + counts["changed_rows"] >= 2
     assert counts["first_effect"] is not None
-    assert proxy.ask("DELETE", "/runs/frozen").status_code == 204
+    assert proxy.ask("DELETE", "/runs/frozen-page").status_code == 204
     assert ask(proxy.routes["model"]) == (200, b"up 3\n")
