@@ -11,7 +11,8 @@ import yaml
 from typer.main import get_command
 
 from chaos.app.cli import app
-from chaos.app.fault_page import FAMILIES, page
+from chaos.app.fault_facts import FAMILIES
+from chaos.app.fault_page import page
 from chaos.engine import picture
 from chaos.experiment import BlastRadius, Expect, ExpectedAlert, Experiment, Load, SteadyInline, link, parse
 from chaos.faults import catalogue

@@ -5,13 +5,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Annotated, Any
 
 from pydantic import PlainSerializer, TypeAdapter
 from pydantic.fields import FieldInfo
 
+from chaos.faults import catalogue
 from chaos.faults.base import Example, Fault
 from chaos.units import format_duration, format_share
+
+FAMILIES = (
+    "prediction quality", "scores", "bias", "input", "labels", "time", "errors", "language models", "containers",
+    "monitoring itself", "data shift",
+)  # fmt: skip
+"""In this order; families of third parties come last."""
 
 _UNITS = {format_duration: "duration", format_share: "share", str: "text"}
 """What a value is called that is written in this way."""
@@ -83,6 +91,16 @@ def facts_of(fault: type[Fault]) -> Facts:
         parameters=[parameter(key, fault.model_fields[key]) for key in own],
         examples=[example for example in fault.examples if example.does],
     )
+
+
+def by_family() -> list[tuple[str, list[Facts]]]:
+    """Every fault of the catalogue, family by family."""
+    known = sorted(map(facts_of, catalogue().values()), key=lambda one: (_place(one.family), one.name))
+    return [(family, [*faults]) for family, faults in groupby(known, key=lambda one: one.family)]
+
+
+def _place(family: str) -> tuple[int, str]:
+    return (FAMILIES.index(family) if family in FAMILIES else len(FAMILIES), family)
 
 
 def common_parameters() -> list[Parameter]:

@@ -7,17 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 from pathlib import Path
 
-from chaos.app.fault_facts import Facts, Parameter, common_parameters, facts_of
-from chaos.faults import catalogue
-
-FAMILIES = (
-    "prediction quality", "scores", "bias", "input", "labels", "time", "errors", "language models", "containers",
-    "monitoring itself", "data shift",
-)  # fmt: skip
-"""In this order; families of third parties come last."""
+from chaos.app.fault_facts import Facts, Parameter, by_family, common_parameters
 
 _HEAD = """\
 # Faults
@@ -34,17 +26,11 @@ Every fault has these parameters:
 
 def page() -> str:
     """The whole page."""
-    known = sorted((facts_of(fault) for fault in catalogue().values()), key=lambda one: (_place(one.family), one.name))
     sections = [_HEAD + "\n" + _parameters(common_parameters())]
-    for family, faults in groupby(known, key=lambda one: one.family):
-        members = [*faults]
+    for family, members in by_family():
         sections.append(f"## {family[:1].upper()}{family[1:]}\n\n{_overview(members)}")
         sections += [_section(one) for one in members]
     return "\n\n".join(sections) + "\n"
-
-
-def _place(family: str) -> tuple[int, str]:
-    return (FAMILIES.index(family) if family in FAMILIES else len(FAMILIES), family)
 
 
 def _overview(faults: Sequence[Facts]) -> str:

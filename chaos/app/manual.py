@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from chaos.app.fault_facts import common_parameters, facts_of
+from chaos.app.fault_facts import by_family, common_parameters, facts_of
 from chaos.document import did_you_mean
 from chaos.errors import ChaosError
 from chaos.faults import catalogue as fault_catalogue
@@ -39,11 +39,19 @@ def _prose(value: object) -> str:
 
 
 def list_faults() -> RenderableType:
-    """Every fault: its family, what it is, and which kind of alert must catch it."""
-    table = _table("fault", "family", "what goes wrong", "must be caught by")
-    for one in sorted(map(facts_of, fault_catalogue().values()), key=lambda one: (one.family, one.name)):
-        table.add_row(Text(one.name), Text(one.family), Text(one.what), Text(one.must))
-    return Group(table, Text("\n`chaos faults NAME` explains one."))
+    """Every fault, family by family, and what goes wrong with it."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2), show_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for family, faults in by_family():
+        table.add_row(Text(family, style="bold"), "")
+        for one in faults:
+            table.add_row(Text(one.name), Text(one.what.rstrip(".")))
+        table.add_row("", "")
+    return Group(
+        table,
+        Text("`chaos faults NAME` explains one: its parameters, which alert must catch it, which must stay quiet."),
+    )
 
 
 def explain_fault(name: str) -> RenderableType:

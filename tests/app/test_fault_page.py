@@ -12,7 +12,7 @@ import pytest
 from pydantic import Field
 from rich.console import Console, RenderableType
 
-from chaos.app import fault_page, manual
+from chaos.app import fault_facts, fault_page, manual
 from chaos.app.fault_facts import facts_of
 from chaos.faults import catalogue
 from chaos.faults.base import Example, Fault
@@ -52,7 +52,7 @@ class OwnFault(Fault):
 @pytest.fixture(autouse=True)
 def _known(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {**catalogue(), "own_fault": OwnFault}
-    monkeypatch.setattr(fault_page, "catalogue", lambda: known)
+    monkeypatch.setattr(fault_facts, "catalogue", lambda: known)
     monkeypatch.setattr(manual, "fault_catalogue", lambda: known)
 
 
