@@ -72,9 +72,9 @@ class Engine:
             return False
         return True
 
-    def client(self) -> Any:
+    def client(self, timeout_s: float = 10) -> Any:
         """A client of the test's own."""
-        made = docker.DockerClient(base_url=self.host, timeout=10)
+        made = docker.DockerClient(base_url=self.host, timeout=timeout_s)
         self.clients.append(made)
         return made
 
@@ -98,7 +98,7 @@ class Engine:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
     """An engine with the image that its containers are made of."""
     folder = Path(f"/var/tmp/chaos-own-engine-{os.getpid()}")
@@ -106,9 +106,9 @@ def engine() -> Iterator[Engine]:
     made = Engine(folder)
     try:
         made.start()
-        shared = docker.from_env(timeout=60)
+        shared = docker.from_env(timeout=120)
         try:
-            made.client().images.load(b"".join(shared.images.get(IMAGE).save(named=True)))
+            made.client(timeout_s=120).images.load(b"".join(shared.images.get(IMAGE).save(named=True)))
         finally:
             shared.close()
         yield made
