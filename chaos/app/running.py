@@ -144,7 +144,6 @@ def run(
     folder.write("plan.json", made.to_json())
     folder.write("survey.json", prepared.survey_json)
     guard = Safeguard(State.of_user(), _undo_list(prepared, run_id, folder), _proxies(prepared))
-    guard.begin()
     world = World(
         made,
         proxies=_held(prepared, run_id, key),
@@ -158,6 +157,7 @@ def run(
     started = RunStarted(run_id, VERSION, loaded.text, made.to_json())
     try:
         with runner.signals() if signals else contextlib.nullcontext():
+            guard.begin()
             runner.play(started)
     finally:
         guard.end(clean=not any(effect.active() for effect in runner.run.effects.values()))

@@ -170,7 +170,10 @@ class Safeguard:
     # --- afterwards ---------------------------------------------------------------------------------------------------
 
     def end(self, *, clean: bool) -> None:
-        """`clean`: nothing is left, and nothing of the run stays in the state. Else the warden goes on, and undoes what it can."""
+        """`clean`: nothing is left, and nothing of the run stays in the state. Else the warden goes on, and undoes what it can.
+
+        Once it has ended, ending it again does nothing.
+        """
         if clean:
             self._tell("done")
         if self._warden is not None:
@@ -184,10 +187,12 @@ class Safeguard:
                 except subprocess.TimeoutExpired:
                     self._warden.kill()
                     self._warden.wait()
-        for lock in [*self._locks, *([self._alive] if self._alive is not None else [])]:
+        held, self._locks, self._warden = [*self._locks, *([self._alive] if self._alive is not None else [])], [], None
+        for lock in held:
             lock.release()
         if clean and self._alive is not None:
             self._run.forget()
+        self._alive = None
 
     def _tell(self, word: str) -> None:
         if self._warden is None or self._warden.stdin is None:
