@@ -100,6 +100,11 @@ class Stand:
             argv, env=self.environment(), cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
         )
 
+    def logs(self) -> str:
+        """What the wardens said, and what stands in the undo lists that are still there."""
+        paths = [*self.folder.glob("runs/*/warden.log"), *self.state.path.glob("runs/*/*")]
+        return "\n".join(f"--- {path.name}\n{path.read_text()[-600:]}" for path in paths[-8:])
+
     # --- what is left -------------------------------------------------------------------------------------------------
 
     def armed(self) -> list[str]:
@@ -184,5 +189,8 @@ def _end_all(table: ProcessTable) -> None:
 def nothing_left(stand: Stand, within_s: float) -> float:
     """How long it took until nothing was left; fails when it took longer."""
     begun_s = time.perf_counter()
-    eventually(lambda: not stand.left(), within_s, f"nothing is left ({stand.left()})")
+    try:
+        eventually(lambda: not stand.left(), within_s, "nothing is left")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; {stand.left()}\n{stand.logs()}") from None
     return time.perf_counter() - begun_s

@@ -25,7 +25,7 @@ import docker.errors
 import pytest
 
 from tests.drivers.loopback import eventually
-from tests.safety.stand import LEASE_S, Stand
+from tests.safety.stand import LEASE_S, Stand, nothing_left
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
 
@@ -162,4 +162,4 @@ def test_a_container_is_as_before_within_a_lease_after_its_run_was_killed(
     killed = process.returncode == -signal.SIGKILL
     tally[f"{name} in {states[-1]}" if killed else "over before"] += 1
     eventually(lambda: box.snapshot() == before, LEASE_S + GRACE_S, f"the container is as before ({said[-2000:]})")
-    eventually(lambda: not stand.left(), 30.0, "the warden has left, too")
+    nothing_left(stand, 30.0)
