@@ -166,7 +166,8 @@ class World:
     def _apply(self, effect: PlannedEffect) -> Event:
         if effect.kind == "load":
             assert effect.fault_index is not None
-            said = self._loading().hurt(effect.fault_index)
+            with self._on_the_list(effect):
+                said = self._loading().hurt(effect.fault_index)
             return Applied(effect.id, said.at_wall_s, f"load: faults on {list(said.on)}")
         if effect.kind != "container":
             with self._on_the_list(effect):
@@ -178,6 +179,14 @@ class World:
         return Applied(effect.id, done.at_wall_s, done.call, _evidence(done))
 
     def _undo(self, effect: PlannedEffect, attempt: int) -> Event:
+        # Asked before: an Apply that lands while the undo looks is not undone by it.
+        ended = self.safeguard is None or self.safeguard.call_has_ended(effect.id)
+        done = self._undone(effect, attempt)
+        if ended and self.safeguard is not None:
+            self.safeguard.note_undone(effect.id)
+        return done
+
+    def _undone(self, effect: PlannedEffect, attempt: int) -> Event:
         if effect.kind == "load":
             assert effect.fault_index is not None
             said = self._loading().heal(effect.fault_index)
@@ -185,21 +194,15 @@ class World:
             return Undone(effect.id, attempt, said.at_wall_s if said is not None else time.time(), told)
         if effect.kind != "container":
             call = self.proxies[effect.target].undo(effect)
-            self._off(effect)
             return Undone(effect.id, attempt, time.time(), call)
         driver, act, container, before = self._container(effect)
         done = driver.undo(act, container, before)
-        self._off(effect)
         return Undone(effect.id, attempt, done.at_wall_s, done.call, _evidence(done))
 
     def _on_the_list(self, effect: PlannedEffect) -> AbstractContextManager[None]:
         if self.safeguard is None:
             return nullcontext()
         return self.safeguard.on_the_list(effect.id, leased=effect.kind != "container")
-
-    def _off(self, effect: PlannedEffect) -> None:
-        if self.safeguard is not None:
-            self.safeguard.undone(effect.id)
 
     def _container(self, effect: PlannedEffect) -> tuple[ContainerDriver, Act, Container, Before]:
         found = effect.container

@@ -157,10 +157,12 @@ def run(
     started = RunStarted(run_id, VERSION, loaded.text, made.to_json())
     try:
         with runner.signals() if signals else contextlib.nullcontext():
-            guard.begin()
-            runner.play(started)
+            try:
+                guard.begin()
+                runner.play(started)
+            finally:
+                guard.end(clean=not any(effect.active() for effect in runner.run.effects.values()))
     finally:
-        guard.end(clean=not any(effect.active() for effect in runner.run.effects.values()))
         verdict = report(folder, lines, quick=runner.interrupts > 1) if (lines := journal.lines()) else None
     assert verdict is not None
     return Ended(folder.path, verdict, made)

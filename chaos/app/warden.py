@@ -25,7 +25,7 @@ from typing import Any
 from chaos.app.recovery import Recovered, recover
 from chaos.drivers.state import RunState
 from chaos.errors import ChaosError
-from chaos.undo_list import UndoList
+from chaos.undo_list import Open, UndoList
 
 LOOK_S = 0.1
 STOP_GRACE_S = 1.5
@@ -51,17 +51,18 @@ class Warden:
         self._undo = undo
         self._proxies = proxies
         self._asked_to_end = False
+        self._stop_seen_s: float | None = None
 
     def watch(self, pipe: int) -> int:
         """The exit code: 0 when nothing is left, 5 when something is."""
         why = self._until_wanted(pipe)
         if why is None:
-            self._run.forget()
+            self._run.forget()  # if its run has died since it said so; else it does that itself
             return 0
         self._say(f"{why}; undoing everything of {self._undo.run}")
         disarming = threading.Thread(target=self._disarm, daemon=True)
         disarming.start()
-        left = [one for one in recover(self._run, self._run.to_undo(self._undo), self._tell) if one.error is not None]
+        left = [one for one in recover(self._run, self._open(), self._tell) if one.error is not None]
         disarming.join()
         self._say("some effects are left; `chaos recover` tries again" if left else "everything is undone")
         if not left and not self._run.alive():
@@ -71,15 +72,17 @@ class Warden:
     def _until_wanted(self, pipe: int) -> str | None:
         """Waits; why everything must be undone now, or None when the run has ended well."""
         begun_s = heard_s = time.monotonic()
+        done = False
         while True:
             readable, _, _ = select.select([pipe], [], [], LOOK_S)
             now_s = time.monotonic()
             if readable:
                 said = os.read(pipe, 65536)
                 if not said:
-                    return "the run's process is gone"
+                    return None if done else "the run's process is gone"
                 if b"done" in said.split():
-                    return None
+                    done = True
+                    continue
                 heard_s = now_s
             if self._asked_to_end:
                 return "the warden was asked to end"
@@ -90,11 +93,25 @@ class Warden:
             if self._unanswered():
                 return "somebody asked for a stop, and the run did not answer"
 
+    def _open(self) -> list[Open]:
+        """What is to be undone; everything that the run might have done, when nobody can read what it did."""
+        try:
+            return self._run.to_undo(self._undo)
+        except OSError as error:
+            self._say(f"the undo list's log cannot be read: {error}")
+            return [Open(entry, may_land=True) for entry in self._undo.entries]
+
     def _unanswered(self) -> bool:
-        asked_s = self._run.stop_asked_s()
-        if asked_s is None or asked_s < STOP_GRACE_S:
+        if self._run.stop_asked() is None:
             return False
-        return bool(self._run.still_on())
+        now_s = time.monotonic()
+        self._stop_seen_s = now_s if self._stop_seen_s is None else self._stop_seen_s
+        if now_s - self._stop_seen_s < STOP_GRACE_S:
+            return False
+        try:
+            return bool(self._run.still_on())
+        except OSError:  # not known now; the run's own beats, or their end, tell more
+            return False
 
     def end(self, *_: object) -> None:
         """SIGTERM: the machine goes down, perhaps. Nothing may be left behind."""
@@ -112,6 +129,8 @@ class Warden:
             except ChaosError as error:
                 self._say(f"{error}; the lease there ends by itself")
                 time.sleep(max(0.0, begun_s + self._undo.lease_s + LATE_S - time.monotonic()))
+        if self._run.alive():  # it hangs, and its load goes on until the load's own lease ends
+            time.sleep(max(0.0, begun_s + self._undo.lease_s + LATE_S - time.monotonic()))
         containers = {entry.effect for entry in self._undo.entries}
         for effect in self._run.still_on():
             if effect not in containers:
