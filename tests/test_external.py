@@ -27,13 +27,14 @@ from chaos.journal import Line
 from chaos.judging import judge
 from chaos.judging.trace import trace
 from chaos.observation import ExternalRead, ExternalSeen, ProbeReading, ProbesRead
+from chaos.planning import queries
 from chaos.plans import Plan, PlannedEffect
 from chaos.progress import Progress, shown
 from chaos.proxy.arming import FaultBody
 from chaos.report.terminal import plan_view
 from chaos.verdict import Finding
 from tests.judging.journals import Entry, lines_of
-from tests.values import EXPERIMENT, edited, planned, survey, system
+from tests.values import EXPERIMENT, edited, planned, probes, survey, system
 from tests.worlds import ACCURACY, OUTSIDE, PLAN, SHOWS
 
 NAN = float("nan")
@@ -74,6 +75,11 @@ def test_the_plan_says_that_leases_do_not_apply() -> None:
     console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     console.print(plan_view(planned(WRITTEN)))
     assert "external at loan-model: leases do not apply: another tool does this" in console.export_text()
+
+
+def test_the_plan_asks_whether_its_query_can_be_read() -> None:
+    asked = queries(parse(edited(EXPERIMENT, WRITTEN), "experiment.yaml", {})[0], system(), probes())
+    assert asked["effect of external at loan-model"] == "sum(outage)"
 
 
 def test_its_target_needs_neither_a_proxy_nor_a_container() -> None:

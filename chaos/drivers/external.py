@@ -17,6 +17,9 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psutil
+
+from chaos.drivers.leash import end
 from chaos.errors import Unreachable
 
 GRACE_S = 5.0
@@ -34,6 +37,7 @@ class ExternalCommand:
         self._log = log
         self._on_leash = on_leash
         self._leash: subprocess.Popen[bytes] | None = None
+        self._process: psutil.Process | None = None
         self._said: list[str] | None = None
         """What the leash told at its end, line by line."""
         self._over = False
@@ -52,6 +56,8 @@ class ExternalCommand:
         word, _, rest = self._hear(leash).partition(" ")
         if word != "began":
             raise Unreachable(f"`{name}` could not be begun: {rest or 'nothing was heard of it'}")
+        with contextlib.suppress(psutil.Error, ValueError):  # it has ended already
+            self._process = psutil.Process(int(rest))
         return f"began `{name}` as process {rest}"
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -93,6 +99,9 @@ class ExternalCommand:
             leash.wait(ENDS_S)
         except subprocess.TimeoutExpired as error:
             raise Unreachable(f"the command on the leash {leash.pid} has not ended in {ENDS_S:g}s") from error
+        if leash.returncode != 0 and self._process is not None and self._process.is_running():
+            end(self._process.pid, GRACE_S)  # somebody killed the leash, which can end nothing any more
+            return "its command was ended"
         return self._how(leash)
 
     def _how(self, leash: subprocess.Popen[bytes]) -> str:
