@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 
-from chaos.bounds import Bound, BoundText, kind_of_unit
+from chaos.bounds import Bound, kind_of_unit, parse_bound
 from chaos.faults.base import Example, Fault
 
 _WRITTEN = {"share": "50%", "duration": "250ms", "number": "1"}
@@ -24,7 +33,17 @@ def _absolute(bound: Bound) -> Bound:
     return bound
 
 
-Limit = Annotated[BoundText, AfterValidator(_absolute)]
+def _as_written(bound: Bound) -> str | float:
+    return bound.value if bound.kind == "number" else str(bound)
+
+
+Limit = Annotated[
+    Bound,
+    BeforeValidator(parse_bound),
+    AfterValidator(_absolute),
+    PlainSerializer(_as_written, return_type=str | float),
+    WithJsonSchema({"type": ["string", "number"], "examples": [1, "50%", "250ms"]}),
+]
 
 
 class Effect(BaseModel):

@@ -153,7 +153,14 @@ class Stand:
 
     def left(self) -> list[str]:
         """Everything that a run has left behind, in words; nothing, when all is as before."""
-        return self.hurt() + self.armed() + self.children() + [f"state of {run.name}" for run in self.state.runs()]
+        outside = [f"the command {pid} of another tool" for pid in self.outsiders()]
+        return (
+            self.hurt()
+            + self.armed()
+            + outside
+            + self.children()
+            + [f"state of {run.name}" for run in self.state.runs()]
+        )
 
 
 def _alive(_: Asked) -> Said:
