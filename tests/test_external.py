@@ -169,6 +169,8 @@ def test_what_was_there_before_it_was_to_begin_is_no_effect_and_spoils_the_basel
     progress.learn(seen(1, 1.0, on=True), 1.0)
     assert progress.first_effect_wall_s is None
     assert "what another tool is to do to model is there already" in " ".join(progress.baseline_problems())
+    progress.await_external(OUTSIDE)
+    assert progress.waiting_for() == ["the external effect at model"]
 
 
 def test_an_effect_that_ended_by_itself_was_gone_when_it_was_first_seen_off() -> None:
