@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from chaos.app.look import Look
 from chaos.app.safeguard import Safeguard
 from chaos.drivers.base import Act, Before, Container, ContainerDriver, Performed
+from chaos.drivers.external import ExternalCommand
 from chaos.drivers.load import LoadDriver
 from chaos.drivers.proxy import Arming, ProxyFleet
+from chaos.errors import NotUndone
 from chaos.events import (
     Applied,
     Apply,
@@ -39,6 +41,9 @@ from chaos.events import (
 from chaos.faults.containers import act_of
 from chaos.observation import LoadRead, ProxyRead
 from chaos.plans import Plan, PlannedEffect
+
+EXTERNAL_BY_HAND = "end it with the tool that began it"
+"""How a person undoes what another tool did."""
 
 
 @dataclass
@@ -120,7 +125,9 @@ class World:
         load: LoadDriver | None,
         look: Look,
         safeguard: Safeguard | None = None,
+        command: ExternalCommand | None = None,
     ) -> None:
+        self.command = command
         self.safeguard = safeguard
         self.plan = plan
         self.proxies = proxies
@@ -169,6 +176,10 @@ class World:
             with self._on_the_list(effect):
                 said = self._loading().hurt(effect.fault_index)
             return Applied(effect.id, said.at_wall_s, f"load: faults on {list(said.on)}")
+        if effect.kind == "external":
+            with self._on_the_list(effect):
+                begun = self.command.begin() if self.command is not None else "waits for who begins it by hand"
+            return Applied(effect.id, time.time(), begun)
         if effect.kind != "container":
             with self._on_the_list(effect):
                 call = self.proxies[effect.target].apply(effect)
@@ -192,12 +203,25 @@ class World:
             said = self._loading().heal(effect.fault_index)
             told = f"load: faults on {list(said.on)}" if said is not None else "load: ended, and its faults with it"
             return Undone(effect.id, attempt, said.at_wall_s if said is not None else time.time(), told)
+        if effect.kind == "external":
+            return self._undo_external(effect, attempt)
         if effect.kind != "container":
             call = self.proxies[effect.target].undo(effect)
             return Undone(effect.id, attempt, time.time(), call)
         driver, act, container, before = self._container(effect)
         done = driver.undo(act, container, before)
         return Undone(effect.id, attempt, done.at_wall_s, done.call, _evidence(done))
+
+    def _undo_external(self, effect: PlannedEffect, attempt: int) -> Event:
+        """The command has ended; that the effect has, too, only its query can say. Raises NotUndone when it does not."""
+        call = self.command.end() if self.command is not None else "waited for who ends it by hand"
+        self._off(effect)  # whatever is left is nothing that anybody of ours could undo
+        [seen] = self.look.external([effect]).effects
+        assert effect.shows is not None
+        if seen.on or seen.value is None:
+            reads = f"reads {seen.value:.4g}" if seen.value is not None else "returns nothing, which proves nothing"
+            raise NotUndone(f"{call}, and {effect.shows.query} {reads}", EXTERNAL_BY_HAND)
+        return Undone(effect.id, attempt, seen.at_wall_s, call, {"the effect's query reads": f"{seen.value:.4g}"})
 
     def _on_the_list(self, effect: PlannedEffect) -> AbstractContextManager[None]:
         if self.safeguard is None:
@@ -226,6 +250,8 @@ class World:
                 return Observed(self._proxy_read())
             case "load":
                 return self._load_read()
+            case "external":
+                return Observed(self.look.external(self.plan.externals()))
 
     def _load_read(self) -> Event:
         if self.load is None:

@@ -16,6 +16,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
+import psutil
+
 from chaos.app.warden import Proxies
 from chaos.drivers.catalogue import OURS
 from chaos.drivers.state import Lock, RunState, State, lock_name
@@ -167,6 +169,11 @@ class Safeguard:
                 self._applying.discard(effect)
             with contextlib.suppress(OSError):  # then it is undone once more than is needed
                 self._run.note(came, effect, sync=False)
+
+    def on_leash(self, pid: int) -> None:
+        """The warden knows which process to end when this run cannot. Raises OSError when it does not."""
+        with contextlib.suppress(psutil.NoSuchProcess):  # then there is nothing to end
+            self._run.note_leash(pid, psutil.Process(pid).create_time())
 
     def call_has_ended(self, effect: str) -> bool:
         """Whether nothing of the effect's own call can land any more."""

@@ -22,7 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from chaos.app.recovery import Recovered, recover
+from chaos.drivers.process_table import ProcessEntry
 from chaos.drivers.state import RunState
 from chaos.errors import ChaosError
 from chaos.undo_list import Open, UndoList
@@ -30,6 +33,8 @@ from chaos.undo_list import Open, UndoList
 LOOK_S = 0.1
 STOP_GRACE_S = 1.5
 """How long a run may take to answer a stop before the warden does it."""
+LEASH_S = 8.0
+"""By then a command that was asked to end has ended, or was killed."""
 LATE_S = 1.5
 """A run is late when nothing was heard from it for its lease; a machine that is busy gets so much more."""
 
@@ -60,7 +65,9 @@ class Warden:
             self._run.forget()  # if its run has died since it said so; else it does that itself
             return 0
         self._say(f"{why}; undoing everything of {self._undo.run}")
-        disarming = threading.Thread(target=self._disarm, daemon=True)
+        ending = threading.Thread(target=self._end_command, daemon=True)
+        ending.start()
+        disarming = threading.Thread(target=self._disarm, args=(ending,), daemon=True)
         disarming.start()
         left = [one for one in recover(self._run, self._open(), self._tell) if one.error is not None]
         disarming.join()
@@ -117,7 +124,25 @@ class Warden:
         """SIGTERM: the machine goes down, perhaps. Nothing may be left behind."""
         self._asked_to_end = True
 
-    def _disarm(self) -> None:
+    def _end_command(self) -> None:
+        """The command of an external fault has ended, and everything in its process group. What it did, only its own tool can undo."""
+        found = self._run.leash()
+        if found is None:
+            return
+        pid, create_time_s = found
+        leash = ProcessEntry("leash", (), "", "", pid=pid, create_time_s=create_time_s).running()
+        if leash is None:
+            return
+        try:
+            leash.terminate()
+            leash.wait(LEASH_S)
+            self._say("the command of the external fault has ended; what it did must be ended by its own tool")
+        except psutil.NoSuchProcess:
+            return
+        except psutil.Error as error:
+            self._say(f"the command of the external fault could not be ended: {error}")
+
+    def _disarm(self, ending: threading.Thread) -> None:
         """The proxies have let go of the run: now, or when its lease has ended, which nobody renews any more."""
         from chaos.drivers.proxy import ProxyFleet
 
@@ -131,6 +156,7 @@ class Warden:
                 time.sleep(max(0.0, begun_s + self._undo.lease_s + LATE_S - time.monotonic()))
         if self._run.alive():  # it hangs, and its load goes on until the load's own lease ends
             time.sleep(max(0.0, begun_s + self._undo.lease_s + LATE_S - time.monotonic()))
+        ending.join()
         containers = {entry.effect for entry in self._undo.entries}
         for effect in self._run.still_on():
             if effect not in containers:

@@ -164,6 +164,18 @@ class RunState:
         except FileNotFoundError:
             return []
 
+    def note_leash(self, pid: int, create_time_s: float) -> None:
+        """Others can end the command that the run is about to begin: by the process that holds its leash."""
+        (self.path / "leash").write_text(f"{pid} {create_time_s!r}", encoding="utf-8")
+
+    def leash(self) -> tuple[int, float] | None:
+        """The pid and the creation time of the process that holds the run's command; None when the run has begun none."""
+        try:
+            pid, create_time_s = (self.path / "leash").read_text(encoding="utf-8").split()
+            return int(pid), float(create_time_s)
+        except (OSError, ValueError):
+            return None
+
     def ask_to_stop(self, by: str) -> None:
         """The run hears within a tenth of a second that it is to end."""
         _written(self.path / "stop", by)
