@@ -51,6 +51,7 @@ class Warden:
         self._undo = undo
         self._proxies = proxies
         self._asked_to_end = False
+        self._stop_seen_s: float | None = None
 
     def watch(self, pipe: int) -> int:
         """The exit code: 0 when nothing is left, 5 when something is."""
@@ -91,10 +92,13 @@ class Warden:
                 return "somebody asked for a stop, and the run did not answer"
 
     def _unanswered(self) -> bool:
-        asked_s = self._run.stop_asked_s()
-        if asked_s is None or asked_s < STOP_GRACE_S:
+        """Whether a stop was seen so long ago, by this process's own clock: the wall clock may have jumped since it was said."""
+        if self._run.stop_asked() is None:
             return False
-        return bool(self._run.still_on())
+        now_s = time.monotonic()
+        if self._stop_seen_s is None:
+            self._stop_seen_s = now_s
+        return now_s - self._stop_seen_s >= STOP_GRACE_S and bool(self._run.still_on())
 
     def end(self, *_: object) -> None:
         """SIGTERM: the machine goes down, perhaps. Nothing may be left behind."""

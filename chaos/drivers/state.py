@@ -164,13 +164,6 @@ class RunState:
         except OSError:
             return None
 
-    def stop_asked_s(self) -> float | None:
-        """How long ago that was said, in seconds of the wall clock."""
-        try:
-            return max(0.0, time.time() - (self.path / "stop").stat().st_mtime)
-        except OSError:
-            return None
-
     def forget(self) -> None:
         """Everything is undone; nothing of the run is left here."""
         shutil.rmtree(self.path, ignore_errors=True)
