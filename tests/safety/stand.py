@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +70,8 @@ class Stand:
     control: str
     table: ProcessTable
     state: State
+    pids: Mapping[str, int]
+    """Of what the stand has started: "prometheus" and "proxy"."""
 
     def environment(self) -> dict[str, str]:
         """Of every command that is run here."""
@@ -137,10 +139,13 @@ def _alive(_: Asked) -> Said:
 
 
 @contextmanager
-def standing(folder: Path, tools: Tools) -> Iterator[Stand]:
-    """The stand, until the block ends."""
+def standing(folder: Path, tools: Tools, scraped: str | None = None) -> Iterator[Stand]:
+    """The stand, until the block ends. Its Prometheus scrapes the exporter at `scraped` (host:port), when there is one."""
     ports = dict(zip(("prometheus", "route", "control"), free_ports(3), strict=True))
-    (folder / "prometheus.yml").write_text("global: {scrape_interval: 1s, evaluation_interval: 1s}\n")
+    scrapes = (
+        f"scrape_configs: [{{job_name: exporter, static_configs: [{{targets: ['{scraped}']}}]}}]\n" if scraped else ""
+    )
+    (folder / "prometheus.yml").write_text(f"global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n{scrapes}")
     (folder / "token").write_text(TOKEN)
     table = ProcessTable(folder / "processes.json")
     sleep = shutil.which("sleep")
@@ -156,12 +161,12 @@ def standing(folder: Path, tools: Tools) -> Iterator[Stand]:
             str(tools.prometheus), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb",
             f"--web.listen-address=127.0.0.1:{ports['prometheus']}", "--log.level=warn",
         ]  # fmt: skip
-        stack.enter_context(running(prometheus, folder, "prometheus"))
+        pids = {"prometheus": stack.enter_context(running(prometheus, folder, "prometheus")).pid}
         proxy = [
             sys.executable, "-m", "chaos.proxy", "--route", f"model=127.0.0.1:{ports['route']}>{model.url.removeprefix('http://')}",
             "--control", f"127.0.0.1:{ports['control']}", "--token-file", str(folder / "token"), "--protocol", "oip",
         ]  # fmt: skip
-        stack.enter_context(running(proxy, folder, "proxy"))
+        pids["proxy"] = stack.enter_context(running(proxy, folder, "proxy")).pid
         system = SYSTEM.format(control=ports["control"], prometheus=ports["prometheus"], token=TOKEN)
         (folder / "system.yaml").write_text(system)
         for address in (
@@ -169,7 +174,7 @@ def standing(folder: Path, tools: Tools) -> Iterator[Stand]:
             f"http://127.0.0.1:{ports['control']}/healthz",
         ):
             eventually(lambda address=address: _ready(address), 20, f"{address} answers")
-        yield Stand(folder, f"http://127.0.0.1:{ports['control']}", table, State(folder / "state"))
+        yield Stand(folder, f"http://127.0.0.1:{ports['control']}", table, State(folder / "state"), pids)
 
 
 def _ready(address: str) -> bool:
