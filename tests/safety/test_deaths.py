@@ -18,6 +18,18 @@ from tests.safety.test_warden import hurting, verdict_of
 
 pytestmark = [pytest.mark.timeout(120)]
 
+BLIND_S = 3.0
+"""A guard that cannot be read for so long is broken."""
+PROBE = """\
+sky_up:
+  query: vector(1)
+  unit: ratio
+  better: higher
+  doc: The sky is where it was.
+  sample: {with: {}, series: ['sky 1x10'], at: 5m, gives: 1}
+"""
+GUARD = "max_duration: 20s, lease: 1s, abort: [{probe: sky_up, min: 50%}],"
+
 
 def everything_off(stand: Stand, within_s: float) -> None:
     """Nothing is hurt any more, in time."""
@@ -32,6 +44,29 @@ def test_a_run_whose_fault_proxy_is_killed_undoes_the_rest_and_never_confirms(ow
     assert verdict["verdict"] == "invalid"
     assert "proxy" in json.dumps(verdict["findings"])
     eventually(lambda: not own_stand.children(), 5.0, "no warden is left")
+
+
+def test_a_run_whose_guards_cannot_be_read_any_more_undoes_everything(own_stand: Stand) -> None:
+    (own_stand.folder / "probes").mkdir()
+    (own_stand.folder / "probes" / "sky.yaml").write_text(PROBE)
+    experiment = own_stand.experiment("proxy", "pause")
+    experiment.write_text(
+        experiment.read_text()
+        .replace("max_duration: 20s, lease: 1s,", GUARD)
+        .replace("duration: 1500ms", "duration: 18s")
+    )
+    process = own_stand.start(experiment)
+    try:
+        eventually(lambda: own_stand.hurt() and own_stand.armed(), 20, "everything is hurt")
+        os.kill(own_stand.pids["prometheus"], signal.SIGKILL)
+        everything_off(own_stand, BLIND_S + LEASE_S + 2.0)
+        verdict = verdict_of(process)
+    finally:
+        process.kill()
+        process.communicate()
+    assert verdict["verdict"] in ("invalid", "aborted")
+    assert "cannot be read" in json.dumps(verdict)
+    nothing_left(own_stand, 2.0)
 
 
 def test_a_run_without_guards_whose_prometheus_is_killed_ends_in_time_and_never_confirms(own_stand: Stand) -> None:
