@@ -215,7 +215,8 @@ class World:
     def _undo_external(self, effect: PlannedEffect, attempt: int) -> Event:
         """The command has ended; that the effect has, too, only its query can say. Raises NotUndone when it does not."""
         call = self.command.end() if self.command is not None else "waited for who ends it by hand"
-        self._off(effect)  # whatever is left is nothing that anybody of ours could undo
+        if self.safeguard is not None:
+            self.safeguard.note_undone(effect.id)  # whatever is left is nothing that anybody of ours could undo
         [seen] = self.look.external([effect]).effects
         assert effect.shows is not None
         if seen.on or seen.value is None:

@@ -109,6 +109,7 @@ class Warden:
             return [Open(entry, may_land=True) for entry in self._undo.entries]
 
     def _unanswered(self) -> bool:
+        """Whether a stop was seen so long ago, by this process's own clock: the wall clock may have jumped since it was said."""
         if self._run.stop_asked() is None:
             return False
         now_s = time.monotonic()

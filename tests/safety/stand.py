@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +81,8 @@ class Stand:
     state: State
     outside: int
     """Where another tool's doing shows: Prometheus scrapes this port, and nobody is there."""
+    pids: Mapping[str, int]
+    """Of what the stand has started: "prometheus" and "proxy"."""
 
     def environment(self) -> dict[str, str]:
         """Of every command that is run here."""
@@ -187,12 +189,12 @@ def standing(folder: Path, tools: Tools) -> Iterator[Stand]:
             str(tools.prometheus), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb",
             f"--web.listen-address=127.0.0.1:{ports['prometheus']}", "--log.level=warn",
         ]  # fmt: skip
-        stack.enter_context(running(prometheus, folder, "prometheus"))
+        pids = {"prometheus": stack.enter_context(running(prometheus, folder, "prometheus")).pid}
         proxy = [
             sys.executable, "-m", "chaos.proxy", "--route", f"model=127.0.0.1:{ports['route']}>{model.url.removeprefix('http://')}",
             "--control", f"127.0.0.1:{ports['control']}", "--token-file", str(folder / "token"), "--protocol", "oip",
         ]  # fmt: skip
-        stack.enter_context(running(proxy, folder, "proxy"))
+        pids["proxy"] = stack.enter_context(running(proxy, folder, "proxy")).pid
         system = SYSTEM.format(control=ports["control"], prometheus=ports["prometheus"], token=TOKEN)
         (folder / "system.yaml").write_text(system)
         for address in (
@@ -200,7 +202,9 @@ def standing(folder: Path, tools: Tools) -> Iterator[Stand]:
             f"http://127.0.0.1:{ports['control']}/healthz",
         ):
             eventually(lambda address=address: _ready(address), 20, f"{address} answers")
-        yield Stand(folder, f"http://127.0.0.1:{ports['control']}", table, State(folder / "state"), ports["outside"])
+        yield Stand(
+            folder, f"http://127.0.0.1:{ports['control']}", table, State(folder / "state"), ports["outside"], pids
+        )
 
 
 def _ready(address: str) -> bool:
