@@ -3,7 +3,7 @@
 experiments/catalogue/NAME.yaml ─▶ run ─▶ results/NAME.json, at once ─▶ docs/coverage.md
 
 A fault that has a result is not run again, so an interrupted catalogue goes on where it was. `--again` runs it anew; `--only NAME…`
-runs these alone, again. `--docker` runs what needs real containers, and nothing else.
+runs these alone, again. `--docker` runs what needs real containers, and nothing else. `--name` lets a second lab be up beside another.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import requests
@@ -30,6 +31,7 @@ from chaos.errors import ChaosError
 from chaos.faults import catalogue
 from chaos.lab import compose, monitoring, places, topology
 from chaos.lab.processes import LabStatus
+from chaos.progress import carries
 from chaos.version import VERSION
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +39,7 @@ EXPERIMENTS = ROOT / "experiments" / "catalogue"
 PAGE = ROOT / "docs" / "coverage.md"
 STATE = ROOT / ".chaos"
 NAMES = {False: "catalogue", True: "catalogue-docker"}
-"""What the lab is called: as local processes, and in Docker."""
+"""What the lab is called, unless another name is asked for: as local processes, and in Docker."""
 IN_DOCKER = "docker"
 """The tag of an experiment that needs real containers."""
 QUIET_S, LONGEST_S = 6.0, 240.0
@@ -52,9 +54,9 @@ def rules() -> list[dict[str, Any]]:
     return [rule for one in found for group in yaml.safe_load(one.read_text())["groups"] for rule in group["rules"]]
 
 
-def alerts() -> list[str]:
-    """Every alert of the lab, apart from the one that always fires."""
-    return [rule["alert"] for rule in rules() if rule["alert"] != "Watchdog"]
+def alerts(match: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """Every alert of the lab whose labels carry these, apart from the one that always fires."""
+    return [rule["alert"] for rule in rules() if rule["alert"] != "Watchdog" and carries(rule["labels"], match)]
 
 
 def experiments(only: Sequence[str], *, docker: bool, again: bool) -> list[Path]:
@@ -121,7 +123,8 @@ def one(path: Path, lab: LabStatus, given: Mapping[str, str], took_part: Mapping
     loaded = loading.load(path, system=system_of(path, lab.name), variables=given, state=STATE)
     ended = run(prepare(loaded), STATE / "catalogue", signals=False)
     lines = RunFolder(ended.folder).lines()
-    result = result_of(lines, date=time.strftime("%Y-%m-%d"), rules=alerts(), versions=dict(took_part))
+    watched = alerts(loaded.system.alerts.match)
+    result = result_of(lines, date=time.strftime("%Y-%m-%d"), rules=watched, versions=dict(took_part))
     store(result)
     fired = ", ".join(f"{alert} {after_s:.0f}s" for alert, after_s in result.fired.items()) or "nothing"
     print(f"{path.stem:24} {result.verdict:12} {time.monotonic() - begun_s:4.0f}s  {fired}", flush=True)
@@ -136,13 +139,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these faults alone, again")
     parser.add_argument("--again", action="store_true", help="those that have a result, too")
     parser.add_argument("--docker", action="store_true", help="what needs real containers, and nothing else")
+    parser.add_argument("--name", help="what the lab is called; two catalogues at once need two names")
     parser.add_argument("--page", action="store_true", help="only write docs/coverage.md anew")
     parser.add_argument("--keep", action="store_true", help="leave the lab up")
     given = parser.parse_args(arguments)
     wanted = [] if given.page else experiments(given.only, docker=given.docker, again=given.again)
     good = True
     if wanted:
-        name = NAMES[given.docker]
+        name = given.name or NAMES[given.docker]
         lab = places.up(name, STATE, lambda said: print(said, flush=True), docker=given.docker)
         try:
             took_part, values = versions(), variables(lab, docker=given.docker)

@@ -13,8 +13,8 @@ HEAD = """\
 Made by `make catalogue` from runs in the lab, one for each fault: its experiment is in
 [experiments/catalogue](../experiments/catalogue), its stored result in
 [benchmarks/catalogue/results](../benchmarks/catalogue/results). Seconds count from the fault's first proven effect to the moment at
-which the alert was seen to fire. Bold: the experiment expects it; not bold: it fired beside it. Of every other alert of the lab,
-nothing was heard in any run of that table.
+which the alert was seen to fire. Bold: the experiment expects it; not bold: it fired beside it. A run hears the alerts of the service
+that it hurts; all others of that service were silent in every run of the table.
 """
 
 

@@ -52,7 +52,7 @@ class Result:
 
 
 def result_of(lines: Sequence[Line], *, date: str, rules: Sequence[str], versions: dict[str, str]) -> Result:
-    """What the journal says. `rules` names every alert of the system that was loaded."""
+    """What the journal says. `rules` names every alert that the run listened to."""
     seen, verdict = trace(lines), judge(lines)
     (fault, *_) = [effect for effect in seen.plan.faults() if effect.fault is not None]
     fired = _fired(seen)
