@@ -14,7 +14,7 @@ quickstart: setup  ## the main job on local processes: fault, alert, undo, verdi
 	@scripts/quickstart
 
 test: setup lint types  ## everything: linter, types, all tests; starts a container engine if none runs
-	@scripts/with-engine .venv/bin/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@scripts/with-engine scripts/all-tests
 
 unit: setup  ## the tests that need neither lab nor container engine (about a minute)
 	@.venv/bin/pytest -m "not system and not docker"

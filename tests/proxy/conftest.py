@@ -18,7 +18,7 @@ def _backend() -> Iterator[Backend]:
     made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # it remembers runs, and their names need differ within a file alone
 def _proxy(_backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     with running_proxy(tmp_path_factory.mktemp("proxy"), model=_backend.port, dead=unused_port()) as made:
         yield made

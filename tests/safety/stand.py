@@ -115,7 +115,10 @@ class Stand:
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.cmdline()[1:2] == [str(OUTSIDER)] and process.status() != psutil.STATUS_ZOMBIE:
+                if (
+                    process.cmdline()[1:3] == [str(OUTSIDER), str(self.outside)]
+                    and process.status() != psutil.STATUS_ZOMBIE
+                ):
                     found.append(process.pid)
         return found
 
