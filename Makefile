@@ -55,7 +55,7 @@ bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs
 	@.venv/bin/python -m benchmarks.proxy --publish $(ARGS)
 
 kills: setup  ## a run is killed at every step that it takes, with every kind of effect on: is anything left? (twenty minutes)
-	@CHAOS_KILLS=all scripts/with-engine .venv/bin/pytest -q --timeout=0 tests/safety/test_kills.py
+	@CHAOS_KILLS=all scripts/with-engine .venv/bin/pytest -q --timeout=0 tests/safety/test_kills.py tests/safety/test_docker_kills.py
 
 soak: setup  ## mixed traffic through one proxy: does it leak or err? (ten minutes; ARGS="--minutes 60")
 	@.venv/bin/python -m benchmarks.soak $(ARGS)

@@ -10,7 +10,7 @@ assert ended.verdict.exit_code == 0, ended.verdict.sentence
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,15 +35,24 @@ def plan(loaded: Loaded, *, seed: str | None = None) -> Plan:
     return prepare(loaded, seed).plan
 
 
-def run(loaded: Loaded, *, seed: str | None = None, runs: str | Path = "runs", production: bool = False) -> Ended:
+def run(
+    loaded: Loaded,
+    *,
+    seed: str | None = None,
+    runs: str | Path = "runs",
+    production: bool = False,
+    command: Sequence[str] = (),
+) -> Ended:
     """The experiment has been run, undone and judged.
+
+    `command` begins the experiment's external fault, where somebody does not begin it by hand.
 
     Raises Refused when the plan forbids it, or the system is production and `production` is not said; KeyboardInterrupt, when
     that came, after everything is undone.
     """
     from chaos.app import running
 
-    return running.run(running.prepare(loaded, seed), Path(runs), production=production)
+    return running.run(running.prepare(loaded, seed), Path(runs), production=production, command=command)
 
 
 def judge(folder: str | Path) -> Verdict:

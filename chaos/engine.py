@@ -235,6 +235,7 @@ class Run:
         if effect.covering_from is not None and attempt >= effect.covering_from and not effect.undone:
             effect.undone = True
             if effect.planned.kind != "hold":
+                wall_s = self.progress.gone_since(effect.planned, wall_s)
                 last = self.progress.removed_wall_s
                 self.progress.removed_wall_s = wall_s if last is None else max(last, wall_s)
 
@@ -428,6 +429,8 @@ class Run:
 
     def _apply(self, effect: _Effect, at_s: float) -> None:
         effect.issued_at_s = at_s
+        if effect.planned.kind == "external":
+            self.progress.await_external(effect.planned)
         self._say(Apply(effect.planned.id))
 
     def _undo(self, effect: _Effect, at_s: float) -> None:
@@ -468,6 +471,8 @@ class Run:
             asked = ("guards", *asked)
         if any(effect.planned.kind in ("hold", "proxy") for effect in self.effects.values()):
             asked += ("proxy",)
+        if self.plan.externals():
+            asked += ("external",)
         return (*asked, "load") if self.plan.load is not None else asked
 
     def _phase_s(self, at_s: float) -> float | None:

@@ -27,7 +27,7 @@ class State(StrEnum):
     ended = "ended"
 
 
-Question = Literal["probes", "guards", "alerts", "routed", "deliveries", "proxy", "load"]
+Question = Literal["probes", "guards", "alerts", "routed", "deliveries", "proxy", "load", "external"]
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------

@@ -274,6 +274,16 @@ def _own_problems(experiment: Experiment, document: Document) -> list[Problem]:
         for index, fault in enumerate(experiment.faults)
         if fault.whole_target and fault.share < 1
     ]
+    found += [
+        document.problem(
+            ("faults", index, key),
+            f"another tool decides how much `{fault.fault}` hurts; leave `{key}` out",
+        )
+        for index, fault in enumerate(experiment.faults)
+        if fault.acts_on == "outside"
+        for key, said in (("share", fault.share < 1), ("shape", fault.shape.kind != "step"))
+        if said
+    ]
     if experiment.load is None and experiment.blast_radius.subjects == "synthetic" and _needs_subjects(experiment):
         message = (
             "without `load:` nobody is there to be hurt (`subjects: synthetic` are the run's own load); write "
@@ -310,7 +320,10 @@ def _cap_problems(experiment: Experiment, document: Document) -> list[Problem]:
     found: list[Problem] = []
     for index, fault in enumerate(experiment.faults):
         path: Path = ("faults", index, "fault")
-        if fault.uncounted() and Most.parse(most).what == "predictions":
+        if fault.acts_on == "outside":
+            message = f"`{fault.fault}` is what another tool does, and `most:` caps what proxies do; leave `most` out"
+            found.append(document.problem(path, message))
+        elif fault.uncounted() and Most.parse(most).what == "predictions":
             hurts = f"`{fault.fault}` hurts {fault.uncounted()}, whose predictions nobody has counted"
             message = f"{hurts}; write `most: N requests` under blast_radius"
             found.append(document.problem(path, message))

@@ -159,7 +159,28 @@ class LoadRead:
     kind: Literal["load"] = "load"
 
 
-Observation = ProbesRead | AlertsRead | RoutedRead | DeliveriesRead | ProxyRead | LoadRead
+@dataclass(frozen=True, slots=True)
+class ExternalSeen:
+    """What showed of another tool's effect at one moment: `on` when the value lay within the bounds.
+
+    `index` is the fault's. `value` is None when the query returned nothing: then nobody can say whether the effect is on.
+    """
+
+    index: int
+    at_wall_s: float
+    value: float | None
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalRead:
+    """The effects of other tools, once."""
+
+    effects: tuple[ExternalSeen, ...]
+    kind: Literal["external"] = "external"
+
+
+Observation = ProbesRead | AlertsRead | RoutedRead | DeliveriesRead | ProxyRead | LoadRead | ExternalRead
 
 
 @dataclass(frozen=True, slots=True)

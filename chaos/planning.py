@@ -6,6 +6,7 @@ experiment + system + probes + survey + seed ─▶ plan() ─▶ Plan     (Plan
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from chaos.arms import unit_interval
 from chaos.bounds import Bound
@@ -13,6 +14,7 @@ from chaos.document import did_you_mean
 from chaos.experiment import AlertMatch, ExpectedAlert, Experiment, GuardProbe, SteadyInline, SteadyProbe
 from chaos.faults.base import Fault
 from chaos.faults.containers import ContainerFault
+from chaos.faults.external import External
 from chaos.faults.inputs import InputFault
 from chaos.foresight import foresee, has_value
 from chaos.plans import (
@@ -69,16 +71,11 @@ def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Surv
         mode=experiment.blast_radius.mode,
         lease_s=experiment.blast_radius.lease,
         most=experiment.blast_radius.most,
-        warnings=_warnings(experiment, alerts),
+        allowed=_allowed(experiment, system),
+        warnings=_warnings(experiment, system, alerts),
         notes=_notes(experiment, alerts, survey),
     )
     refusals = (*survey.errors, *refused, *missing, *_refusals(experiment, system, survey, drawn))
-    return _with(drawn, refusals)
-
-
-def _with(drawn: Plan, refusals: tuple[str, ...]) -> Plan:
-    from dataclasses import replace
-
     return replace(drawn, refusals=refusals)
 
 
@@ -133,10 +130,15 @@ def _probes(experiment: Experiment, probes: Catalogue, variables: Mapping[str, s
 
 
 def queries(experiment: Experiment, system: System, probes: Catalogue) -> dict[str, str]:
-    """Title of each steady-state probe and guard → the PromQL that the run will ask, over the usual window."""
+    """Title of each steady-state probe, guard and effect of another tool → the PromQL that the run will ask, over the usual window."""
     variables = system.probe_variables()
     guards = [guard.probe for guard in _guards(experiment, probes, variables) if guard.probe is not None]
-    asked = [*_probes(experiment, probes, variables), *guards]
+    shown = [
+        _shows(fault, f"effect of {fault.fault} at {fault.target}")
+        for fault in experiment.faults
+        if isinstance(fault, External)
+    ]
+    asked = [*_probes(experiment, probes, variables), *guards, *shown]
     return {probe.title: probe.query.replace("$window", variables["window"]) for probe in asked}
 
 
@@ -167,7 +169,9 @@ def _effects(
     held: set[str] = set()
     for fault in experiment.faults:
         target = system.targets.get(fault.target)
-        divides = fault.acts_on != "container" and not fault.whole_target and experiment.load is not None
+        divides = (
+            fault.acts_on not in ("container", "outside") and not fault.whole_target and experiment.load is not None
+        )
         if divides and target is not None and target.proxies and fault.target not in held:
             held.add(fault.target)
             told = f"holds the fault proxies of {fault.target} and counts its arms; changes nothing"
@@ -180,6 +184,9 @@ def _effects(
             effects += picked
         elif fault.acts_on == "load":
             effects.append(_effect(fault, index, "load", f"fault-{index}@load"))
+        elif isinstance(fault, External):
+            named = f"fault-{index}@{fault.target}"
+            effects.append(replace(_effect(fault, index, "external", named), shows=_shows(fault, named)))
         else:
             effects.append(_effect(fault, index, "proxy", f"fault-{index}@{fault.target}"))
     hurt = _most_at_once(effects)
@@ -189,6 +196,15 @@ def _effects(
             f"write `containers: {hurt}` under blast_radius, or hurt fewer"
         )
     return tuple(effects), refused
+
+
+def _shows(fault: External, name: str) -> PlannedProbe:
+    said = fault.effect
+    minimum, maximum = (None if bound is None else _text(bound) for bound in (said.min, said.max))
+    return PlannedProbe(
+        name, said.promql.strip(), None, said.unit, "neither", said.when_missing, 0, "none", False, None, minimum, maximum,
+        steady=False,
+    )  # fmt: skip
 
 
 def _overlaps(effect: PlannedEffect, fault: Fault) -> bool:
@@ -400,11 +416,23 @@ def _refusals(experiment: Experiment, system: System, survey: Survey, drawn: Pla
     ]
 
 
-def _law_9(experiment: Experiment, system: System) -> list[str]:
+def _wrong_for_real_people(experiment: Experiment, system: System) -> list[str]:
+    """The faults that would change answers which real people receive."""
     radius = experiment.blast_radius
     real = radius.subjects == "users" and radius.mode == "live" and system.environment != "lab"
-    semantic = [fault.fault for fault in experiment.faults if fault.semantic]
-    if real and semantic and system.real_users is None:
+    return [fault.fault for fault in experiment.faults if fault.semantic] if real else []
+
+
+def _allowed(experiment: Experiment, system: System) -> str | None:
+    said = system.real_users
+    if said is None or not _wrong_for_real_people(experiment, system):
+        return None
+    return f"{said.allowed_by}: {said.reason}"
+
+
+def _law_9(experiment: Experiment, system: System) -> list[str]:
+    semantic = _wrong_for_real_people(experiment, system)
+    if semantic and system.real_users is None:
         return [
             (
                 f"{semantic[0]} would change answers that real people receive and nobody has allowed it; write "
@@ -555,10 +583,15 @@ def _cap_refusals(drawn: Plan, survey: Survey) -> list[str]:
     return []
 
 
-def _warnings(experiment: Experiment, alerts: tuple[PlannedAlert, ...]) -> tuple[str, ...]:
+def _warnings(experiment: Experiment, system: System, alerts: tuple[PlannedAlert, ...]) -> tuple[str, ...]:
     told = [alert.foresight.warning for alert in alerts if alert.foresight and alert.foresight.warning]
     if not experiment.expect.alerts:
         told.append("no alert is expected, so only the resilience half is judged")
+    if system.environment == "production" and system.announce is None:
+        told.append(
+            "nobody is told of runs against production; write `announce: {webhook: URL}` in the system file, "
+            "so that those on call know who does this, and how to stop it"
+        )
     return tuple(told)
 
 
@@ -568,10 +601,20 @@ SHADOW_NOTE = (
 )
 
 
+EXTERNAL_NOTE = "leases do not apply: another tool does this, and must end it, too"
+
+
 def _notes(experiment: Experiment, alerts: tuple[PlannedAlert, ...], survey: Survey) -> tuple[str, ...]:
     shadow = (SHADOW_NOTE,) if experiment.blast_radius.mode == "shadow" else ()
-    return shadow + tuple(
-        f"{alert.alert} has no value now, so what dilution lets it see is not predicted"
-        for alert in alerts
-        if alert.threshold is not None and not has_value(survey.rule_values.get(alert.alert))
+    outside = tuple(
+        f"{fault.fault} at {fault.target}: {EXTERNAL_NOTE}" for fault in experiment.faults if fault.acts_on == "outside"
+    )
+    return (
+        shadow
+        + outside
+        + tuple(
+            f"{alert.alert} has no value now, so what dilution lets it see is not predicted"
+            for alert in alerts
+            if alert.threshold is not None and not has_value(survey.rule_values.get(alert.alert))
+        )
     )

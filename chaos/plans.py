@@ -75,7 +75,7 @@ class PlannedEffect:
     id: str
     target: str
     kind: str
-    """hold | proxy | container | load"""
+    """hold | proxy | container | load | external"""
     explain: str
     start_s: float = 0.0
     duration_s: float = 0.0
@@ -87,11 +87,13 @@ class PlannedEffect:
     driver: str | None = None
     whole: bool = False
     """Whether everything that goes to the target is hurt, without arms: only monitoring asks there."""
+    shows: PlannedProbe | None = None
+    """What shows that another tool's effect is on: within these bounds."""
 
     def lease(self) -> str | None:
         """Whose lease it lives under, one for all effects that share it; None for what has none."""
         match self.kind:
-            case "container":
+            case "container" | "external":
                 return None
             case "load":
                 return "the load"
@@ -171,6 +173,8 @@ class Plan:
     """live | shadow: whether answers are hurt, or copies of them"""
     most: str | None = None
     """The most that all proxies together may hurt, as it was written: `500 requests`; None: no more than the arms say"""
+    allowed: str | None = None
+    """Who allowed that real people receive wrong answers, and why: `Ada: consent`; None where they do not."""
     by_hand: Mapping[str, str] = field(default_factory=dict)
     lease_s: float = LEASE_S
     undo_deadline_s: float = UNDO_DEADLINE_S
@@ -186,6 +190,10 @@ class Plan:
     def faults(self) -> tuple[PlannedEffect, ...]:
         """The effects that hurt, without the holds."""
         return tuple(effect for effect in self.effects if effect.kind != "hold")
+
+    def externals(self) -> tuple[PlannedEffect, ...]:
+        """The effects that another tool brings about."""
+        return tuple(effect for effect in self.effects if effect.kind == "external")
 
     def shadows(self) -> bool:
         """Whether clients get untouched answers, and faults happen to copies alone."""

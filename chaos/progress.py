@@ -6,7 +6,7 @@ Nothing here is a finding: findings are computed from the journal when the run i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chaos.exposure import Sample
@@ -16,6 +16,8 @@ from chaos.observation import (
     ArmTraffic,
     Delivered,
     DeliveriesRead,
+    ExternalRead,
+    ExternalSeen,
     LoadRead,
     Observation,
     ProbeReading,
@@ -23,7 +25,7 @@ from chaos.observation import (
     ProxyRead,
     RoutedRead,
 )
-from chaos.plans import REMOVAL_PROOF, Plan, PlannedAlert, PlannedGuard, PlannedProbe
+from chaos.plans import REMOVAL_PROOF, Plan, PlannedAlert, PlannedEffect, PlannedGuard, PlannedProbe
 
 
 def carries(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
@@ -54,6 +56,24 @@ def enough(probe: PlannedProbe, reading: ProbeReading) -> bool:
     return not probe.needs or (reading.count is not None and reading.count >= probe.needs)
 
 
+def shown(effect: PlannedEffect, reading: ProbeReading) -> ExternalSeen:
+    """What this reading shows of another tool's effect: on as soon as one of its values lies within the bounds."""
+    assert effect.shows is not None
+    assert effect.fault_index is not None
+    values = values_of(effect.shows, reading)
+    within = [value for value in values if broken_bound(effect.shows, value, None) is None]
+    value = next(iter(within or values), None)
+    return ExternalSeen(effect.fault_index, reading.at_wall_s, value, on=bool(within))
+
+
+def off_since(seen: Sequence[ExternalSeen]) -> float | None:
+    """When the effect was first seen off after it was last seen on; None when it was never on, or not seen off since."""
+    last = max((place for place, one in enumerate(seen) if one.on), default=None)
+    if last is None:
+        return None
+    return next((one.at_wall_s for one in seen[last + 1 :] if one.value is not None), None)
+
+
 @dataclass
 class Progress:
     """The latest of everything, by name."""
@@ -80,6 +100,10 @@ class Progress:
     first_effect_wall_s: float | None = None
     removed_wall_s: float | None = None
     alerts_at_s: float | None = None
+    externals: dict[int, list[ExternalSeen]] = field(default_factory=dict)
+    """Index of a fault of another tool → everything that was seen of its effect, since it was to begin once that was so."""
+    awaited: set[int] = field(default_factory=set)
+    """The faults of other tools that were to begin: what is seen of them from then on is their effect."""
 
     def learn(self, seen: Observation, at_s: float) -> None:
         """Takes in one observation made about `at_s` seconds into the run."""
@@ -106,6 +130,11 @@ class Progress:
             case LoadRead():
                 for sample in seen.samples:
                     self._learn_second(sample)
+            case ExternalRead():
+                for one in seen.effects:
+                    self.externals.setdefault(one.index, []).append(one)
+                    if one.on and one.index in self.awaited:
+                        self.effect_seen(one.at_wall_s)
             case RoutedRead():
                 pass
 
@@ -121,6 +150,25 @@ class Progress:
     def effect_seen(self, wall_s: float) -> None:
         """The first effect is the earliest that anybody saw."""
         self.first_effect_wall_s = wall_s if self.first_effect_wall_s is None else min(self.first_effect_wall_s, wall_s)
+
+    def await_external(self, effect: PlannedEffect) -> None:
+        """This effect of another tool is to begin now; what was seen of it before counts no more."""
+        assert effect.fault_index is not None
+        self.awaited.add(effect.fault_index)
+        self.externals.pop(effect.fault_index, None)
+
+    def seen_of(self, effect: PlannedEffect) -> Sequence[ExternalSeen]:
+        """Everything that was seen of an effect of another tool, in order."""
+        return self.externals.get(effect.fault_index, ()) if effect.fault_index is not None else ()
+
+    def gone_since(self, effect: PlannedEffect, undone_wall_s: float) -> float:
+        """When this effect was gone that an undo has found gone: another tool's may have ended by itself before."""
+        since = off_since(self.seen_of(effect))
+        return undone_wall_s if since is None else min(since, undone_wall_s)
+
+    def externals_on(self) -> list[PlannedEffect]:
+        """The effects of other tools that were on when they were last seen."""
+        return [effect for effect in self.plan.externals() if (seen := self.seen_of(effect)) and seen[-1].on]
 
     def _learn_alerts(self, seen: AlertsRead, at_s: float) -> None:
         self.alerts_at_s = at_s
@@ -180,6 +228,11 @@ class Progress:
             for alert in self.plan.alerts
             if alert.alert in self.active
         ]
+        problems += [
+            f"what another tool is to do to {effect.target} is there already: {effect.shows.query} reads as if it were on"
+            for effect in self.externals_on()
+            if effect.shows is not None
+        ]
         return problems
 
     def _told(self, alert: PlannedAlert) -> bool:
@@ -206,9 +259,13 @@ class Progress:
 
     def waiting_for(self) -> list[str]:
         """What is still open under fault, in words, for the live view."""
+        open_ = [
+            f"the external effect at {effect.target}"
+            for effect in self.plan.externals()
+            if not any(one.on for one in self.seen_of(effect))
+        ]
         if self.first_effect_wall_s is None:
-            return ["the first effect"]
-        open_: list[str] = []
+            return open_ or ["the first effect"]
         for alert in self.plan.alerts:
             if not self._told(alert):
                 fired = alert.alert in self.firing and alert.delivered_to
@@ -217,7 +274,7 @@ class Progress:
 
     def unsettled(self) -> list[str]:
         """What has not come back since the undo, in words; empty when everything has."""
-        waiting: list[str] = []
+        waiting = [f"the external effect at {effect.target} to end" for effect in self.externals_on()]
         for target, seen in self.proxies.items():
             hurt = any(effect.target == target and effect.kind == "proxy" for effect in self.plan.faults())
             wanted = self.plan.removal_proof(target)

@@ -245,11 +245,33 @@ class Alerts(Strict):
     match: dict[str, str] = Field(default_factory=dict)
 
 
+def _said(value: str) -> str:
+    if not value.strip():
+        raise ValueError("nothing is said here; write who allowed it, and why")
+    return " ".join(value.split())
+
+
+Said = Annotated[str, AfterValidator(_said)]
+
+
+def _secret_http(value: SecretStr) -> SecretStr:
+    try:
+        return SecretStr(_http(value.get_secret_value()))
+    except ValueError:
+        raise ValueError("this is no address; write something like https://HOST/PATH") from None
+
+
 class RealUsers(Strict):
     """Law 9: who allowed semantic faults on real people's answers, and why."""
 
-    allowed_by: str = Field(examples=["NAME"])
-    reason: str = Field(examples=["TEXT"])
+    allowed_by: Said = Field(examples=["NAME"])
+    reason: Said = Field(examples=["TEXT"])
+
+
+class Announce(Strict):
+    """Who is told of every run, before and after. The address is a secret: whoever has it can post there."""
+
+    webhook: Annotated[SecretStr, AfterValidator(_secret_http)] = Field(examples=["https://chat.example/hooks/…"])
 
 
 class System(Strict):
@@ -267,6 +289,7 @@ class System(Strict):
     alerts: Alerts = Alerts()
     receivers: dict[str, Receiver] = Field(default_factory=dict)
     real_users: RealUsers | None = None
+    announce: Announce | None = None
     variables: dict[str, Annotated[str | int | float, AfterValidator(_placeable)]] = Field(default_factory=dict)
 
     def opt_in_label(self) -> tuple[str, str]:

@@ -80,17 +80,17 @@ class Open:
 
 
 def step_line(step: Step, effect: str) -> str:
-    """One line of the log."""
-    return json.dumps([step, effect]) + "\n"
+    """One line of the log. It begins with a line's end, too: what another writer left half written spoils no other line."""
+    return "\n" + json.dumps([step, effect]) + "\n"
 
 
 def steps_of(text: str) -> list[tuple[str, str]]:
-    """The log's steps in order. A last line that a crash cut is left out; nothing was done on it yet."""
+    """The log's steps in order. A line that a crash or a full disk cut is left out: nothing was done on it."""
     found: list[tuple[str, str]] = []
     for line in text.split("\n"):
         try:
             step, effect = json.loads(line)
-        except ValueError:
+        except (ValueError, TypeError):
             continue
         found.append((str(step), str(effect)))
     return found

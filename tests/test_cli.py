@@ -96,3 +96,20 @@ def test_the_python_api_stays_callable_whatever_else_is_imported(tmp_path: Path)
     )
     found = chaos(folder=tmp_path, code=code)
     assert found.stdout == "[True, True, True, True]\n", found.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((QUICKSTART, QUICKSTART, "--", "true"), "2 files and one command"),
+        ((QUICKSTART, "--"), "no command stands after it"),
+        (("--", "true"), "Missing argument"),
+    ],
+)
+def test_a_command_that_no_experiment_or_several_could_mean_is_refused(
+    words: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    found = chaos("run", *words, folder=tmp_path)
+    assert found.returncode == 2
+    assert message in found.stderr
+    assert not (tmp_path / "runs").exists()

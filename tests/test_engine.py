@@ -59,6 +59,8 @@ class World:
     undo_fates: deque[UndoFate] = field(default_factory=deque)
     stop_at_s: float | None = None
     fail_at_s: float | None = None
+    wall_jump: tuple[State, float] | None = None
+    """From this state on, the wall clock says so many seconds more."""
     renew_error: str | None = None
     renewals: int = 0
     questions: set[str] = field(default_factory=set)
@@ -77,7 +79,8 @@ class World:
     def play(self, most_s: float = 600.0) -> None:
         stopped = False
         while not self.finished and self.at_s < most_s:
-            self.hear(Ticked(WALL + self.at_s))
+            jumped = self.wall_jump is not None and self.wall_jump[0] in self.states
+            self.hear(Ticked(WALL + self.at_s + (self.wall_jump[1] if jumped and self.wall_jump else 0.0)))
             if self.stop_at_s is not None and self.at_s >= self.stop_at_s and not stopped:
                 stopped = True
                 self.hear(StopRequested("a person"))
@@ -355,6 +358,19 @@ def test_a_dead_apply_call_is_waited_for_no_longer_than_its_time_out():
     assert seen.finished
     assert seen.on == set()
     assert seen.at_s < 16 + APPLY_DEAD_S + 10
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
+@pytest.mark.parametrize("state", [state for state in State if state is not State.ended])
+def test_a_wall_clock_that_jumps_changes_neither_what_is_undone_nor_when(state, jump_s):
+    plan = with_effects(HOLD, WRONG, KILL)
+    steady, jumping = world(plan), world(plan, wall_jump=(state, jump_s))
+    steady.play()
+    jumping.play()
+    assert jumping.finished
+    assert jumping.on == set()
+    assert jumping.lost == set()
+    assert (jumping.states, jumping.at_s) == (steady.states, steady.at_s)
 
 
 fates: st.SearchStrategy[Fate] = st.sampled_from(

@@ -48,6 +48,8 @@ from chaos.observation import (
     ArmTraffic,
     Delivered,
     DeliveriesRead,
+    ExternalRead,
+    ExternalSeen,
     FaultTraffic,
     LoadRead,
     Observation,
@@ -65,6 +67,7 @@ ARMS = {"treatment": ArmSample(4, 4, 1, 3, 1, 2, 1, {"0.1": 4, "10": 4}, {"black
 OBSERVATIONS: tuple[Observation, ...] = (
     ProbesRead((READING, replace(READING, scope="sliding", count=7.0))),
     AlertsRead(2.5, (AlertSeen("A", LABELS, "pending", 1.25), AlertSeen("B", {}, "firing", 1.5, 0.8)), {"A": "bad rule"}),
+    ExternalRead((ExternalSeen(3, 3.5, 1.0, on=True), ExternalSeen(4, 3.5, None, on=False))),
     RoutedRead(3.5, (RoutedAlert("f", LABELS, "suppressed", 1.0, ("s",), ("i", "j"), ("oncall",)),)),
     DeliveriesRead((Delivered("oncall", 4.5, "resolved", "f", LABELS, 1.0, 4.0),)),
     ProxyRead(

@@ -52,7 +52,12 @@ def test_a_log_that_a_crash_cut_says_what_its_whole_lines_say(steps: list[tuple[
     kept = text[:cut]
     assert steps_of(text) == steps
     assert steps_of(kept) == steps[: len(steps_of(kept))]
-    assert len(steps_of(kept)) >= kept.count("\n")
+    assert len(steps_of(kept)) >= kept.count("\n") // 2
+
+
+def test_what_another_writer_left_half_written_spoils_no_other_line() -> None:
+    torn = step_line("undone", NAMES[0])[:8]
+    assert still_on(steps_of(torn + step_line("issued", NAMES[1]))) == {NAMES[1]: True}
 
 
 def test_what_was_issued_last_is_undone_first() -> None:

@@ -52,6 +52,13 @@ DRIFT = PlannedEffect(
     "fault-2@load", "model", "load", "outcomes turn", 0.0, 30.0, 2, "concept_drift",
     '{"fault":"concept_drift","target":"model","duration":"30s"}',
 )  # fmt: skip
+SHOWS = PlannedProbe(
+    "fault-3@model", "outage", None, "", "neither", "inconclusive", 0, "none", False, None, "1.0", None, False
+)
+OUTSIDE = PlannedEffect(
+    "fault-3@model", "model", "external", "another tool hurts model", 0.0, 30.0, 3, "external",
+    '{"fault":"external","target":"model","duration":"30s"}', shows=SHOWS,
+)  # fmt: skip
 
 PLAN = Plan(
     experiment="quick",

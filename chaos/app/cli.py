@@ -15,9 +15,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
+from typer.core import TyperCommand
 
 from chaos.errors import ChaosError, InvalidFile, NotUndone, Refused
 from chaos.visible import visible
@@ -149,8 +150,37 @@ def plan(
         raise typer.Exit(Refused.exit_code)
 
 
-@app.command()
+class _WithCommand(TyperCommand):
+    """`chaos run FILE -- COMMAND…`: the words after `--` are no files."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments before `--` are parsed; those after it wait in the context."""
+        if "--" in args:
+            place = args.index("--")
+            args, ctx.meta[_COMMAND] = args[:place], args[place + 1 :]
+        return super().parse_args(ctx, args)
+
+
+_COMMAND = "chaos.command"
+
+
+def _command_of(context: typer.Context, files: list[Path]) -> list[str]:
+    """The command of an external fault. Refused where nobody could say which experiment it is meant for."""
+    command: list[str] | None = context.meta.get(_COMMAND)
+    if command is None:
+        return []
+    if not command:
+        raise typer.BadParameter("no command stands after it; write `chaos run FILE -- COMMAND…`", param_hint="--")
+    if len(files) > 1:
+        raise typer.BadParameter(
+            f"{len(files)} files and one command; run them one after the other, each with its own", param_hint="--"
+        )
+    return command
+
+
+@app.command(cls=_WithCommand)
 def run(
+    context: typer.Context,
     files: Files,
     system: SystemOption = None,
     var: VarOption = None,
@@ -159,10 +189,14 @@ def run(
     as_json: JsonOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="run against production")] = False,
 ) -> None:
-    """Runs experiments, undoes everything, judges. All files are read first; the exit code is the worst verdict's."""
+    """Runs experiments, undoes everything, judges. All files are read first; the exit code is the worst verdict's.
+
+    `chaos run FILE -- COMMAND…`: the command begins the experiment's external fault, and ends with it.
+    """
     from chaos.app import files as reading
     from chaos.verdict import EXIT_CODE
 
+    command = _command_of(context, files)
     loaded, problems = [], []
     for path in files:
         try:
@@ -175,7 +209,7 @@ def run(
     worst: VerdictName = "confirmed"
     for one in loaded:
         try:
-            name = _run_one(one, seed, runs, as_json=as_json, yes=yes)
+            name = _run_one(one, seed, runs, as_json=as_json, yes=yes, command=command)
         except Refused as error:
             _tell_refusal(error)
             name = "invalid"
@@ -185,7 +219,9 @@ def run(
     raise typer.Exit(EXIT_CODE[worst])
 
 
-def _run_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes: bool) -> VerdictName:
+def _run_one(
+    loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes: bool, command: list[str]
+) -> VerdictName:
     from rich.text import Text
 
     from chaos.app import running
@@ -198,7 +234,7 @@ def _run_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes
         console.print(Text(f"! {visible(warning)}", style="yellow"), soft_wrap=True)
     view = Panel(console) if console.is_terminal else Lines(console)
     with view:
-        ended = running.run(prepared, runs, view, signals=True, production=yes)
+        ended = running.run(prepared, runs, view, signals=True, production=yes, command=command)
     with contextlib.suppress(BrokenPipeError):  # nobody reads any more; the verdict stands in the folder
         if as_json:
             print(ended.verdict.to_json())

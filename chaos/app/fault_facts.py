@@ -17,7 +17,7 @@ from chaos.units import format_duration, format_share
 
 FAMILIES = (
     "prediction quality", "scores", "bias", "input", "labels", "time", "errors", "language models", "containers",
-    "monitoring itself", "data shift",
+    "monitoring itself", "data shift", "external",
 )  # fmt: skip
 """In this order; families of third parties come last."""
 
@@ -28,12 +28,14 @@ _WHEN = {
     "answer": "to the model's answer",
     "container": "to the container",
     "load": "in what the run's own load sends",
+    "outside": "outside of this run: another tool does it, and leases do not apply",
 }
 _NEEDS = {
     "request": "a target with a fault proxy",
     "answer": "a target with a fault proxy",
     "container": "a target whose containers or processes the system file names",
     "load": "an experiment with `load:`",
+    "outside": "a query that shows whether it is on, and somebody or something that begins and ends it",
 }
 _WORKS_ON = {
     "any": "",

@@ -60,16 +60,23 @@ def happening(run: Run, at_s: float) -> str:
     told = [f"{name} {state}" for name, state in sorted(run.progress.active.items()) if name != "Watchdog"]
     if told:
         parts.append("alerts: " + ", ".join(told))
-    waiting = (
-        run.progress.waiting_for()
-        if run.state is State.inject
-        else run.progress.unsettled()
-        if run.state is State.recovery
-        else []
-    )
+    waiting = _waiting(run)
     if waiting:
         parts.append("waiting for " + "; ".join(waiting[:2]) + ("…" if len(waiting) > 2 else ""))
     return visible(" · ".join(parts))
+
+
+def _waiting(run: Run) -> list[str]:
+    """What the run waits for now, in words."""
+    match run.state:
+        case State.inject:
+            return run.progress.waiting_for()
+        case State.undo:
+            return [f"the external effect at {one.target} to end" for one in run.progress.externals_on()]
+        case State.recovery:
+            return run.progress.unsettled()
+        case _:
+            return []
 
 
 class Painter:
@@ -194,13 +201,7 @@ class Panel:
         alerts = [f"{name} {state}" for name, state in sorted(run.progress.active.items()) if name != "Watchdog"]
         rows: list[object] = [Text(f"  {NAMES[run.state]}  {bar}", style="bold cyan"), table]
         rows.append(Text("  alerts: " + (visible(", ".join(alerts)) or "quiet"), style="bold red" if alerts else "dim"))
-        waiting = (
-            run.progress.waiting_for()
-            if run.state is State.inject
-            else run.progress.unsettled()
-            if run.state is State.recovery
-            else []
-        )
+        waiting = _waiting(run)
         if waiting:
             rows.append(Text("  waiting for " + visible("; ".join(waiting)), style="yellow"))
         rows.append(Text("  Ctrl-C undoes everything and leaves", style="dim"))

@@ -19,13 +19,16 @@ from chaos.observation import (
     AlertsRead,
     Delivered,
     DeliveriesRead,
+    ExternalRead,
+    ExternalSeen,
     ProbeReading,
     ProbesRead,
     RoutedAlert,
     RoutedRead,
     SeriesRead,
 )
-from chaos.plans import Plan, PlannedProbe
+from chaos.plans import Plan, PlannedEffect, PlannedProbe
+from chaos.progress import shown
 
 
 def duration_text(seconds: float) -> str:
@@ -86,6 +89,20 @@ class Look:
         values = tuple(one.samples[-1][1] for one in series if one.samples)
         at = max((one.samples[-1][0] for one in series if one.samples), default=at_wall_s or time.time())
         return ProbeReading(probe.title, "phase" if scope == "phase" else "sliding", window_s, at, values, count)
+
+    def external(self, effects: Sequence[PlannedEffect]) -> ExternalRead:
+        """What shows of these effects of other tools."""
+        seen: list[ExternalSeen] = []
+        failed: list[ChaosError] = []
+        for effect in effects:
+            assert effect.shows is not None
+            try:
+                seen.append(shown(effect, self._read(effect.shows, "sliding", self.plan.window_s)))
+            except ChaosError as error:
+                failed.append(error)
+        if failed and not seen:
+            raise failed[0]
+        return ExternalRead(tuple(seen))
 
     def alerts(self) -> AlertsRead:
         """Every pending and firing alert, and which rules are sick."""

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from chaos.app.look import Look
 from chaos.app.safeguard import Safeguard
 from chaos.drivers.base import Act, Before, Container, ContainerDriver, Performed
+from chaos.drivers.external import ExternalCommand
 from chaos.drivers.load import LoadDriver
 from chaos.drivers.proxy import Arming, ProxyFleet
+from chaos.errors import NotUndone
 from chaos.events import (
     Applied,
     Apply,
@@ -39,6 +41,9 @@ from chaos.events import (
 from chaos.faults.containers import act_of
 from chaos.observation import LoadRead, ProxyRead
 from chaos.plans import Plan, PlannedEffect
+
+EXTERNAL_BY_HAND = "end it with the tool that began it"
+"""How a person undoes what another tool did."""
 
 
 @dataclass
@@ -120,7 +125,9 @@ class World:
         load: LoadDriver | None,
         look: Look,
         safeguard: Safeguard | None = None,
+        command: ExternalCommand | None = None,
     ) -> None:
+        self.command = command
         self.safeguard = safeguard
         self.plan = plan
         self.proxies = proxies
@@ -166,8 +173,13 @@ class World:
     def _apply(self, effect: PlannedEffect) -> Event:
         if effect.kind == "load":
             assert effect.fault_index is not None
-            said = self._loading().hurt(effect.fault_index)
+            with self._on_the_list(effect):
+                said = self._loading().hurt(effect.fault_index)
             return Applied(effect.id, said.at_wall_s, f"load: faults on {list(said.on)}")
+        if effect.kind == "external":
+            with self._on_the_list(effect):
+                begun = self.command.begin() if self.command is not None else "waits for who begins it by hand"
+            return Applied(effect.id, time.time(), begun)
         if effect.kind != "container":
             with self._on_the_list(effect):
                 call = self.proxies[effect.target].apply(effect)
@@ -178,28 +190,44 @@ class World:
         return Applied(effect.id, done.at_wall_s, done.call, _evidence(done))
 
     def _undo(self, effect: PlannedEffect, attempt: int) -> Event:
+        # Asked before: an Apply that lands while the undo looks is not undone by it.
+        ended = self.safeguard is None or self.safeguard.call_has_ended(effect.id)
+        done = self._undone(effect, attempt)
+        if ended and self.safeguard is not None:
+            self.safeguard.note_undone(effect.id)
+        return done
+
+    def _undone(self, effect: PlannedEffect, attempt: int) -> Event:
         if effect.kind == "load":
             assert effect.fault_index is not None
             said = self._loading().heal(effect.fault_index)
             told = f"load: faults on {list(said.on)}" if said is not None else "load: ended, and its faults with it"
             return Undone(effect.id, attempt, said.at_wall_s if said is not None else time.time(), told)
+        if effect.kind == "external":
+            return self._undo_external(effect, attempt)
         if effect.kind != "container":
             call = self.proxies[effect.target].undo(effect)
-            self._off(effect)
             return Undone(effect.id, attempt, time.time(), call)
         driver, act, container, before = self._container(effect)
         done = driver.undo(act, container, before)
-        self._off(effect)
         return Undone(effect.id, attempt, done.at_wall_s, done.call, _evidence(done))
+
+    def _undo_external(self, effect: PlannedEffect, attempt: int) -> Event:
+        """The command has ended; that the effect has, too, only its query can say. Raises NotUndone when it does not."""
+        call = self.command.end() if self.command is not None else "waited for who ends it by hand"
+        if self.safeguard is not None:
+            self.safeguard.note_undone(effect.id)  # whatever is left is nothing that anybody of ours could undo
+        [seen] = self.look.external([effect]).effects
+        assert effect.shows is not None
+        if seen.on or seen.value is None:
+            reads = f"reads {seen.value:.4g}" if seen.value is not None else "returns nothing, which proves nothing"
+            raise NotUndone(f"{call}, and {effect.shows.query} {reads}", EXTERNAL_BY_HAND)
+        return Undone(effect.id, attempt, seen.at_wall_s, call, {"the effect's query reads": f"{seen.value:.4g}"})
 
     def _on_the_list(self, effect: PlannedEffect) -> AbstractContextManager[None]:
         if self.safeguard is None:
             return nullcontext()
         return self.safeguard.on_the_list(effect.id, leased=effect.kind != "container")
-
-    def _off(self, effect: PlannedEffect) -> None:
-        if self.safeguard is not None:
-            self.safeguard.undone(effect.id)
 
     def _container(self, effect: PlannedEffect) -> tuple[ContainerDriver, Act, Container, Before]:
         found = effect.container
@@ -223,6 +251,8 @@ class World:
                 return Observed(self._proxy_read())
             case "load":
                 return self._load_read()
+            case "external":
+                return Observed(self.look.external(self.plan.externals()))
 
     def _load_read(self) -> Event:
         if self.load is None:

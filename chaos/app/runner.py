@@ -42,6 +42,7 @@ from chaos.events import (
     Renewed,
     RunStarted,
     StartLoad,
+    State,
     StopLoad,
     StopRequested,
     Ticked,
@@ -160,13 +161,18 @@ class Runner:
             self._mind_safety()
         else:
             self._write(event)
+        failed: Exception | None = None
         for out in self.run.step(event, self.at_s()):
-            if isinstance(out, Finish):
-                self._finished = True
-            elif isinstance(out, (Apply, Undo, Renew, Query, StartLoad, StopLoad, Collect)):
-                self._dispatch(out)
-            else:
-                self._write(out, soon=True)
+            try:
+                if isinstance(out, (Apply, Undo, Renew, Query, StartLoad, StopLoad, Collect)):
+                    self._dispatch(out)
+                elif not isinstance(out, Finish):
+                    self._write(out, soon=True)
+            except Exception as error:  # one command that cannot be begun keeps no other one, least of all an Undo
+                failed = failed or error
+        self._finished = self.run.state is State.ended
+        if failed is not None:
+            raise failed
         self._show()
 
     def _mind_safety(self) -> None:

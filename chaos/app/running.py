@@ -28,6 +28,8 @@ from chaos.verdict import Verdict
 from chaos.version import VERSION
 
 if TYPE_CHECKING:
+    from chaos.app.announcing import Announcement
+    from chaos.app.look import Look
     from chaos.app.warden import Proxies
 
 log = logging.getLogger("chaos.run")
@@ -83,6 +85,7 @@ def _with_hands(made: Plan, drivers: Drivers) -> Plan:
     """The plan, with the command by which a person undoes each effect."""
     from dataclasses import replace
 
+    from chaos.app.performer import EXTERNAL_BY_HAND
     from chaos.drivers.base import Container
     from chaos.faults.containers import act_of
 
@@ -94,6 +97,8 @@ def _with_hands(made: Plan, drivers: Drivers) -> Plan:
             by_hand[effect.id] = drivers.containers[effect.target].by_hand(
                 act_of(effect.fault_json or "{}"), container, found.before
             )
+        elif effect.kind == "external":
+            by_hand[effect.id] = EXTERNAL_BY_HAND
         elif effect.kind == "load":
             by_hand[effect.id] = "end the runner: its load ends with it, and this fault with the load"
         else:
@@ -114,56 +119,110 @@ class Ended:
 
 
 def run(
-    prepared: Prepared, runs: Path, watch: Watch | None = None, *, signals: bool = False, production: bool = False
+    prepared: Prepared,
+    runs: Path,
+    watch: Watch | None = None,
+    *,
+    signals: bool = False,
+    production: bool = False,
+    command: Sequence[str] = (),
 ) -> Ended:
     """The experiment has been run, judged and reported; its folder has everything.
 
-    Raises Refused when the plan forbids it, or when the system is production and nobody said `production=True`. With
+    Raises Refused when the plan forbids it, or when the system is production and nobody said `production=True`. `command` is what
+    begins the experiment's only external fault; without one, somebody begins it by hand. With
     `signals`, Ctrl-C and its kin end the run and are part of the verdict; without, KeyboardInterrupt is raised once
     everything is undone.
     """
-    from chaos.app.look import Look
     from chaos.app.performer import World
     from chaos.app.runner import Runner
     from chaos.app.safeguard import Safeguard
+    from chaos.drivers.external import ExternalCommand
     from chaos.drivers.load import LoadDriver
     from chaos.drivers.state import State
 
-    drivers, made, loaded = prepared.drivers, prepared.plan, prepared.loaded
+    made, loaded = prepared.plan, prepared.loaded
     if made.refusals:
         raise Refused(list(made.refusals))
     if made.environment == "production" and not production:
         raise Refused([f"the system {made.system} is production; write --yes when that is what you want"])
+    if command:
+        _refuse_command(made)
     name = secrets.token_hex(4)
     run_id = f"{made.experiment}-{name}"
     key = secrets.token_hex(16)
-    load = _load(loaded, made, run_id, key)  # data that is missing is found out before there is a folder
-    folder = RunFolder.make(runs, time.strftime("%Y%m%d-%H%M%S"), made.experiment, name)
-    folder.write("experiment.yaml", loaded.text)
-    folder.write("system.yaml", _redacted(loaded.system))
-    folder.write("plan.json", made.to_json())
-    folder.write("survey.json", prepared.survey_json)
-    guard = Safeguard(State.of_user(), _undo_list(prepared, run_id, folder), _proxies(prepared))
-    world = World(
-        made,
-        proxies=_held(prepared, run_id, key),
-        containers=drivers.containers,
-        load=LoadDriver(load, (folder.path / "locust").resolve(), made.lease_s) if load is not None else None,
-        look=Look(made, drivers.prometheus, drivers.rules, drivers.alertmanager, drivers.sinks),
-        safeguard=guard,
-    )
-    journal = JournalWriter(folder.path / "journal.jsonl")
-    runner = Runner(Run(made), world, journal, watch, guard)
-    started = RunStarted(run_id, VERSION, loaded.text, made.to_json())
+    load = _load(loaded, made, run_id, key)  # data that is missing is found out before anybody is told
+    told = _announcement(loaded.system, made, run_id)
+    told.before()
+    verdict: Verdict | None = None
     try:
-        with runner.signals() if signals else contextlib.nullcontext():
-            guard.begin()
-            runner.play(started)
+        folder = _folder(prepared, runs, name)
+        guard = Safeguard(State.of_user(), _undo_list(prepared, run_id, folder), _proxies(prepared))
+        world = World(
+            made,
+            proxies=_held(prepared, run_id, key),
+            containers=prepared.drivers.containers,
+            load=LoadDriver(load, (folder.path / "locust").resolve(), made.lease_s) if load is not None else None,
+            look=_look(prepared),
+            safeguard=guard,
+            command=ExternalCommand(command, folder.path / "external.log", guard.on_leash) if command else None,
+        )
+        journal = JournalWriter(folder.path / "journal.jsonl")
+        runner = Runner(Run(made), world, journal, watch, guard)
+        try:
+            with runner.signals() if signals else contextlib.nullcontext():
+                try:
+                    guard.begin()
+                    runner.play(RunStarted(run_id, VERSION, loaded.text, made.to_json()))
+                finally:
+                    guard.end(clean=not any(effect.active() for effect in runner.run.effects.values()))
+        finally:
+            verdict = report(folder, lines, quick=runner.interrupts > 1) if (lines := journal.lines()) else None
     finally:
-        guard.end(clean=not any(effect.active() for effect in runner.run.effects.values()))
-        verdict = report(folder, lines, quick=runner.interrupts > 1) if (lines := journal.lines()) else None
+        told.after(verdict)
     assert verdict is not None
     return Ended(folder.path, verdict, made)
+
+
+def _folder(prepared: Prepared, runs: Path, name: str) -> RunFolder:
+    """The run's folder, with everything that is known before it begins."""
+    folder = RunFolder.make(runs, time.strftime("%Y%m%d-%H%M%S"), prepared.plan.experiment, name)
+    folder.write("experiment.yaml", prepared.loaded.text)
+    folder.write("system.yaml", _redacted(prepared.loaded.system))
+    folder.write("plan.json", prepared.plan.to_json())
+    folder.write("survey.json", prepared.survey_json)
+    return folder
+
+
+def _look(prepared: Prepared) -> Look:
+    from chaos.app.look import Look
+
+    drivers = prepared.drivers
+    return Look(prepared.plan, drivers.prometheus, drivers.rules, drivers.alertmanager, drivers.sinks)
+
+
+def _announcement(system: System, made: Plan, run_id: str) -> Announcement:
+    from chaos.app.announcing import Announcement
+
+    webhook = system.announce.webhook.get_secret_value() if system.announce is not None else None
+    return Announcement(webhook, made, run_id, whole_s(made) + made.recovery_s)
+
+
+def _refuse_command(made: Plan) -> None:
+    """Raises Refused when there is not exactly one fault that a command of another tool could be meant for."""
+    count = len(made.externals())
+    if count == 0:
+        raise Refused(
+            [
+                f"{made.experiment} has no `fault: external` for the command after `--`; leave the command out, or write one"
+            ]
+        )
+    if count > 1:
+        raise Refused(
+            [
+                f"{made.experiment} has {count} external faults and one command; leave one of them, or begin them all by hand"
+            ]
+        )
 
 
 def report(folder: RunFolder, lines: Sequence[Line] | None = None, *, quick: bool = False) -> Verdict:
@@ -204,7 +263,7 @@ def _held(prepared: Prepared, run_id: str, key: str) -> dict[str, Any]:
     made, system = prepared.plan, prepared.loaded.system
     held: dict[str, HeldProxies] = {}
     for effect in made.effects:
-        if effect.kind in ("container", "load"):
+        if effect.kind not in ("hold", "proxy"):
             continue
         target = system.targets[effect.target]
         arms = {"traffic": made.traffic, "by": made.subject_by, "where": made.where}

@@ -16,6 +16,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
+import psutil
+
 from chaos.app.warden import Proxies
 from chaos.drivers.catalogue import OURS
 from chaos.drivers.state import Lock, RunState, State, lock_name
@@ -52,23 +54,27 @@ class Safeguard:
 
     def begin(self) -> None:
         """The containers are this run's, the list is on the disk, and the warden is on its way. Raises Refused."""
-        by = self.state.blocked()
-        if by is not None:
-            raise Refused([f"every run was stopped by {by}; `chaos resume` allows them again"])
         self._sweep()
         try:
+            self._refuse_if_blocked()
             self._take_locks()
             self._alive = self._run.begin(self._on_disk())
+            self._refuse_if_blocked()  # again, now that `chaos stop --all` would find it among the living
             self._start_warden()
         except BaseException:
             self.end(clean=True)
             raise
 
+    def _refuse_if_blocked(self) -> None:
+        by = self.state.blocked()
+        if by is not None:
+            raise Refused([f"every run was stopped by {by}; `chaos resume` allows them again"])
+
     def _sweep(self) -> None:
         """Nothing stays of dead runs that have left nothing."""
         for run in self.state.runs():
             with contextlib.suppress(OSError):
-                if not run.alive() and not run.warded() and not run.still_on():
+                if not run.warded() and not run.still_on():
                     run.forget()
 
     def _take_locks(self) -> None:
@@ -136,8 +142,8 @@ class Safeguard:
         return GONE if self._warden is not None and self._ready and self._warden.poll() is not None else None
 
     def stop_asked(self) -> str | None:
-        """Who wants the run to end."""
-        return self._run.stop_asked()
+        """Who wants the run to end, this one or every one."""
+        return self._run.stop_asked() or self.state.blocked()
 
     @contextlib.contextmanager
     def on_the_list(self, effect: str, *, leased: bool) -> Iterator[None]:
@@ -148,9 +154,14 @@ class Safeguard:
         self.await_warden()
         with self._lock:
             self._applying.add(effect)
-        self._run.note("issued", effect, sync=not leased)
         came: Step = "failed"
         try:
+            self._run.note("issued", effect, sync=not leased)
+            by = (
+                self.stop_asked()
+            )  # after the line: whoever says stop writes first and looks then, so one of us sees the other
+            if by is not None:
+                raise Unreachable(f"nothing was done: {by}")
             yield
             came = "applied"
         finally:
@@ -159,11 +170,18 @@ class Safeguard:
             with contextlib.suppress(OSError):  # then it is undone once more than is needed
                 self._run.note(came, effect, sync=False)
 
-    def undone(self, effect: str) -> None:
-        """The effect is off. While its call goes on it may still land, and stays on the list."""
+    def on_leash(self, pid: int) -> None:
+        """The warden knows which process to end when this run cannot. Raises OSError when it does not."""
+        with contextlib.suppress(psutil.NoSuchProcess):  # then there is nothing to end
+            self._run.note_leash(pid, psutil.Process(pid).create_time())
+
+    def call_has_ended(self, effect: str) -> bool:
+        """Whether nothing of the effect's own call can land any more."""
         with self._lock:
-            if effect in self._applying:
-                return
+            return effect not in self._applying
+
+    def note_undone(self, effect: str) -> None:
+        """The effect is off, by an undo that began after its call had ended."""
         with contextlib.suppress(OSError):  # an undo never fails for want of a disk
             self._run.note("undone", effect, sync=False)
 
@@ -187,12 +205,12 @@ class Safeguard:
                 except subprocess.TimeoutExpired:
                     self._warden.kill()
                     self._warden.wait()
-        held, self._locks, self._warden = [*self._locks, *([self._alive] if self._alive is not None else [])], [], None
+        begun, held = self._alive is not None, [*self._locks, *([self._alive] if self._alive is not None else [])]
+        self._locks, self._alive, self._warden = [], None, None
         for lock in held:
             lock.release()
-        if clean and self._alive is not None:
+        if clean and begun:
             self._run.forget()
-        self._alive = None
 
     def _tell(self, word: str) -> None:
         if self._warden is None or self._warden.stdin is None:

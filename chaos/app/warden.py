@@ -22,14 +22,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from chaos.app.recovery import Recovered, recover
+from chaos.drivers.process_table import ProcessEntry
 from chaos.drivers.state import RunState
 from chaos.errors import ChaosError
-from chaos.undo_list import UndoList
+from chaos.undo_list import Open, UndoList
 
 LOOK_S = 0.1
 STOP_GRACE_S = 1.5
 """How long a run may take to answer a stop before the warden does it."""
+LEASH_S = 8.0
+"""By then a command that was asked to end has ended, or was killed."""
 LATE_S = 1.5
 """A run is late when nothing was heard from it for its lease; a machine that is busy gets so much more."""
 
@@ -51,17 +56,20 @@ class Warden:
         self._undo = undo
         self._proxies = proxies
         self._asked_to_end = False
+        self._stop_seen_s: float | None = None
 
     def watch(self, pipe: int) -> int:
         """The exit code: 0 when nothing is left, 5 when something is."""
         why = self._until_wanted(pipe)
         if why is None:
-            self._run.forget()
+            self._run.forget()  # if its run has died since it said so; else it does that itself
             return 0
         self._say(f"{why}; undoing everything of {self._undo.run}")
-        disarming = threading.Thread(target=self._disarm, daemon=True)
+        ending = threading.Thread(target=self._end_command, daemon=True)
+        ending.start()
+        disarming = threading.Thread(target=self._disarm, args=(ending,), daemon=True)
         disarming.start()
-        left = [one for one in recover(self._run, self._run.to_undo(self._undo), self._tell) if one.error is not None]
+        left = [one for one in recover(self._run, self._open(), self._tell) if one.error is not None]
         disarming.join()
         self._say("some effects are left; `chaos recover` tries again" if left else "everything is undone")
         if not left and not self._run.alive():
@@ -71,15 +79,17 @@ class Warden:
     def _until_wanted(self, pipe: int) -> str | None:
         """Waits; why everything must be undone now, or None when the run has ended well."""
         begun_s = heard_s = time.monotonic()
+        done = False
         while True:
             readable, _, _ = select.select([pipe], [], [], LOOK_S)
             now_s = time.monotonic()
             if readable:
                 said = os.read(pipe, 65536)
                 if not said:
-                    return "the run's process is gone"
+                    return None if done else "the run's process is gone"
                 if b"done" in said.split():
-                    return None
+                    done = True
+                    continue
                 heard_s = now_s
             if self._asked_to_end:
                 return "the warden was asked to end"
@@ -90,17 +100,50 @@ class Warden:
             if self._unanswered():
                 return "somebody asked for a stop, and the run did not answer"
 
+    def _open(self) -> list[Open]:
+        """What is to be undone; everything that the run might have done, when nobody can read what it did."""
+        try:
+            return self._run.to_undo(self._undo)
+        except OSError as error:
+            self._say(f"the undo list's log cannot be read: {error}")
+            return [Open(entry, may_land=True) for entry in self._undo.entries]
+
     def _unanswered(self) -> bool:
-        asked_s = self._run.stop_asked_s()
-        if asked_s is None or asked_s < STOP_GRACE_S:
+        """Whether a stop was seen so long ago, by this process's own clock: the wall clock may have jumped since it was said."""
+        if self._run.stop_asked() is None:
             return False
-        return bool(self._run.still_on())
+        now_s = time.monotonic()
+        self._stop_seen_s = now_s if self._stop_seen_s is None else self._stop_seen_s
+        if now_s - self._stop_seen_s < STOP_GRACE_S:
+            return False
+        try:
+            return bool(self._run.still_on())
+        except OSError:  # not known now; the run's own beats, or their end, tell more
+            return False
 
     def end(self, *_: object) -> None:
         """SIGTERM: the machine goes down, perhaps. Nothing may be left behind."""
         self._asked_to_end = True
 
-    def _disarm(self) -> None:
+    def _end_command(self) -> None:
+        """The command of an external fault has ended, and everything in its process group. What it did, only its own tool can undo."""
+        found = self._run.leash()
+        if found is None:
+            return
+        pid, create_time_s = found
+        leash = ProcessEntry("leash", (), "", "", pid=pid, create_time_s=create_time_s).running()
+        if leash is None:
+            return
+        try:
+            leash.terminate()
+            leash.wait(LEASH_S)
+            self._say("the command of the external fault has ended; what it did must be ended by its own tool")
+        except psutil.NoSuchProcess:
+            return
+        except psutil.Error as error:
+            self._say(f"the command of the external fault could not be ended: {error}")
+
+    def _disarm(self, ending: threading.Thread) -> None:
         """The proxies have let go of the run: now, or when its lease has ended, which nobody renews any more."""
         from chaos.drivers.proxy import ProxyFleet
 
@@ -112,6 +155,9 @@ class Warden:
             except ChaosError as error:
                 self._say(f"{error}; the lease there ends by itself")
                 time.sleep(max(0.0, begun_s + self._undo.lease_s + LATE_S - time.monotonic()))
+        if self._run.alive():  # it hangs, and its load goes on until the load's own lease ends
+            time.sleep(max(0.0, begun_s + self._undo.lease_s + LATE_S - time.monotonic()))
+        ending.join()
         containers = {entry.effect for entry in self._undo.entries}
         for effect in self._run.still_on():
             if effect not in containers:

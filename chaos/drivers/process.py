@@ -10,6 +10,7 @@ import shlex
 import signal
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import psutil
 
@@ -17,6 +18,8 @@ from chaos.drivers.base import Act, Before, Container, Performed, Status, Verb
 from chaos.drivers.process_table import ProcessEntry, ProcessTable, spawn
 from chaos.errors import NotUndone, Refused, Unreachable
 
+UNDO_WAITS_S = 6.0
+"""How long an undo waits for another one of the same process."""
 SETTLE_S = 3.0
 """How long a signal may take to show in the process's state."""
 ALONE = "local processes share {} with everything else on this machine, which would be hurt as well; run the target in Docker"
@@ -105,6 +108,9 @@ class ProcessDriver:
             raise Unreachable(
                 f"the process {entry.name} is not the one that was picked ({container.id}); it was left alone"
             )
+        if act.verb != "pause":
+            entry = replace(entry, ended=identity(entry))
+            self._table.update(entry)
         call = f"{_hurt(act, found)} {entry.pid} ({entry.name})"
         if act.verb == "restart":
             fresh = self._started(entry, self.by_hand(act, container, before))
@@ -112,7 +118,11 @@ class ProcessDriver:
         return self._performed(entry, act.verb, call, WANTED[act.verb])
 
     def undo(self, act: Act, container: Container, before: Before) -> Performed:
-        """The process runs: continued, or started again when it is gone. Idempotent."""
+        """The process runs: continued, or started again when a run has ended it. Idempotent, also when several do so at once."""
+        with self._table.reserved(container.name, UNDO_WAITS_S):
+            return self._undone(act, container, before)
+
+    def _undone(self, act: Act, container: Container, before: Before) -> Performed:
         entry = self._entry(container.name)
         found = entry.running()
         if found is not None:
@@ -122,13 +132,15 @@ class ProcessDriver:
         by_hand = self.by_hand(act, container, before)
         if act.verb == "pause":
             raise NotUndone(f"{entry.name} was paused and is gone now; it died for another reason", by_hand)
+        if entry.ended != identity(entry):
+            raise NotUndone(f"{entry.name} is gone, and no run has ended it; it died for another reason", by_hand)
         fresh = self._started(entry, by_hand)
         return self._performed(fresh, act.verb, f"started {entry.name} again as {fresh.pid}", "running")
 
     def _started(self, entry: ProcessEntry, by_hand: str) -> ProcessEntry:
         """The entry's program runs anew, and the table says so. Raises NotUndone when it cannot be started."""
         try:
-            fresh = spawn(entry)
+            fresh = replace(spawn(entry), ended="")
         except OSError as error:
             raise NotUndone(f"{entry.name} cannot be started again: {error}", by_hand) from error
         self._table.update(fresh)

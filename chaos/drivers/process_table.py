@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -32,6 +33,8 @@ class ProcessEntry:
     labels: Mapping[str, str] = field(default_factory=dict)
     pid: int = 0
     create_time_s: float = 0.0
+    ended: str = ""
+    """`pid:create_time` of the incarnation that a run has ended, written down before it did: only that one is started again."""
 
     def running(self) -> psutil.Process | None:
         """The live process of this entry, or None when it is gone, a zombie, or its pid is somebody else's."""
@@ -75,6 +78,23 @@ class ProcessTable:
             return []
         except (OSError, LookupError, TypeError, ValueError) as error:
             raise Unreachable(f"{self.path} is no table of processes: {error}; bring the system up again") from error
+
+    @contextmanager
+    def reserved(self, name: str, within_s: float) -> Iterator[None]:
+        """Nobody else puts this entry back meanwhile. Raises Unreachable when somebody does for longer than `within_s`."""
+        until_s = time.monotonic() + within_s
+        with self.path.with_name(f"{self.path.name}.{name}.lock").open("w") as lock:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError:
+                    if time.monotonic() > until_s:
+                        raise Unreachable(
+                            f"somebody else is putting {name} back, and does not come to an end"
+                        ) from None
+                    time.sleep(0.02)
+            yield
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -12,9 +12,12 @@ process that holds them, however it dies, and no pid is ever taken for another.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -92,16 +95,24 @@ class RunState:
         return self.path.name
 
     def begin(self, undo: UndoList) -> Lock:
-        """The run is known to live for as long as the lock is held, and what it may do can be undone by others."""
+        """The run is known to live for as long as the lock is held, and what it may do can be undone by others.
+
+        Nobody sees it before both are so: the folder is made under another name. Raises NoState.
+        """
+        fresh = self.path.with_name(f".{self.name}")
         try:
-            self.path.mkdir(parents=True, mode=0o700)
-            alive = _locked(self.path / "alive", self.name)
-            assert alive is not None, "a new folder is nobody else's"
-            with (self.path / "undo.json").open("x", encoding="utf-8") as file:
+            for folder in (self.path.parent.parent, self.path.parent, fresh):
+                _made_private(folder)
+            alive = _locked(fresh / "alive", self.name)
+            if alive is None:
+                raise NoState(f"a run called {self.name} is beginning already")
+            with (fresh / "undo.json").open("x", encoding="utf-8") as file:
                 os.fchmod(file.fileno(), 0o600)
                 file.write(undo.to_json())
                 file.flush()
                 os.fsync(file.fileno())
+            fresh.rename(self.path)
+            _synced(self.path.parent)
         except OSError as error:
             raise NoState(f"{self.path} cannot be written ({error.strerror}); {_ADVICE}") from error
         return alive
@@ -122,7 +133,9 @@ class RunState:
         """The step is in the log; with `sync`, on the disk. Raises OSError when it is not."""
         descriptor = os.open(self.path / "undo.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(descriptor, step_line(step, effect).encode())
+            line = step_line(step, effect).encode()
+            if os.write(descriptor, line) != len(line):
+                raise OSError(errno.ENOSPC, "there is no room for a line of the undo list")
             if sync:
                 os.fsync(descriptor)
         finally:
@@ -151,11 +164,21 @@ class RunState:
         except FileNotFoundError:
             return []
 
+    def note_leash(self, pid: int, create_time_s: float) -> None:
+        """Others can end the command that the run is about to begin: by the process that holds its leash."""
+        (self.path / "leash").write_text(f"{pid} {create_time_s!r}", encoding="utf-8")
+
+    def leash(self) -> tuple[int, float] | None:
+        """The pid and the creation time of the process that holds the run's command; None when the run has begun none."""
+        try:
+            pid, create_time_s = (self.path / "leash").read_text(encoding="utf-8").split()
+            return int(pid), float(create_time_s)
+        except (OSError, ValueError):
+            return None
+
     def ask_to_stop(self, by: str) -> None:
         """The run hears within a tenth of a second that it is to end."""
-        fresh = self.path / "stop.new"
-        fresh.write_text(by, encoding="utf-8")
-        fresh.replace(self.path / "stop")
+        _written(self.path / "stop", by)
 
     def stop_asked(self) -> str | None:
         """Who wants the run to end; None when nobody does."""
@@ -164,20 +187,53 @@ class RunState:
         except OSError:
             return None
 
-    def stop_asked_s(self) -> float | None:
-        """How long ago that was said, in seconds of the wall clock."""
-        try:
-            return max(0.0, time.time() - (self.path / "stop").stat().st_mtime)
-        except OSError:
-            return None
-
     def forget(self) -> None:
-        """Everything is undone; nothing of the run is left here."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Nothing of the run is left here, unless it lives. Only for runs of which everything is undone."""
+        try:
+            alive = _locked(self.path / "alive", self.name)
+        except OSError:  # somebody else has forgotten it
+            return
+        if alive is not None:
+            shutil.rmtree(self.path, ignore_errors=True)
+            alive.release()
+
+
+def _made_private(folder: Path) -> None:
+    """The folder is there, and this user's alone: what stands in it says what is executed. Raises NoState, OSError."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    _is_private(folder)
+
+
+def _is_private(folder: Path) -> None:
+    """Raises NoState when somebody else could have written into it."""
+    seen = folder.lstat()
+    if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid() or seen.st_mode & 0o022:
+        raise NoState(f"{folder} is not this user's alone, so nothing in it is believed; {_ADVICE}")
+
+
+def _written(path: Path, text: str) -> None:
+    """The file has this text, whole or not at all; no link is followed."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    fresh.replace(path)
+
+
+def _synced(folder: Path) -> None:
+    """The folder's own entries are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def lock_name(driver: str, settings: Mapping[str, Any], beside: str | Path, name: str, identity: str) -> str:
-    """What no two runs may hurt at once: a container by its engine's id, a process by its name in its table."""
+    """What no two runs of a user may hurt at once: a container by its engine's id, a process by its name in its table."""
     if driver == "process":
         return f"{Path(beside, str(settings.get('table', ''))).resolve()} {name}"
     return f"{driver} {identity}"
@@ -208,16 +264,21 @@ class State:
     def runs(self) -> Iterator[RunState]:
         """Every run that lives, or has left something."""
         folder = self.path / "runs"
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            yield RunState(path)
+        if not folder.is_dir():
+            return
+        for level in (self.path, folder):
+            _is_private(level)
+        for path in sorted(folder.iterdir()):
+            if not path.name.startswith("."):
+                yield RunState(path)
 
     # --- stop everything ----------------------------------------------------------------------------------------------
 
     def block(self, by: str) -> None:
         """No run begins until `unblock`."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            (self.path / "stopped").write_text(by, encoding="utf-8")
+            _made_private(self.path)
+            _written(self.path / "stopped", by)
         except OSError as error:
             raise NoState(f"{self.path} cannot be written ({error.strerror}); {_ADVICE}") from error
 
@@ -237,7 +298,8 @@ class State:
     def lock(self, container: str, run: str) -> Lock | None:
         """The container is this run's to hurt; None when another one's."""
         try:
-            (self.path / "locks").mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (self.path, self.path / "locks"):
+                _made_private(folder)
             return _locked(self._lock(container), run)
         except OSError as error:
             raise NoState(f"{self.path} cannot be written ({error.strerror}); {_ADVICE}") from error

@@ -9,6 +9,7 @@
             ─▶ deliver()       ─▶ Wait | End | Reset                on its way to the client, part by part
     load    ─▶ see `chaos.faults.loads`                             what the run's own load sends and says
     container                                                       a verb that a driver knows
+    outside   see `chaos.faults.external`                           another tool does it, and a query shows it
 
 A fault never touches a socket. It says what should happen in a closed set of actions, or returns other values; the proxy
 performs them, tests read them. Chance comes in with the call, and so does what the fault remembers: the same seed, request and
@@ -219,9 +220,9 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    acts_on: ClassVar[Literal["request", "answer", "container", "load"]]
+    acts_on: ClassVar[Literal["request", "answer", "container", "load", "outside"]]
     """request: before the model is asked · answer: on what it said · container: on what it runs in · load: on what the run's own
-    load sends. Of the first two it says where the fault mostly happens: each may use the hooks of both."""
+    load sends. · outside: another tool does it. Of the first two it says where the fault mostly happens: each may use the hooks of both."""
     works_on: ClassVar[Literal["any", "predictions", "text"]] = "any"
     """What the target's answers must be for the fault to exist: a language model has no classes, a tabular one no tokens."""
     semantic: ClassVar[bool] = False
@@ -280,8 +281,13 @@ class Fault(BaseModel):
     @classmethod
     def beyond_copies(cls) -> str:
         """What it does that cannot be done to a copy of an answer, whose client nobody waits with; empty when all of it can."""
-        if cls.acts_on in ("container", "load"):
-            return "hurts containers" if cls.acts_on == "container" else "hurts the run's own load"
+        beyond = {
+            "container": "hurts containers",
+            "load": "hurts the run's own load",
+            "outside": "is what another tool does",
+        }
+        if cls.acts_on in beyond:
+            return beyond[cls.acts_on]
         if cls.acts_on == "request" or cls.act is not Fault.act or cls.edits_inputs:
             return "hurts requests"
         if cls.delivers:

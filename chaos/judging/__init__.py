@@ -88,7 +88,7 @@ def _effects(seen: Trace) -> list[EffectDone]:
                 target=effect.target,
                 explain=effect.explain,
                 first_effect_wall_s=first,
-                removed_wall_s=undone.at_wall_s if undone else None,
+                removed_wall_s=seen.gone_since(effect) if undone else None,
                 hurt=hurt,
                 apply_call=applied.call if applied else "",
                 undo_call=undone.call if undone else "",
@@ -98,12 +98,15 @@ def _effects(seen: Trace) -> list[EffectDone]:
 
 
 def _happened(seen: Trace, effect: PlannedEffect) -> tuple[float | None, int]:
-    """When this effect first showed, and how often it did: at the proxy, in the load, or as a container that was hurt."""
+    """When this effect first showed, and how often it did: at the proxy, in the load, as a container that was hurt, or in a query."""
     if effect.kind == "container":
         applied = seen.applied.get(effect.id)
         return (applied.at_wall_s, 1) if applied is not None else (None, 0)
     if effect.fault_index is None:
         return None, 0
+    if effect.kind == "external":
+        on = [one.at_wall_s for one in seen.seen_of(effect) if one.on]
+        return (on[0], 1) if on else (None, 0)
     if effect.kind == "load":
         touched = seen.touched(effect.fault_index)
         return touched.first_wall_s, touched.effects

@@ -49,7 +49,7 @@ def _undone(trace: Trace) -> Finding:
         return Finding("safety", question, "unsafe", f"no; by hand: {by_hand}", {"effects": len(trace.lost)})
     open_ = sorted(trace.issued - set(trace.undone))
     if open_ and not trace.ended():
-        leased = all(trace.plan.effect(name).kind != "container" for name in open_)
+        leased = all(trace.plan.effect(name).lease() is not None for name in open_)
         if leased:
             told = (
                 f"the runner died; the leases of {', '.join(open_)} ended {trace.plan.lease_s:g}s later by themselves"
@@ -58,7 +58,7 @@ def _undone(trace: Trace) -> Finding:
         by_hand = "; ".join(trace.plan.by_hand.get(name, name) for name in open_)
         told = f"the runner died and {', '.join(open_)} may still be there; {by_hand}"
         return Finding("safety", question, "unsafe", told)
-    remaining = [name for name in open_ if trace.plan.effect(name).kind == "container"]
+    remaining = [name for name in open_ if trace.plan.effect(name).lease() is None]
     if remaining:
         by_hand = "; ".join(f"{name}: {trace.plan.by_hand.get(name, name)}" for name in remaining)
         return Finding(
@@ -75,6 +75,7 @@ def _undone(trace: Trace) -> Finding:
 def _removed(trace: Trace) -> Iterator[Finding]:
     """Removal is proven by requests of the treatment arm that passed unchanged, and by the inspection of containers."""
     yield from _removed_from_load(trace)
+    yield from _removed_elsewhere(trace)
     targets = {effect.target for effect in trace.plan.faults() if effect.kind == "proxy" and effect.id in trace.issued}
     for target in sorted(targets):
         seen = trace.latest(target)
@@ -87,6 +88,29 @@ def _removed(trace: Trace) -> Iterator[Finding]:
         elif trace.entered(State.recovery) is not None:
             answer = f"only {count} treatment requests were seen afterwards; more load or recovery time would settle it"
             yield Finding("safety", question, "inconclusive", answer, evidence)
+
+
+def _removed_elsewhere(trace: Trace) -> Iterator[Finding]:
+    """By the query that showed what another tool did: it does not any more, and goes on not to."""
+    for effect in trace.plan.externals():
+        undone = trace.undone.get(effect.id)
+        if undone is None:
+            continue
+        question = f"Is the removal of {effect.fault} at {effect.target} proven?"
+        after = [one for one in trace.seen_of(effect) if one.at_wall_s > undone.at_wall_s]
+        again = next((one for one in after if one.on), None)
+        evidence: dict[str, str | float | int | None] = {
+            "looks afterwards": len(after),
+            "looks that showed it again": sum(one.on for one in after),
+        }
+        if again is not None:
+            later_s = again.at_wall_s - undone.at_wall_s
+            answer = f"no: it was there again {later_s:.1f}s later; {trace.plan.by_hand.get(effect.id, effect.id)}"
+            yield Finding("safety", question, "unsafe", answer, evidence)
+        else:
+            reads = undone.evidence.get("the effect's query reads", "as if it were off")
+            answer = f"yes: its query reads {reads}, and {undone.call or 'that was all'}"
+            yield Finding("safety", question, "confirmed", answer, evidence)
 
 
 def _removed_from_load(trace: Trace) -> Iterator[Finding]:

@@ -28,6 +28,8 @@ from chaos.observation import (
     AlertsRead,
     Delivered,
     DeliveriesRead,
+    ExternalRead,
+    ExternalSeen,
     FaultTraffic,
     LoadRead,
     ProbeReading,
@@ -36,7 +38,8 @@ from chaos.observation import (
     RoutedRead,
     SeriesRead,
 )
-from chaos.plans import Plan
+from chaos.plans import Plan, PlannedEffect
+from chaos.progress import off_since
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class Trace:
     deliveries: list[Delivered] = field(default_factory=list)
     proxies: dict[str, list[ProxyRead]] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
+    externals: dict[int, list[ExternalSeen]] = field(default_factory=dict)
+    """Index of a fault of another tool → everything that was seen of its effect since it was to begin."""
     failed: dict[str, list[str]] = field(default_factory=dict)
     load: LoadStopped | None = None
     collected: Collected | None = None
@@ -118,7 +123,9 @@ class Trace:
         return done
 
     def first_effect(self) -> float | None:
-        """The first proven effect of any fault: a changed answer, a container hurt, a request or an outcome of the load."""
+        """The first proven effect of any fault: a changed answer, a container hurt, a request or an outcome of the load,
+        a query that shows what another tool did.
+        """
         times = [
             found.first_effect_wall_s
             for effect in self.plan.faults()
@@ -134,6 +141,7 @@ class Trace:
             for effect in self.plan.faults()
             if effect.kind == "load" and effect.fault_index is not None
         ]
+        times += [one.at_wall_s for seen in self.externals.values() for one in seen if one.on]
         return min((at for at in times if at is not None), default=None)
 
     def removal(self) -> float | None:
@@ -141,7 +149,18 @@ class Trace:
         hurting = [effect.id for effect in self.plan.faults() if effect.id in self.issued]
         if not hurting or any(name not in self.undone for name in hurting):
             return None
-        return max(self.undone[name].at_wall_s for name in hurting)
+        return max(self.gone_since(self.plan.effect(name)) for name in hurting)
+
+    def gone_since(self, effect: PlannedEffect) -> float:
+        """When this effect, which was undone, had gone: what another tool does may have ended by itself before."""
+        undone_wall_s = self.undone[effect.id].at_wall_s
+        before = [one for one in self.seen_of(effect) if one.at_wall_s <= undone_wall_s]
+        since = off_since(before)
+        return undone_wall_s if since is None else since
+
+    def seen_of(self, effect: PlannedEffect) -> Sequence[ExternalSeen]:
+        """Everything that was seen of an effect of another tool, in order."""
+        return self.externals.get(effect.fault_index, ()) if effect.fault_index is not None else ()
 
     # --- readings -----------------------------------------------------------------------------------------------------
 
@@ -223,5 +242,10 @@ def _sort_observation(into: Trace, seen: object) -> None:
             into.proxies.setdefault(seen.target, []).append(seen)
         case LoadRead():
             into.samples += seen.samples
+        case ExternalRead():
+            begun = {effect.fault_index for effect in into.plan.externals() if effect.id in into.issued}
+            for one in seen.effects:
+                if one.index in begun:
+                    into.externals.setdefault(one.index, []).append(one)
         case _:
             raise AssertionError(seen)

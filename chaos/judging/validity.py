@@ -56,6 +56,8 @@ def _effect(trace: Trace, index: int) -> Finding:
             return _container_effect(trace, effects, question)
         case "load":
             return _load_effect(trace, index, question)
+        case "external":
+            return _external_effect(trace, effects[0], question)
         case _:
             return _proxy_effect(trace, index, question)
 
@@ -103,6 +105,26 @@ def _proxy_effect(trace: Trace, index: int, question: str) -> Finding:
     parts += [f"{seen.injected} answers replaced or cut"] if seen.injected else []
     parts += [f"{seen.selected_requests} requests delayed by {seen.delayed_s:.1f}s in all"] if seen.delayed_s else []
     return Finding("validity", question, "confirmed", f"yes: {', '.join(parts)}", evidence)
+
+
+def _external_effect(trace: Trace, effect: PlannedEffect, question: str) -> Finding:
+    """By its query alone: the command's word proves nothing."""
+    seen = trace.seen_of(effect)
+    on = [one for one in seen if one.on]
+    ended = trace.undone.get(effect.id)
+    said = f"; {ended.call}" if ended is not None and ended.call else ""
+    evidence: dict[str, str | float | int | None] = {"looks": len(seen), "looks that showed it": len(on)}
+    if not on:
+        known = any(one.value is not None for one in seen)
+        why = "its query never showed it" if known else "its query never returned anything"
+        return Finding("validity", question, "invalid", f"no: {why}{said}", evidence)
+    first, last = on[0].at_wall_s, on[-1].at_wall_s
+    begun = trace.applied.get(effect.id)
+    late = f", {first - begun.at_wall_s:.1f}s after it was to begin" if begun is not None else ""
+    answer = (
+        f"yes: its query showed it for {last - first:.1f}s{late}{said}; leases did not apply: another tool did this"
+    )
+    return Finding("validity", question, "confirmed", answer, evidence)
 
 
 def _load_effect(trace: Trace, index: int, question: str) -> Finding:

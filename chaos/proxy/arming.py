@@ -46,8 +46,8 @@ class FaultBody(BaseModel):
         if kind is None:
             problems.append(f"the fault {name!r} is unknown to this proxy")
             return None
-        if kind.acts_on in ("container", "load"):
-            on = "containers" if kind.acts_on == "container" else "the run's own load"
+        if kind.acts_on not in ("request", "answer"):
+            on = {"container": "containers", "load": "the run's own load"}.get(kind.acts_on, "what other tools do")
             problems.append(f"{name} acts on {on}; a proxy cannot perform it")
             return None
         try:

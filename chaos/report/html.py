@@ -252,12 +252,18 @@ def _happened(seen: Trace) -> list[Happened]:
     return found
 
 
+def _setting(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {inner}" for name, inner in value.items() if inner not in (None, ""))
+    return str(value)
+
+
 def fault_settings(text: str | None) -> Mapping[str, str]:
     """What the experiment wrote about a fault, from the plan's JSON; empty when there is none."""
     if not text:
         return {}
     return {
-        str(name): str(value)
+        str(name): _setting(value)
         for name, value in json.loads(text).items()
         if name not in ("fault", "target") and value is not None
     }

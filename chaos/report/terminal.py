@@ -167,7 +167,8 @@ def _whom(plan: Plan) -> list[str]:
     whole = [f"whatever asks {target}: monitoring, and no user" for target in sorted(plan.whole_targets())]
     hurt = [effect.container for effect in plan.effects if effect.container is not None]
     containers = [f"container {container.name} ({container.id[:19]})" for container in hurt]
-    return (_subjects(plan) if plan.divides() or not whole else []) + whole + containers
+    allowed = [f"real people receive wrong answers; allowed by {plan.allowed}"] if plan.allowed is not None else []
+    return (_subjects(plan) if plan.divides() or not whole else []) + allowed + whole + containers
 
 
 def _subjects(plan: Plan) -> list[str]:

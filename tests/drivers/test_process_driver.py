@@ -131,7 +131,8 @@ def test_undo_of_a_kill_leaves_the_new_owner_of_the_pid_alone_and_starts_the_pro
     entry = machine.start("model-1", "model")
     os.kill(entry.pid, signal.SIGSTOP)
     eventually(lambda: machine.status("model-1") == "paused", 5, "the stranger is stopped")
-    machine.table.update(replace(entry, create_time_s=entry.create_time_s - 3600))
+    ours = replace(entry, create_time_s=entry.create_time_s - 3600)
+    machine.table.update(replace(ours, ended=identity(ours)))
     driver = driver_of(machine)
     (before,) = driver.find()
     driver.undo(KILL, before, {})
@@ -142,6 +143,35 @@ def test_undo_of_a_kill_leaves_the_new_owner_of_the_pid_alone_and_starts_the_pro
         assert psutil.Process(entry.pid).status() == psutil.STATUS_STOPPED, "the stranger was not even continued"
     finally:
         os.kill(entry.pid, signal.SIGKILL)
+
+
+def test_a_process_that_died_for_another_reason_is_reported_and_not_started(machine: Machine) -> None:
+    entry = machine.start("model-1", "model")
+    driver = driver_of(machine)
+    (before,) = driver.find()
+    os.kill(entry.pid, signal.SIGKILL)
+    eventually(lambda: machine.status("model-1") == "exited", 5, "it is dead")
+    with pytest.raises(Unreachable):
+        driver.apply(KILL, before, {})
+    with pytest.raises(NotUndone, match="no run has ended it"):
+        driver.undo(KILL, before, {})
+    assert machine.entry("model-1").pid == entry.pid
+
+
+def test_undos_at_once_start_a_process_once(machine: Machine) -> None:
+    machine.start("model-1", "model")
+    (before,) = driver_of(machine).find()
+    driver_of(machine).apply(KILL, before, {})
+    done: list[str] = []
+    undos = [
+        threading.Thread(target=lambda: done.append(driver_of(machine).undo(KILL, before, {}).call)) for _ in range(4)
+    ]
+    for undo in undos:
+        undo.start()
+    for undo in undos:
+        undo.join()
+    assert sum(call.startswith("started") for call in done) == 1
+    assert len(done) == 4
 
 
 def test_a_restart_is_the_same_program_in_the_same_place_with_the_same_surroundings(machine: Machine) -> None:

@@ -39,7 +39,7 @@ from chaos.rows import Input, Row, Rule
 NAMES = list(catalogue())
 EXAMPLES = [(name, example) for name, kind in catalogue().items() for example in kind.examples]
 DOING = [(name, example.yaml) for name, example in EXAMPLES if example.does is not None]
-ON_TRAFFIC = [(name, text) for name, text in DOING if catalogue()[name].acts_on != "container"]
+ON_TRAFFIC = [(name, text) for name, text in DOING if catalogue()[name].acts_on not in ("container", "outside")]
 ON_LOADS = [(name, text) for name, text in DOING if catalogue()[name].acts_on == "load"]
 DELIVERING = [(name, text) for name, text in ON_TRAFFIC if catalogue()[name].delivers]
 EDITING_BODIES = [(name, text) for name, text in ON_TRAFFIC if catalogue()[name].edits_bodies]
@@ -140,7 +140,7 @@ def test_the_catalogue_has_what_the_experiments_need() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_fault_says_what_it_is(name: str) -> None:
     kind = catalogue()[name]
-    assert kind.acts_on in {"request", "answer", "container", "load"}
+    assert kind.acts_on in {"request", "answer", "container", "load", "outside"}
     assert all(len(text) > 3 for text in (kind.family, kind.must, kind.quiet, kind.__doc__ or ""))
     assert any(example.does for example in kind.examples)
     assert any(example.refused for example in kind.examples)

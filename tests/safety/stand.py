@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from tests.drivers.loopback import Asked, Said, eventually, running, serving
 LEASE_S = 1.0
 TOKEN = "secret-of-the-stand"
 VICTIM = Path(__file__).with_name("victim.py")
+OUTSIDER = Path(__file__).with_name("outsider.py")
 REPLICAS = ("replica-1", "replica-2")
 
 SYSTEM = """\
@@ -41,6 +42,13 @@ targets:
     process: {{table: processes.json, labels: {{app: model}}}}
 telemetry: {{prometheus: 'http://127.0.0.1:{prometheus}'}}
 variables: {{window: 10s}}
+"""
+
+PROMETHEUS = """\
+global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+scrape_configs:
+  - job_name: outsider
+    static_configs: [{{targets: ['127.0.0.1:{outside}']}}]
 """
 
 EXPERIMENT = """\
@@ -59,6 +67,7 @@ FAULTS = {
     "proxy": "  - {fault: http_error, target: model, duration: 1500ms}",
     "kill": "  - {fault: kill, target: model, duration: 1500ms}",
     "pause": "  - {fault: pause, target: model, duration: 1500ms}",
+    "external": "  - {fault: external, target: model, duration: 1500ms, effect: {promql: 'up{job=\"outsider\"}', min: 1}}",
 }
 
 
@@ -70,6 +79,10 @@ class Stand:
     control: str
     table: ProcessTable
     state: State
+    outside: int
+    """Where another tool's doing shows: Prometheus scrapes this port, and nobody is there."""
+    pids: Mapping[str, int]
+    """Of what the stand has started: "prometheus" and "proxy"."""
 
     def environment(self) -> dict[str, str]:
         """Of every command that is run here."""
@@ -92,6 +105,19 @@ class Stand:
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def outsider(self, *arguments: str) -> list[str]:
+        """The command of another tool: what it does is on for as long as it runs (see `outsider.py`)."""
+        return [sys.executable, str(OUTSIDER), str(self.outside), *arguments]
+
+    def outsiders(self) -> list[int]:
+        """The processes of other tools that live."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.cmdline()[1:2] == [str(OUTSIDER)] and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process.pid)
+        return found
 
     def chaos(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command of ours has ended."""
@@ -129,7 +155,14 @@ class Stand:
 
     def left(self) -> list[str]:
         """Everything that a run has left behind, in words; nothing, when all is as before."""
-        return self.hurt() + self.armed() + self.children() + [f"state of {run.name}" for run in self.state.runs()]
+        outside = [f"the command {pid} of another tool" for pid in self.outsiders()]
+        return (
+            self.hurt()
+            + self.armed()
+            + outside
+            + self.children()
+            + [f"state of {run.name}" for run in self.state.runs()]
+        )
 
 
 def _alive(_: Asked) -> Said:
@@ -139,8 +172,8 @@ def _alive(_: Asked) -> Said:
 @contextmanager
 def standing(folder: Path, tools: Tools) -> Iterator[Stand]:
     """The stand, until the block ends."""
-    ports = dict(zip(("prometheus", "route", "control"), free_ports(3), strict=True))
-    (folder / "prometheus.yml").write_text("global: {scrape_interval: 1s, evaluation_interval: 1s}\n")
+    ports = dict(zip(("prometheus", "route", "control", "outside"), free_ports(4), strict=True))
+    (folder / "prometheus.yml").write_text(PROMETHEUS.format(outside=ports["outside"]))
     (folder / "token").write_text(TOKEN)
     table = ProcessTable(folder / "processes.json")
     sleep = shutil.which("sleep")
@@ -156,12 +189,12 @@ def standing(folder: Path, tools: Tools) -> Iterator[Stand]:
             str(tools.prometheus), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb",
             f"--web.listen-address=127.0.0.1:{ports['prometheus']}", "--log.level=warn",
         ]  # fmt: skip
-        stack.enter_context(running(prometheus, folder, "prometheus"))
+        pids = {"prometheus": stack.enter_context(running(prometheus, folder, "prometheus")).pid}
         proxy = [
             sys.executable, "-m", "chaos.proxy", "--route", f"model=127.0.0.1:{ports['route']}>{model.url.removeprefix('http://')}",
             "--control", f"127.0.0.1:{ports['control']}", "--token-file", str(folder / "token"), "--protocol", "oip",
         ]  # fmt: skip
-        stack.enter_context(running(proxy, folder, "proxy"))
+        pids["proxy"] = stack.enter_context(running(proxy, folder, "proxy")).pid
         system = SYSTEM.format(control=ports["control"], prometheus=ports["prometheus"], token=TOKEN)
         (folder / "system.yaml").write_text(system)
         for address in (
@@ -169,7 +202,9 @@ def standing(folder: Path, tools: Tools) -> Iterator[Stand]:
             f"http://127.0.0.1:{ports['control']}/healthz",
         ):
             eventually(lambda address=address: _ready(address), 20, f"{address} answers")
-        yield Stand(folder, f"http://127.0.0.1:{ports['control']}", table, State(folder / "state"))
+        yield Stand(
+            folder, f"http://127.0.0.1:{ports['control']}", table, State(folder / "state"), ports["outside"], pids
+        )
 
 
 def _ready(address: str) -> bool:

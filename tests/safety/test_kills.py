@@ -20,7 +20,7 @@ from tests.safety.stand import LEASE_S, Stand, nothing_left
 
 pytestmark = [pytest.mark.timeout(240)]
 
-KINDS = (("proxy",), ("kill",), ("pause",), ("proxy", "kill", "pause"))
+KINDS = (("proxy",), ("kill",), ("pause",), ("external",), ("proxy", "kill", "pause"))
 STEPS = {1: 7, 3: 11}
 """How many steps a run takes with so many effects; sometimes one less, and then the run ends well."""
 WHOLE = os.environ.get("CHAOS_KILLS") == "all"
@@ -52,7 +52,8 @@ def tally() -> Iterator[Counter[str]]:
 def test_a_run_that_is_killed_at_any_step_leaves_nothing_after_one_lease(
     stand: Stand, tally: Counter[str], kind: tuple[str, ...], step: int, delay_s: float
 ) -> None:
-    process = stand.start(stand.experiment(*kind), "--at", str(step), "--after", str(delay_s))
+    command = ("--command", *stand.outsider()) if "external" in kind else ()
+    process = stand.start(stand.experiment(*kind), "--at", str(step), "--after", str(delay_s), *command)
     said, _ = process.communicate(timeout=60)
     where = re.findall(r"^step \d+: (\w+)", said, re.MULTILINE)
     if process.returncode != -signal.SIGKILL:

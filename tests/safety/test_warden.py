@@ -127,6 +127,22 @@ def test_stop_does_not_need_the_run_that_it_stops(stand: Stand) -> None:
     eventually(lambda: stand.chaos("recover").returncode == 0 and not stand.left(), 10, "nothing is left")
 
 
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
+def test_a_stop_that_a_run_does_not_answer_is_heard_by_its_warden_whatever_the_wall_clock_says(
+    stand: Stand, jump_s: float
+) -> None:
+    with hurting(stand, "pause") as (process, run):
+        process.send_signal(signal.SIGSTOP)
+        run.ask_to_stop("somebody")
+        said_s = time.time() + jump_s
+        os.utime(run.path / "stop", (said_s, said_s))
+        eventually(lambda: not stand.hurt(), LEASE_S + 4.0, "the warden undoes it")
+        assert "did not answer" in stand.logs()
+        process.send_signal(signal.SIGCONT)
+        verdict_of(process)
+    nothing_left(stand, 4.0)
+
+
 def test_stop_all_ends_every_run_and_lets_none_begin_until_resume(stand: Stand) -> None:
     with hurting(stand, "kill") as (process, _run):
         answered = stand.chaos("stop", "--all")

@@ -1,6 +1,6 @@
 """A run that ends itself with SIGKILL at a given step: a program for the tests, driven by its command line.
 
-    victim.py EXPERIMENT RUNS [--die-at N] [--after MS] [--stop-at N]
+    victim.py EXPERIMENT RUNS [--die-at N] [--after MS] [--command WORD…]
 
 A step is a turn of the run's loop that changed something: the state, or what is known of an effect. Without --die-at the run ends by
 itself; either way every step is printed when it is reached.
@@ -57,10 +57,11 @@ def main() -> int:
     parser.add_argument("--at", type=int)
     parser.add_argument("--signal", default="SIGKILL")
     parser.add_argument("--after", type=float, default=0.0)
+    parser.add_argument("--command", nargs=argparse.REMAINDER, default=[])
     given = parser.parse_args()
     steps = Steps(given.at, signal.Signals[given.signal], given.after)
     prepared = running.prepare(files.load(given.experiment, variables={}), seed="kills")
-    ended = running.run(prepared, given.runs, steps, signals=True)
+    ended = running.run(prepared, given.runs, steps, signals=True, command=given.command)
     print(ended.verdict.to_json())
     return ended.verdict.exit_code
 

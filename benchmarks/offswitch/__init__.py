@@ -1,0 +1,1 @@
+"""How fast the off-switch is: from a guard's breach, `chaos stop` and Ctrl-C to the last undo. `python -m benchmarks.offswitch`."""
