@@ -1,5 +1,5 @@
 # `make quickstart` shows what this is; `make test` runs everything. Both set up what they need.
-.PHONY: help setup quickstart test check lint types unit docs interop compiled catalogue bench kills soak fuzz format clean
+.PHONY: help setup quickstart test check lint types unit docs interop compiled catalogue bench kills offswitch soak fuzz format clean
 .DEFAULT_GOAL := help
 # Compiled modules make every command start three times as fast.
 unexport PYTHONDONTWRITEBYTECODE
@@ -56,6 +56,9 @@ bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs
 
 kills: setup  ## a run is killed at every step that it takes, with every kind of effect on: is anything left? (twenty minutes)
 	@CHAOS_KILLS=all scripts/with-engine .venv/bin/pytest -q --timeout=0 tests/safety/test_kills.py tests/safety/test_docker_kills.py
+
+offswitch: setup  ## from a guard's breach, `chaos stop` and Ctrl-C to the last undo, into docs/offswitch.md (twenty minutes, a quiet machine)
+	@.venv/bin/python -m benchmarks.offswitch --publish $(ARGS)
 
 soak: setup  ## mixed traffic through one proxy: does it leak or err? (ten minutes; ARGS="--minutes 60")
 	@.venv/bin/python -m benchmarks.soak $(ARGS)

@@ -87,6 +87,8 @@ TRANSITIONS: dict[tuple[State, Trigger], State] = {
 }
 
 POLL_S = 1.0
+GUARD_POLL_S = 0.25
+"""Guards are read so much more often: what one sees is to be undone within a second of the moment from which it can be seen."""
 APPLY_DEAD_S = 15.0
 """After this an Apply call has ended, one way or another: every driver call's time-out is shorter."""
 UNDO_AGAIN_S = 0.5
@@ -458,7 +460,8 @@ class Run:
             asked_s = self._asked.get(question)
             if asked_s is not None and at_s - asked_s < 10 * POLL_S:
                 continue
-            if at_s - self._last_asked.get(question, -POLL_S) < POLL_S * 0.95:
+            every_s = GUARD_POLL_S if question == "guards" else POLL_S
+            if at_s - self._last_asked.get(question, -POLL_S) < every_s * 0.95:
                 continue
             self._asked[question] = self._last_asked[question] = at_s
             self._say(Query(question, self._phase_s(at_s) if question == "probes" else None))

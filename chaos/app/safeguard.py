@@ -194,23 +194,23 @@ class Safeguard:
         """
         if clean:
             self._tell("done")
-        if self._warden is not None:
-            for pipe in (self._warden.stdin, self._warden.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):  # the warden is gone, and with it what was not said
-                        pipe.close()
-            if clean:
-                try:
-                    self._warden.wait(5)
-                except subprocess.TimeoutExpired:
-                    self._warden.kill()
-                    self._warden.wait()
-        begun, held = self._alive is not None, [*self._locks, *([self._alive] if self._alive is not None else [])]
+        warden, begun = self._warden, self._alive is not None
+        held = [*self._locks, *([self._alive] if self._alive is not None else [])]
         self._locks, self._alive, self._warden = [], None, None
+        for pipe in (warden.stdin, warden.stdout) if warden is not None else ():
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # the warden is gone, and with it what was not said
+                    pipe.close()
         for lock in held:
             lock.release()
         if clean and begun:
             self._run.forget()
+        if clean and warden is not None:
+            try:
+                warden.wait(5)
+            except subprocess.TimeoutExpired:
+                warden.kill()
+                warden.wait()
 
     def _tell(self, word: str) -> None:
         if self._warden is None or self._warden.stdin is None:

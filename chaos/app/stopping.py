@@ -10,11 +10,14 @@ import getpass
 import socket
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from chaos.app.recovery import Recovered, recover
 from chaos.drivers.state import RunState, State
 from chaos.errors import ChaosError, NotUndone
 from chaos.undo_list import UndoList
+
+if TYPE_CHECKING:  # a stop needs no driver, and must not wait for one to be imported
+    from chaos.app.recovery import Recovered
 
 STOP_S = 45.0
 """How long a stop is waited for: the run's own undo deadline, and its warden's beginning."""
@@ -100,6 +103,8 @@ def recover_all(state: State, say: Say) -> list[Recovered]:
 
 
 def _recover(run: RunState, say: Say) -> list[Recovered]:
+    from chaos.app.recovery import recover
+
     undo = run.undo_list()
     effects = run.to_undo(undo) if undo is not None else []
     if effects:

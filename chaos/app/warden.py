@@ -35,6 +35,8 @@ STOP_GRACE_S = 1.5
 """How long a run may take to answer a stop before the warden does it."""
 LEASH_S = 8.0
 """By then a command that was asked to end has ended, or was killed."""
+DYING_S = 1.0
+"""By then a process whose pipe has ended is dead altogether, or lives."""
 LATE_S = 1.5
 """A run is late when nothing was heard from it for its lease; a machine that is busy gets so much more."""
 
@@ -62,7 +64,7 @@ class Warden:
         """The exit code: 0 when nothing is left, 5 when something is."""
         why = self._until_wanted(pipe)
         if why is None:
-            self._run.forget()  # if its run has died since it said so; else it does that itself
+            self._forget()  # if the run has died since it said so; else it has done that itself
             return 0
         self._say(f"{why}; undoing everything of {self._undo.run}")
         ending = threading.Thread(target=self._end_command, daemon=True)
@@ -72,9 +74,15 @@ class Warden:
         left = [one for one in recover(self._run, self._open(), self._tell) if one.error is not None]
         disarming.join()
         self._say("some effects are left; `chaos recover` tries again" if left else "everything is undone")
-        if not left and not self._run.alive():
-            self._run.forget()
+        if not left:
+            self._forget()
         return 5 if left else 0
+
+    def _forget(self) -> None:
+        """Nothing of the run stays in the state, unless it lives. The pipe of one that dies ends a little before its locks do."""
+        until_s = time.monotonic() + DYING_S
+        while not self._run.forget() and time.monotonic() < until_s:
+            time.sleep(0.02)
 
     def _until_wanted(self, pipe: int) -> str | None:
         """Waits; why everything must be undone now, or None when the run has ended well."""

@@ -187,15 +187,17 @@ class RunState:
         except OSError:
             return None
 
-    def forget(self) -> None:
-        """Nothing of the run is left here, unless it lives. Only for runs of which everything is undone."""
+    def forget(self) -> bool:
+        """Nothing of the run is left here, unless it lives; whether that is so. Only for runs of which everything is undone."""
         try:
             alive = _locked(self.path / "alive", self.name)
         except OSError:  # somebody else has forgotten it
-            return
-        if alive is not None:
-            shutil.rmtree(self.path, ignore_errors=True)
-            alive.release()
+            return True
+        if alive is None:
+            return False
+        shutil.rmtree(self.path, ignore_errors=True)
+        alive.release()
+        return True
 
 
 def _made_private(folder: Path) -> None:

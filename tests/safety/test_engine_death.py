@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,17 +126,18 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
 
 def paused(stand: Stand, engine: Engine, seconds: str) -> tuple[subprocess.Popen[str], Any]:
     """A run that has paused a container of this engine for so long, and the container."""
+    token = uuid.uuid4().hex[:8]
     box = engine.client().containers.run(
         IMAGE,
         ["sleep", "600"],
         detach=True,
         network_mode="none",
-        labels={"chaos.kills": "own", "chaos.enabled": "true"},
+        labels={"chaos.kills": token, "chaos.enabled": "true"},
     )
     prometheus = (stand.folder / "system.yaml").read_text().partition("prometheus: '")[2].partition("'")[0]
     system = stand.folder / "own.yaml"
     target = f"docker: {{host: '{engine.host}', labels: {{"
-    system.write_text(SYSTEM.format(token="own", prometheus=prometheus).replace("docker: {labels: {", target))
+    system.write_text(SYSTEM.format(token=token, prometheus=prometheus).replace("docker: {labels: {", target))
     path = stand.folder / "own-pause.yaml"
     path.write_text(EXPERIMENT.format(system=system, name="pause", more="").replace("1500ms", seconds))
     process = stand.start(path)
