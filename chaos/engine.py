@@ -415,6 +415,9 @@ class Run:
             if name == "fault":
                 start = self.progress.first_effect_wall_s or start
                 end = self.progress.removed_wall_s or end
+            elif name == "recovery":
+                # What said that the system has settled may be a moment younger than the tick that ended the phase.
+                end = max(end if end is not None else self._wall_s, self.progress.read_until_wall_s())
             windows.append(PhaseWindow(name, start, max(start, end if end is not None else self._wall_s)))
         return tuple(windows)
 

@@ -257,6 +257,11 @@ class Progress:
             self.harmed(name) for name in self.plan.harms
         )
 
+    def read_until_wall_s(self) -> float:
+        """The time of the youngest reading of a steady-state probe; 0 when there is none."""
+        names = [probe.title for probe in self.plan.steady()]
+        return max((self.sliding[name].at_wall_s for name in names if name in self.sliding), default=0.0)
+
     def waiting_for(self) -> list[str]:
         """What is still open under fault, in words, for the live view."""
         open_ = [

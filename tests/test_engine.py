@@ -23,6 +23,7 @@ from chaos.events import (
     LoadStarted,
     LoadStopped,
     Observed,
+    PhaseWindow,
     Query,
     QueryFailed,
     Renew,
@@ -66,6 +67,10 @@ class World:
     questions: set[str] = field(default_factory=set)
     whys: list[str] = field(default_factory=list)
     query_works: bool = True
+    readings_ahead_s: float = 0.0
+    """How much younger a reading is than the tick in which it is asked for."""
+    windows: dict[str, PhaseWindow] = field(default_factory=dict)
+    last_reading_wall_s: float = 0.0
     accuracy: float = 0.93
     on: set[str] = field(default_factory=set)
     leased_until_s: dict[str, float] = field(default_factory=dict)
@@ -136,7 +141,8 @@ class World:
                 self.answer(LoadStarted())
             case StopLoad():
                 self.answer(LoadStopped())
-            case Collect():
+            case Collect(windows=windows):
+                self.windows = {window.phase: window for window in windows}
                 self.answer(Collected())
             case Query(question="probes", phase_s=phase_s) if self.query_works:
                 self.answer(Observed(self.probes(phase_s)))
@@ -185,7 +191,7 @@ class World:
                 pass
 
     def probes(self, phase_s: float | None) -> ProbesRead:
-        wall = WALL + self.at_s
+        wall = self.last_reading_wall_s = WALL + self.at_s + self.readings_ahead_s
         value = (0.80 if "fault-0@model" in self.on else self.accuracy,)
         readings = [ProbeReading("accuracy", "sliding", 30.0, wall, value, 500)]
         if phase_s is not None:
@@ -203,6 +209,14 @@ class World:
 
 def world(plan=PLAN, **changes) -> World:
     return World(Run(plan), **changes)
+
+
+@pytest.mark.parametrize("ahead_s", [0.0, 0.35])
+def test_the_recovery_is_judged_no_earlier_than_at_the_reading_that_said_it_was_over(ahead_s):
+    seen = world(readings_ahead_s=ahead_s)
+    seen.play()
+    assert seen.states[-2:] == [State.collect, State.ended]
+    assert seen.windows["recovery"].end_wall_s >= seen.last_reading_wall_s
 
 
 def test_a_quiet_run_walks_through_every_state_in_order():
