@@ -94,6 +94,10 @@ APPLY_DEAD_S = 15.0
 UNDO_AGAIN_S = 0.5
 UNDO_CALL_S = 10.0
 """An Undo call that has not ended by then is tried again beside it."""
+SETTLED_S = 5.0
+"""The system has come back when everything has been within its bounds for so long: a share that rises towards its bound crosses it
+more than once, and judged at the first time it would be out of it a moment later.
+"""
 RENEW_AGAIN_S = 0.5
 COLLECT_S = 60.0
 PREFLIGHT_S = 60.0
@@ -158,6 +162,7 @@ class Run:
         self._wall_s = 0.0
         self._windows: dict[str, tuple[float, float | None]] = {}
         self._collected = False
+        self._settled_since_s: float | None = None
         self._stopping: str | None = None
         self._out: list[Output] = []
 
@@ -389,7 +394,11 @@ class Run:
         gone = self._everything_gone(at_s)  # an Apply that was given up for dead may land even now
         elapsed_s = at_s - self.entered_at_s
         fresh = self.progress.alerts_at_s is not None and self.progress.alerts_at_s > self.entered_at_s + POLL_S
-        if gone and fresh and elapsed_s >= 2 * POLL_S and not self.progress.unsettled():
+        if not (gone and fresh) or self.progress.unsettled():
+            self._settled_since_s = None
+        elif self._settled_since_s is None:
+            self._settled_since_s = at_s
+        if self._settled_since_s is not None and at_s - self._settled_since_s >= SETTLED_S:
             self._enter(Trigger.settled, at_s)
         elif elapsed_s >= self.plan.recovery_s:
             self._enter(Trigger.over, at_s)

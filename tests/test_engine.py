@@ -38,7 +38,7 @@ from chaos.events import (
     UndoFailed,
     Undone,
 )
-from chaos.observation import ArmTraffic, FaultTraffic, ProbeReading, ProbesRead, ProxyRead
+from chaos.observation import AlertsRead, ArmTraffic, FaultTraffic, ProbeReading, ProbesRead, ProxyRead
 from tests.worlds import DRIFT, HOLD, KILL, PLAN, WRONG, with_effects
 
 WALL = 1_700_000_000.0
@@ -67,11 +67,14 @@ class World:
     questions: set[str] = field(default_factory=set)
     whys: list[str] = field(default_factory=list)
     query_works: bool = True
+    alerts_work: bool = False
     readings_ahead_s: float = 0.0
     """How much younger a reading is than the tick in which it is asked for."""
     windows: dict[str, PhaseWindow] = field(default_factory=dict)
     last_reading_wall_s: float = 0.0
     accuracy: float = 0.93
+    accuracy_after_undo: deque[float] = field(default_factory=deque)
+    """What the first readings of the recovery say."""
     on: set[str] = field(default_factory=set)
     leased_until_s: dict[str, float] = field(default_factory=dict)
     later: list[tuple[float, object]] = field(default_factory=list)
@@ -146,6 +149,8 @@ class World:
                 self.answer(Collected())
             case Query(question="probes", phase_s=phase_s) if self.query_works:
                 self.answer(Observed(self.probes(phase_s)))
+            case Query(question="alerts") if self.alerts_work:
+                self.answer(Observed(AlertsRead(WALL + self.at_s, (), {})))
             case Query(question="proxy") if self.query_works:
                 self.answer(Observed(self.proxy()))
             case Query(question=question):
@@ -193,6 +198,8 @@ class World:
     def probes(self, phase_s: float | None) -> ProbesRead:
         wall = self.last_reading_wall_s = WALL + self.at_s + self.readings_ahead_s
         value = (0.80 if "fault-0@model" in self.on else self.accuracy,)
+        if self.accuracy_after_undo and State.recovery in self.states:
+            value = (self.accuracy_after_undo.popleft(),)
         readings = [ProbeReading("accuracy", "sliding", 30.0, wall, value, 500)]
         if phase_s is not None:
             readings.append(ProbeReading("accuracy", "phase", phase_s, wall, value, 500))
@@ -209,6 +216,13 @@ class World:
 
 def world(plan=PLAN, **changes) -> World:
     return World(Run(plan), **changes)
+
+
+def test_a_system_has_come_back_only_when_it_stays_back():
+    seen = world(alerts_work=True, accuracy_after_undo=deque([0.93, 0.93, 0.93, 0.80, 0.93, 0.80]))
+    seen.play()
+    assert "the system has settled" in seen.whys
+    assert not seen.accuracy_after_undo, "every reading that flapped was waited for"
 
 
 @pytest.mark.parametrize("ahead_s", [0.0, 2.0])
