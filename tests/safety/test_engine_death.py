@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -54,9 +55,10 @@ class Engine:
         for stale in (self.folder / "exec" / "containerd" / "containerd.pid", self.folder / "pid"):
             stale.unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
+            # In a network of its own, for an engine without a bridge takes the bridge of every other engine down as it starts.
             self.process = subprocess.Popen(
                 [
-                    "dockerd", "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"), "--pidfile",
+                    "unshare", "--net", "dockerd", "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"), "--pidfile",
                     str(self.folder / "pid"), "-H", self.host, "--bridge=none", "--iptables=false", "--ip6tables=false", "--live-restore",
                 ],
                 stdout=log,
@@ -99,14 +101,21 @@ class Engine:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def bridges() -> set[str]:
+    """The default bridges of container engines in this network."""
+    return {name for _, name in socket.if_nameindex() if name.startswith("docker")}
+
+
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
     """An engine with the image that its containers are made of."""
     folder = Path(f"/var/tmp/chaos-own-engine-{os.getpid()}")
     folder.mkdir(mode=0o711)
     made = Engine(folder)
+    before = bridges()
     try:
         made.start()
+        assert bridges() >= before, "the test's own engine took the bridge of another one down"
         shared = docker.from_env(timeout=120)
         try:
             made.client(timeout_s=120).images.load(b"".join(shared.images.get(IMAGE).save(named=True)))
@@ -141,7 +150,15 @@ def paused(stand: Stand, engine: Engine, seconds: str) -> tuple[subprocess.Popen
     path = stand.folder / "own-pause.yaml"
     path.write_text(EXPERIMENT.format(system=system, name="pause", more="").replace("1500ms", seconds))
     process = stand.start(path)
-    eventually(lambda: engine.client().containers.get(box.id).status == "paused", 30, "the container is paused")
+
+    def is_paused() -> bool:
+        assert process.poll() is None, f"the run ended before it paused anything: {process.communicate()}"
+        return bool(engine.client().containers.get(box.id).status == "paused")
+
+    try:
+        eventually(is_paused, 60, "the container is paused")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; its journal: {journal(stand)[-3000:]}") from None
     return process, box.id
 
 
