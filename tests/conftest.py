@@ -7,6 +7,8 @@ import os
 import pytest
 from hypothesis import settings
 
+from tests import containers
+
 # How long one example takes says how busy the machine is, and nothing else.
 settings.register_profile("quiet", deadline=None)
 settings.load_profile("quiet")
@@ -14,6 +16,12 @@ settings.load_profile("quiet")
 settings.register_profile("fuzz", max_examples=100 * int(os.environ.get("CHAOS_FUZZ", "1")), deadline=None)
 if "CHAOS_FUZZ" in os.environ:
     settings.load_profile("fuzz")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Whatever needs a container engine finds the image that its containers are made of."""
+    if item.get_closest_marker("docker") is not None:
+        containers.image_is_there()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -42,6 +42,15 @@ NAMES = {False: "catalogue", True: "catalogue-docker"}
 """What the lab is called, unless another name is asked for: as local processes, and in Docker."""
 IN_DOCKER = "docker"
 """The tag of an experiment that needs real containers."""
+COMMANDS = {
+    "external": (
+        sys.executable,
+        "-m",
+        "benchmarks.catalogue.another_tool",
+        compose.container("LAB", topology.REPLICAS[0]),
+    )
+}
+"""Experiment → the command of another tool that it judges; LAB is what the lab is called."""
 QUIET_S, LONGEST_S = 6.0, 240.0
 """How long no alert may be pending before the next run, and how long that may take."""
 
@@ -121,7 +130,8 @@ def one(path: Path, lab: LabStatus, given: Mapping[str, str], took_part: Mapping
     wait_quiet(lab)
     begun_s = time.monotonic()
     loaded = loading.load(path, system=system_of(path, lab.name), variables=given, state=STATE)
-    ended = run(prepare(loaded), STATE / "catalogue", signals=False)
+    command = [part.replace("LAB", lab.name) for part in COMMANDS.get(path.stem, ())]
+    ended = run(prepare(loaded), STATE / "catalogue", signals=False, command=command)
     lines = RunFolder(ended.folder).lines()
     watched = alerts(loaded.system.alerts.match)
     result = result_of(lines, date=time.strftime("%Y-%m-%d"), rules=watched, versions=dict(took_part))

@@ -11,6 +11,16 @@ STATE = "/lab"
 """Where the lab's folder is mounted, read-only."""
 MODELS = ("model.pickle", "old-model.pickle")
 """The loan model and the older one, in the lab's folder."""
+SCRATCH = "/tmp"  # noqa: S108 - in a container, on a disk of its own
+"""Where a replica may write."""
+REPLICA = {
+    "cpus": 0.5,
+    "mem_limit": "512m",
+    "memswap_limit": "512m",
+    "tmpfs": [f"{SCRATCH}:size=32m"],
+    "restart": "on-failure",
+}
+"""What a replica may use, as in production; one that dies by itself is started again."""
 PORT = {
     "replica-1": 8080, "replica-2": 8080, topology.OLD_MODEL: 8080, "route-1": 9001, "route-2": 9002, "control": 8474,
     "gateway": 8000, "prometheus": 9090, "alertmanager": 9093, "sink": 9099, "scrape-proxy-route": 9001,
@@ -72,7 +82,7 @@ def _service(name: str, service: str, images: Images, folder: str) -> Mapping[st
     listen = {place: f"0.0.0.0:{port}" for place, port in PORT.items()}
     tools = {
         "python": "python", "prometheus": "prometheus", "alertmanager": "alertmanager", "data": "/tmp",  # noqa: S108
-        "model": f"{STATE}/{MODELS[0]}", "old-model": f"{STATE}/{MODELS[1]}",
+        "model": f"{STATE}/{MODELS[0]}", "old-model": f"{STATE}/{MODELS[1]}", "container": SCRATCH,
     }  # fmt: skip
     return {
         "image": images.of(service),
@@ -85,4 +95,5 @@ def _service(name: str, service: str, images: Images, folder: str) -> Mapping[st
         "ports": [f"127.0.0.1::{port}" for port in service_ports(service).values()],
         "volumes": [f"{folder}:{STATE}:ro"],
         "stop_grace_period": "2s",
+        **(REPLICA if service in topology.REPLICAS else {}),
     }

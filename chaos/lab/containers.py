@@ -155,6 +155,11 @@ def _start(engine: Any, document: dict[str, Any]) -> None:
             volumes={source: {"bind": target, "mode": mode}},
             network=network["name"],
             log_config=LogConfig(type="json-file", config={"max-size": "10m"}),
+            nano_cpus=int(one.get("cpus", 0) * 1e9) or None,
+            mem_limit=one.get("mem_limit"),
+            memswap_limit=one.get("memswap_limit"),
+            tmpfs=dict(each.split(":", 1) for each in one.get("tmpfs", [])),
+            restart_policy={"Name": one["restart"]} if "restart" in one else None,
         )
         engine.networks.get(network["name"]).disconnect(made)
         engine.networks.get(network["name"]).connect(made, aliases=[service])

@@ -36,9 +36,9 @@ Report = Callable[[str], None]
 
 def ready(engine: Any, state: Path, report: Report) -> Images:
     """The lab's images exist in the engine. Raises MissingTool or Unreachable that says what to do."""
-    base = _base(engine, report)
-    lab = _build(engine, "lab", _lab_context(), {"BASE_IMAGE": base}, report)
-    prometheus, alertmanager = _monitoring(engine, base, state, report)
+    lab_base = base(engine, report)
+    lab = _build(engine, "lab", _lab_context(), {"BASE_IMAGE": lab_base}, report)
+    prometheus, alertmanager = _monitoring(engine, lab_base, state, report)
     return Images(lab, prometheus, alertmanager)
 
 
@@ -69,7 +69,8 @@ def _pulled(engine: Any, tag: str, report: Report) -> bool:
 # --- the base ---------------------------------------------------------------------------------------------------------
 
 
-def _base(engine: Any, report: Report) -> str:
+def base(engine: Any, report: Report) -> str:
+    """The image that the others are built on; the engine has it now. Raises MissingTool that says what to do."""
     wanted = os.environ.get("BASE_IMAGE", BASE)
     if _pulled(engine, wanted, report):
         return wanted

@@ -19,6 +19,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from chaos.drivers.serving import serve_forever
+from chaos.lab.container_resources import ContainerResources
 from chaos.lab.feature_statistics import FeatureStatistics
 
 MODEL = "loan"
@@ -144,8 +145,13 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--version", default="1")
     parser.add_argument("--ports-file", type=Path)
+    parser.add_argument(
+        "--container", type=Path, metavar="FOLDER", help="say what the container around it uses, and its FOLDER"
+    )
     given = parser.parse_args()
     replica = Replica(given.model, given.version)
+    if given.container:
+        replica.registry.register(ContainerResources(given.container))
     replica.pipeline.predict_proba(
         np.zeros((1, len(replica.names)))
     )  # the first call is slow; nobody should wait for it

@@ -68,7 +68,17 @@ def arguments(
     python = tools["python"]
     match service:
         case "replica-1" | "replica-2":
-            return [python, "-m", "chaos.lab.model_server", "--listen", listen[service], "--model", tools["model"]]
+            around = ["--container", tools["container"]] if "container" in tools else []
+            return [
+                python,
+                "-m",
+                "chaos.lab.model_server",
+                "--listen",
+                listen[service],
+                "--model",
+                tools["model"],
+                *around,
+            ]
         case "loan-model-old":
             serves = ["--model", tools["old-model"], "--version", "0"]
             return [python, "-m", "chaos.lab.model_server", "--listen", listen[service], *serves]

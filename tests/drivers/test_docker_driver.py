@@ -5,7 +5,6 @@ Needs an engine (DOCKER_HOST, or the default socket) and an image with `sleep`: 
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,12 +17,12 @@ import pytest
 from chaos.drivers.base import Status
 from chaos.drivers.docker import DockerDriver
 from chaos.errors import Unreachable
+from tests.containers import IMAGE
 from tests.drivers.container_contract import KILL, OPT_IN, PAUSE, ContainerContract, ContainerWorld
 from tests.drivers.loopback import eventually, now_wall_s
 
 pytestmark = pytest.mark.docker
 
-IMAGE = os.environ.get("CHAOS_BASE_IMAGE", "chaos-base:local")
 
 PROGRAM = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 600 & wait; done"]
 """Unlike a bare `sleep`, it hears of a SIGTERM although it is the first process."""

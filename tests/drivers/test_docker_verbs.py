@@ -26,12 +26,12 @@ import pytest
 from chaos.drivers.base import Act, Before, Container, Performed
 from chaos.drivers.docker import DockerDriver
 from chaos.errors import NotUndone, Unreachable
+from tests.containers import IMAGE
 from tests.drivers.container_contract import OPT_IN
 from tests.drivers.loopback import eventually
 
 pytestmark = pytest.mark.docker
 
-IMAGE = os.environ.get("CHAOS_BASE_IMAGE", "chaos-base:local")
 PORT = 8000
 SERVE = f"dd if=/dev/zero of=/srv/large bs=1000 count=200 2>/dev/null; cd /srv; exec python3 -m http.server {PORT}"
 MB = 1000 * 1000

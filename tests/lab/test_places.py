@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import uuid
@@ -19,9 +18,9 @@ from chaos.drivers.process_table import ProcessEntry, ProcessTable
 from chaos.errors import ChaosError, Unreachable
 from chaos.lab import containers, places, processes, topology
 from chaos.system import parse_system
+from tests.containers import IMAGE
 from tests.drivers.loopback import Asked, Loopback, Said, serving
 
-IMAGE = os.environ.get("CHAOS_BASE_IMAGE", "chaos-base:local")
 MINE, ALIEN = "f00d" * 16, "beef" * 16
 
 

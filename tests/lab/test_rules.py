@@ -162,6 +162,12 @@ def distance(alert: str, measured: Mapping[str, float], baseline: Baseline) -> f
             return binomial(FEEDBACK_SHARE, threshold(alert), RATE_PER_S * window_s(alert))
         case "MetricsFrozen":  # as old as the last scrape, and the one before when that took too long
             return (threshold(alert) - 2.0) / statistics.stdev(baseline.scrapes_s)
+        case (
+            "ReplicaThrottled"
+        ):  # ten periods a second; 5 % had to wait while the replicas of a lab in Docker were starting
+            return binomial(0.05, threshold(alert), 10 * window_s(alert))
+        case "ReplicaRestarted" | "ReplicaMemoryHigh" | "ReplicaDiskFull":  # nothing here happens by chance
+            return STANDARD_ERRORS
         case "NotificationsFailing":  # the sink answers or it does not: no attempt fails by chance
             assert threshold(alert) >= 1, "one lost attempt is nobody's page"
             return STANDARD_ERRORS
@@ -310,6 +316,13 @@ def series(**changed: str | None) -> list[tuple[str, str]]:
             'alertmanager_notification_requests_failed_total{job="alertmanager", integration="webhook"}',
             "0x200",
         ),
+        "started": (f"process_start_time_seconds{{{served}}}", "1000x200"),
+        "periods": (f"container_cpu_cfs_periods_total{{{served}}}", "0+10x200"),
+        "throttled": (f"container_cpu_cfs_throttled_periods_total{{{served}}}", "0x200"),
+        "memory": (f"container_memory_working_set_bytes{{{served}}}", "150000000x200"),
+        "memory_limit": (f"container_spec_memory_limit_bytes{{{served}}}", "500000000x200"),
+        "disk": (f"container_fs_usage_bytes{{{served}}}", "0x200"),
+        "disk_size": (f"container_fs_limit_bytes{{{served}}}", "32000000x200"),
         "up_1": ('up{job="loan-model", replica="replica-1"}', "1x200"),
         "up_2": ('up{job="loan-model", replica="replica-2"}', "1x200"),
     }
@@ -341,6 +354,10 @@ FAULTS: Mapping[str, Mapping[str, str | None]] = {
     "LabelsLate": {"soon": "0+15x200"},
     "LabelsMissing": {"correct": "0+9x200"},
     "MetricsFrozen": {"exposed": "0+0x200"},
+    "ReplicaRestarted": {"started": "1000x130 1060x68"},
+    "ReplicaThrottled": {"throttled": "0+3x200"},
+    "ReplicaMemoryHigh": {"memory": "400000000x200"},
+    "ReplicaDiskFull": {"disk": "30000000x200"},
     "NotificationsFailing": {"undelivered": "0+1x200"},
     "FeedbackStale": {"last": "0x200"},
     "MetricsAbsent": {"ok": None, "failed": None},

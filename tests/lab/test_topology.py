@@ -38,6 +38,13 @@ def test_only_replicas_carry_the_opt_in() -> None:
     assert all(topology.labels(name, "mine")["chaos.lab"] == "mine" for name in topology.SERVICES)
 
 
+def test_only_replicas_in_a_container_say_what_it_uses() -> None:
+    contained = {**NAMED, "container": "/scratch"}
+    said = {name: topology.arguments(name, PLACES, PLACES, "/state", contained) for name in topology.SERVICES}
+    assert {name for name, argv in said.items() if argv[-2:] == ["--container", "/scratch"]} == set(topology.REPLICAS)
+    assert not any("--container" in argv(name) for name in topology.SERVICES)
+
+
 def test_every_service_listens_where_the_others_look_for_it() -> None:
     for name in topology.SERVICES:
         proxies = {proxy: f"{proxy}-route" for proxy in (*topology.MONITORED, "llm-proxy")}

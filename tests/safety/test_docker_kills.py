@@ -24,12 +24,12 @@ import docker
 import docker.errors
 import pytest
 
+from tests.containers import IMAGE
 from tests.drivers.loopback import eventually
 from tests.safety.stand import LEASE_S, Stand, nothing_left
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
 
-IMAGE = os.environ.get("CHAOS_BASE_IMAGE", "chaos-base:local")
 WHOLE = os.environ.get("CHAOS_KILLS") == "all"
 STEPS = range(1, 8)
 DELAYS_S = (0.0, 0.02, 0.2)
