@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from chaos.detection import Gate
 from chaos.journal import Line
 from chaos.judging import judge
 from chaos.judging.trace import Trace, trace
@@ -55,7 +56,10 @@ def result_of(lines: Sequence[Line], *, date: str, rules: Sequence[str], version
     """What the journal says. `rules` names every alert that the run listened to."""
     seen, verdict = trace(lines), judge(lines)
     (fault, *_) = [effect for effect in seen.plan.faults() if effect.fault is not None]
-    fired = _fired(seen)
+    # An alert may be seen to fire before the query that shows another tool's effect is: the detection knows.
+    expected = {one.alert: one.stage(Gate.firing).after_s for one in verdict.detections}
+    sure = {alert: round(after_s, 1) for alert, after_s in expected.items() if after_s is not None}
+    fired = dict(sorted((sure | _fired(seen)).items(), key=lambda one: one[1]))
     told = [_told(detection.alert, seen, fired, detection.outcome) for detection in verdict.detections]
     first, removed = seen.first_effect(), seen.removal()
     return Result(
@@ -84,7 +88,7 @@ def _fired(seen: Trace) -> dict[str, float]:
             mine = carries(alert.labels, seen.plan.match) and alert.state == "firing"
             if mine and first is not None and alert.active_at_wall_s >= first:
                 found.setdefault(alert.name, round(look.at_wall_s - first, 1))
-    return dict(sorted(found.items(), key=lambda one: one[1]))
+    return found
 
 
 def _told(alert: str, seen: Trace, fired: dict[str, float], outcome: str) -> Told:
