@@ -158,6 +158,17 @@ def test_stopping_a_run_ends_its_command(stand: Stand) -> None:
     nothing_left(stand, 1.0)
 
 
+def test_a_stop_says_that_everything_is_undone_when_the_effect_of_another_tool_was_seen_off(stand: Stand) -> None:
+    with outside(stand) as process:
+        eventually(lambda: _up(stand) == 1, 10, "Prometheus sees it")
+        answered = stand.chaos("stop")
+        assert _up(stand) == 0
+        process.communicate(timeout=40)
+    assert answered.returncode == 0, answered.stderr
+    assert "everything is undone" in answered.stderr
+    nothing_left(stand, 1.0)
+
+
 def test_a_command_for_no_external_fault_is_refused_and_never_begins(stand: Stand) -> None:
     answered = stand.chaos("run", str(stand.experiment("pause")), "--", *stand.outsider())
     assert answered.returncode == 3
