@@ -222,7 +222,18 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="three runs of each, which say little")
     parser.add_argument("--docker", action="store_true", help="containers, too")
     parser.add_argument("--publish", action="store_true", help="keep the figures and write docs/offswitch.md")
+    parser.add_argument(
+        "--render", type=Path, metavar="FILE", help="measure nothing, make the page of this stored result"
+    )
     given = parser.parse_args()
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # a shell may have started this with Ctrl-C ignored; containers must not stay
+        signal.signal(number, signal.default_int_handler)
+    if given.render is not None:
+        PAGE.write_text(page(Result.from_json(given.render.read_text())))
+        return 0
     runs = 3 if given.quick else given.runs
     took: list[tuple[str, str, Mapping[str, float]]] = []
     with tempfile.TemporaryDirectory() as folder, benched(Path(folder), docker=given.docker) as bench:
