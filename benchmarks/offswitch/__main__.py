@@ -38,7 +38,9 @@ RESULTS = Path(__file__).parent / "results"
 PAGE = ROOT / "docs" / "offswitch.md"
 SWITCHES = ("Ctrl-C", "chaos stop", "guard")
 SETTLED_S = 0.5
-"""Between the last effect and the switch; when the machine is to be busy, it is so by then."""
+"""Between the last effect and the switch."""
+BUSY_S = 1.5
+"""The same where the machine is to be busy: it is so from the beginning of this, and nothing is fresh to the scheduler any more."""
 HELD_S = 8.0
 """How long a call hangs in every tenth run: almost until its driver gives it up. In the others it hangs until everything else is back."""
 PROBES = """\
@@ -139,7 +141,7 @@ def once(bench: Bench, condition: str, switch: str, *, hold_s: float = 0.0) -> d
             if hanging:
                 bench.second.send_signal(signal.SIGSTOP)
                 doors = doors[1:]
-            time.sleep(SETTLED_S)
+            time.sleep(BUSY_S if condition == "busy" else SETTLED_S)
             assert run.poll() is None, "the run has ended before anybody pressed a switch"
             begun_wall_s = time.time()
             match switch:

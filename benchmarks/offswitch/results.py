@@ -103,7 +103,7 @@ LOOK_MS = 10
 """How often is looked, in milliseconds: a figure may be too long by so much."""
 _TOLD = {
     "calm": "",
-    "busy": "Two processes for each processor do nothing but burn time, from half a second before the switch.\n\n",
+    "busy": "Two processes for each processor do nothing but burn time, from a second and a half before the switch.\n\n",
     "hanging": (
         "The engine gets the call that pauses a fourth container only when all the others are back (in every tenth run, eight seconds "
         "after the switch), and the proxy that is asked first was stopped. *Proxies* is the other one. The fourth container has no budget, "
