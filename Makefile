@@ -51,14 +51,15 @@ interop: setup  ## the proxy between real servers and real clients, into docs/in
 catalogue: setup  ## every fault's experiment in the lab, into docs/coverage.md; goes on where it was (hours; ARGS="--only delay kill", ARGS=--docker)
 	@.venv/bin/python -m benchmarks.catalogue $(ARGS)
 
-bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs/benchmarks.md (half an hour, a quiet machine; ARGS=--quick: 5 minutes)
+bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs/benchmarks.md, and `make offswitch` (an hour, a quiet machine; ARGS=--quick: 8 minutes)
 	@.venv/bin/python -m benchmarks.proxy --publish $(ARGS)
+	@$(if $(filter-out --quick,$(ARGS)),true,scripts/with-engine .venv/bin/python -m benchmarks.offswitch --docker --publish $(ARGS))
 
 kills: setup  ## a run is killed at every step that it takes, with every kind of effect on: is anything left? (twenty minutes)
 	@CHAOS_KILLS=all scripts/with-engine .venv/bin/pytest -q --timeout=0 tests/safety/test_kills.py tests/safety/test_docker_kills.py
 
-offswitch: setup  ## from a guard's breach, `chaos stop` and Ctrl-C to the last undo, into docs/offswitch.md (twenty minutes, a quiet machine)
-	@.venv/bin/python -m benchmarks.offswitch --publish $(ARGS)
+offswitch: setup  ## from a guard's breach, `chaos stop` and Ctrl-C to the last undo, into docs/offswitch.md (25 minutes, a quiet machine; ARGS=--quick: 3)
+	@scripts/with-engine .venv/bin/python -m benchmarks.offswitch --docker --publish $(ARGS)
 
 soak: setup  ## mixed traffic through one proxy: does it leak or err? (ten minutes; ARGS="--minutes 60")
 	@.venv/bin/python -m benchmarks.soak $(ARGS)

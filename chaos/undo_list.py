@@ -1,10 +1,10 @@
 """What has to be undone when a run is dead: data only, on disk, readable by whoever comes after. Pure.
 
     undo.json    written once, before anything is hurt: every effect of containers, and with what it is undone
-    undo.log     a line for every step: `issued`, `applied` or `failed`, `undone`; `issued` is on the disk before the act
+    undo.log     a line for every step: `issued`, `applied` or `failed`, `left`, `undone`; `issued` is on the disk before the act
 
 An effect is to be undone when it was issued and not undone since. One whose call never ended may still land, so it is looked at
-again until it cannot any more.
+again until it cannot any more. `left` is said of what another tool did: nobody here can undo any more of it, and it is not seen off.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from chaos.survey import ContainerFound
+if TYPE_CHECKING:  # a stop reads this module first of all, and the survey takes pydantic
+    from chaos.survey import ContainerFound
 
-Step = Literal["issued", "applied", "failed", "undone"]
+Step = Literal["issued", "applied", "failed", "left", "undone"]
+EXTERNAL_BY_HAND = "end it with the tool that began it"
+"""How a person undoes what another tool did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,10 @@ class UndoEntry:
 
 @dataclass(frozen=True, slots=True)
 class UndoList:
-    """Everything of one run. `deadline_s` is the longest that it may last, in seconds from its beginning."""
+    """Everything of one run. `deadline_s` is the longest that it may last, in seconds from its beginning.
+
+    `externals` are the effects of other tools, which nothing here can undo beyond ending the tool's command.
+    """
 
     run: str
     experiment: str
@@ -46,6 +52,7 @@ class UndoList:
     lease_s: float
     deadline_s: float
     entries: tuple[UndoEntry, ...] = field(default=())
+    externals: tuple[str, ...] = field(default=())
 
     def to_json(self) -> str:
         """One JSON text that `from_json` reads back to an equal list."""
@@ -54,8 +61,11 @@ class UndoList:
     @staticmethod
     def from_json(text: str) -> UndoList:
         """The list of `to_json`. Raises ValueError when it is none."""
+        from chaos.survey import ContainerFound
+
         try:
             row = json.loads(text)
+            externals = tuple(row.pop("externals", ()))
             entries = tuple(
                 UndoEntry(
                     **{
@@ -66,7 +76,7 @@ class UndoList:
                 )
                 for one in row.pop("entries")
             )
-            return UndoList(**row, entries=entries)
+            return UndoList(**row, entries=entries, externals=externals)
         except (LookupError, TypeError, AttributeError) as error:
             raise ValueError(f"this is no list of effects: {error}") from error
 
@@ -106,9 +116,20 @@ def still_on(steps: Iterable[tuple[str, str]]) -> dict[str, bool]:
                 issued[effect] = True
             case "applied" | "failed" if effect in issued:
                 issued[effect] = False
-            case "undone":
+            case "left" | "undone":
                 issued.pop(effect, None)
     return issued
+
+
+def left_on(steps: Iterable[tuple[str, str]]) -> list[str]:
+    """The effects of other tools that nobody has seen off, although there is nothing more to be undone here."""
+    found: dict[str, None] = {}
+    for step, effect in steps:
+        if step == "left":
+            found[effect] = None
+        elif step in ("issued", "undone"):
+            found.pop(effect, None)
+    return list(found)
 
 
 def open_effects(entries: Iterable[UndoEntry], steps: Iterable[tuple[str, str]]) -> list[Open]:

@@ -39,7 +39,7 @@ def test_check_says_that_a_file_is_right_even_when_its_system_is_not_there(tmp_p
 def test_check_loads_no_heavy_library(tmp_path: Path) -> None:
     code = (
         "import sys; sys.argv = ['chaos', 'check', sys.argv[1]]\n"
-        "from chaos.app.cli import main\n"
+        "from chaos.app.door import main\n"
         "try: main()\nexcept SystemExit: pass\n"
         f"print('HEAVY', sorted(set({HEAVY!r}) & set(sys.modules)))"
     )

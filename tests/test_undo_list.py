@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaos.survey import ContainerFound
-from chaos.undo_list import UndoEntry, UndoList, open_effects, step_line, steps_of, still_on
+from chaos.undo_list import UndoEntry, UndoList, left_on, open_effects, step_line, steps_of, still_on
 
 NAMES = ("fault-0@a", "fault-1@b", "fault-2@c")
 ENTRIES = tuple(
@@ -18,7 +18,7 @@ ENTRIES = tuple(
     )
     for name in NAMES
 )  # fmt: skip
-STEPS = st.lists(st.tuples(st.sampled_from(["issued", "applied", "failed", "undone"]), st.sampled_from(NAMES)))
+STEPS = st.lists(st.tuples(st.sampled_from(["issued", "applied", "failed", "left", "undone"]), st.sampled_from(NAMES)))
 
 
 def on_by_hand(steps: Sequence[tuple[str, str]]) -> set[str]:
@@ -27,9 +27,20 @@ def on_by_hand(steps: Sequence[tuple[str, str]]) -> set[str]:
     for name in NAMES:
         own = [step for step, effect in steps if effect == name]
         issued = max((place for place, step in enumerate(own) if step == "issued"), default=-1)
-        if issued >= 0 and "undone" not in own[issued:]:
+        if issued >= 0 and not {"undone", "left"} & set(own[issued:]):
             found.add(name)
     return found
+
+
+@given(STEPS)
+def test_what_was_left_and_neither_seen_off_nor_issued_since_is_left_on(steps: list[tuple[str, str]]) -> None:
+    last = {
+        name: next(
+            (step for step, effect in reversed(steps) if effect == name and step in ("issued", "left", "undone")), None
+        )
+        for name in NAMES
+    }
+    assert set(left_on(steps)) == {name for name, step in last.items() if step == "left"}
 
 
 @given(STEPS)

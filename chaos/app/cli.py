@@ -5,22 +5,20 @@ Imports stay inside the commands, so that `chaos check` answers before a heavy l
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import json
-import logging
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from typer.core import TyperCommand
 
-from chaos.errors import ChaosError, InvalidFile, NotUndone, Refused
+from chaos.app.door import say, tell_refusal, through
+from chaos.app.log_lines import shown
+from chaos.errors import InvalidFile, NotUndone, Refused
 from chaos.visible import visible
 
 if TYPE_CHECKING:
@@ -77,18 +75,6 @@ def _console(*, stderr: bool = False) -> Console:
             self.quiet = True
 
     return Steady(stderr=stderr, highlight=False, soft_wrap=False)
-
-
-def _say(text: str) -> None:
-    """What goes wrong often repeats what others wrote: files, labels, servers. None of it commands the terminal."""
-    print(visible(text, keep="\n"), file=sys.stderr, flush=True)
-
-
-class _Visible(logging.Formatter):
-    """Log lines that show what they repeat, and obey none of it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return visible(super().format(record), keep="\n\t")
 
 
 @app.command()
@@ -211,7 +197,7 @@ def run(
         try:
             name = _run_one(one, seed, runs, as_json=as_json, yes=yes, command=command)
         except Refused as error:
-            _tell_refusal(error)
+            tell_refusal(error)
             name = "invalid"
         worst = min(worst, name, key=order.index)
         if name in ("unsafe", "interrupted"):
@@ -245,12 +231,6 @@ def _run_one(
     return ended.verdict.verdict
 
 
-def _tell_refusal(error: Refused) -> None:
-    _say("this must not run:")
-    for reason in error.reasons:
-        _say(f"  - {reason}")
-
-
 @app.command()
 def stop(
     run: RunArgument = None,
@@ -260,17 +240,10 @@ def stop(
 ) -> None:
     """Ends a run now: everything is undone at once, and the run says what it saw until then."""
     from chaos.app import stopping
-    from chaos.drivers.state import State
 
-    state = State.of_user()
-    if not everything:
-        stopping.stop([stopping.chosen(state, run)], _say)
-        return
-    if run is not None:
+    if everything and run is not None:
         raise typer.BadParameter("name a run, or write --all")
-    state.block(stopping.who())  # first: a run that begins now must not slip through
-    _say("no run begins any more; `chaos resume` allows them again")
-    stopping.stop(stopping.living(state), _say)
+    stopping.command(run, say, everything=everything)
 
 
 @app.command()
@@ -281,7 +254,7 @@ def resume() -> None:
     state = State.of_user()
     by = state.blocked()
     state.unblock()
-    _say("runs may begin" + (f"; {by} had stopped them" if by else "; nobody had stopped them"))
+    say("runs may begin" + (f"; {by} had stopped them" if by else "; nobody had stopped them"))
 
 
 @app.command()
@@ -290,12 +263,12 @@ def recover() -> None:
     from chaos.app import stopping
     from chaos.drivers.state import State
 
-    lost = stopping.recover_all(State.of_user(), _say)
+    lost = stopping.recover_all(State.of_user(), say)
     if lost:
         raise NotUndone(
             "; ".join(f"{one.entry.effect}: {one.error}" for one in lost), "; ".join(one.entry.by_hand for one in lost)
         )
-    _say("nothing is left")
+    say("nothing is left")
 
 
 @app.command()
@@ -388,7 +361,7 @@ def lab_up(docker: DockerOption = False, name: NameOption = None) -> None:
     """Brings the lab up and waits until it is watched."""
     from chaos.lab import places
 
-    found = places.up(_lab(name, docker=docker), STATE, _say, docker=docker)
+    found = places.up(_lab(name, docker=docker), STATE, say, docker=docker)
     print(f"the lab `{found.name}` is up; its system file is {found.system}")
     for service, address in found.outside.items():
         print(f"  {service:14} http://{address}")
@@ -399,7 +372,7 @@ def lab_down(docker: DockerOption = False, name: NameOption = None) -> None:
     """Takes the lab down; nothing of it is left."""
     from chaos.lab import places
 
-    places.down(_lab(name, docker=docker), STATE, _say, docker=docker)
+    places.down(_lab(name, docker=docker), STATE, say, docker=docker)
 
 
 @lab_app.command("status")
@@ -425,49 +398,10 @@ def lab_status(docker: DockerOption = False, name: NameOption = None, as_json: J
 # --- the door ---------------------------------------------------------------------------------------------------------
 
 
-def _let_go_of_closed_pipes() -> None:
-    """A reader that has gone (`chaos run … | head`) must not change the exit code: Python would make it 120."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            with contextlib.suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _interrupted(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def main() -> None:
-    """The console script. Every error that we raise on purpose becomes its sentences and its exit code.
-
-    An error that nobody foresaw exits 3 (could not run), never Python's 1: that would say that a weakness was found.
-    """
-    shown = logging.StreamHandler(sys.stderr)
-    shown.setFormatter(_Visible("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[shown])
-    # Whatever is half done (a lab that comes up, an image that is built) is cleaned up on SIGTERM as on Ctrl-C.
-    signal.signal(signal.SIGTERM, _interrupted)
-    atexit.register(_let_go_of_closed_pipes)
-    try:
-        app()
-    except InvalidFile as error:
-        for problem in error.problems:
-            _say(str(problem))
-        sys.exit(error.exit_code)
-    except Refused as error:
-        _tell_refusal(error)
-        sys.exit(error.exit_code)
-    except NotUndone as error:
-        _say(f"chaos: {error}\n  do it by hand: {error.by_hand}")
-        sys.exit(error.exit_code)
-    except ChaosError as error:
-        _say(f"chaos: {error}")
-        sys.exit(error.exit_code)
-    except Exception:
-        logging.getLogger("chaos").exception("an error of our own; please report it with the lines below")
-        sys.exit(ChaosError.exit_code)
+    """Every command, with its options; `chaos.app.door` is what the console script calls."""
+    shown()
+    through(app)
 
 
 if __name__ == "__main__":

@@ -41,9 +41,7 @@ from chaos.events import (
 from chaos.faults.containers import act_of
 from chaos.observation import LoadRead, ProxyRead
 from chaos.plans import Plan, PlannedEffect
-
-EXTERNAL_BY_HAND = "end it with the tool that began it"
-"""How a person undoes what another tool did."""
+from chaos.undo_list import EXTERNAL_BY_HAND
 
 
 @dataclass
@@ -216,7 +214,7 @@ class World:
         """The command has ended; that the effect has, too, only its query can say. Raises NotUndone when it does not."""
         call = self.command.end() if self.command is not None else "waited for who ends it by hand"
         if self.safeguard is not None:
-            self.safeguard.note_undone(effect.id)  # whatever is left is nothing that anybody of ours could undo
+            self.safeguard.note_left(effect.id)  # whatever is left is nothing that anybody of ours could undo
         [seen] = self.look.external([effect]).effects
         assert effect.shows is not None
         if seen.on or seen.value is None:

@@ -53,6 +53,8 @@ from chaos.events import (
 log = logging.getLogger("chaos.run")
 
 TICK_S = 0.1
+LISTEN_S = 0.02
+"""How often the loop looks whether somebody wants the run to end: more often than it ticks, since that costs two looks for a file."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 APPLY_WAITS_S = 4.0
 """How long an Apply waits for the disk; with what a driver's call may take besides, it has ended before the engine takes it for dead."""
@@ -179,19 +181,31 @@ class Runner:
         if self.safety is None:
             return
         self.safety.beat()
-        gone, by = self.safety.gone(), self.safety.stop_asked()
+        gone = self.safety.gone()
         if gone is not None and not self._unguarded:
             self._unguarded = True
             self.fail(gone)
-        if by is not None and not self._stop_heard:
+        self._listen()
+
+    def _listen(self) -> None:
+        """Whoever wants the run to end is heard, once."""
+        if self.safety is None or self._stop_heard:
+            return
+        by = self.safety.stop_asked()
+        if by is not None:
             self._stop_heard = True
             self.stop(by)
 
     def _next(self) -> Event:
-        try:
-            return self._events.get(timeout=max(0.001, self._next_tick_s - self.at_s()))
-        except queue.Empty:
-            return Ticked(time.time())
+        """The next event, or the tick when it is due; somebody's stop is among the events as soon as it is asked for."""
+        while True:
+            left_s = self._next_tick_s - self.at_s()
+            try:
+                return self._events.get(timeout=max(0.001, min(left_s, LISTEN_S)))
+            except queue.Empty:
+                if left_s <= LISTEN_S:
+                    return Ticked(time.time())
+                self._listen()
 
     def _show(self) -> None:
         """The live view is drawn; one that cannot be drawn any more (a closed pipe, say) is given up, and the run goes on."""

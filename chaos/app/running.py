@@ -23,7 +23,7 @@ from chaos.journal import BrokenJournal, Line
 from chaos.planning import plan
 from chaos.plans import Plan
 from chaos.system import System
-from chaos.undo_list import UndoEntry, UndoList
+from chaos.undo_list import EXTERNAL_BY_HAND, UndoEntry, UndoList
 from chaos.verdict import Verdict
 from chaos.version import VERSION
 
@@ -85,7 +85,6 @@ def _with_hands(made: Plan, drivers: Drivers) -> Plan:
     """The plan, with the command by which a person undoes each effect."""
     from dataclasses import replace
 
-    from chaos.app.performer import EXTERNAL_BY_HAND
     from chaos.drivers.base import Container
     from chaos.faults.containers import act_of
 
@@ -323,7 +322,10 @@ def _undo_list(prepared: Prepared, run_id: str, folder: RunFolder) -> UndoList:
                 by_hand=made.by_hand.get(effect.id, ""),
             )
         )
-    return UndoList(run_id, made.experiment, str(folder.path.resolve()), made.lease_s, whole_s(made), tuple(entries))
+    externals = tuple(effect.id for effect in made.externals())
+    return UndoList(
+        run_id, made.experiment, str(folder.path.resolve()), made.lease_s, whole_s(made), tuple(entries), externals
+    )
 
 
 def _proxies(prepared: Prepared) -> list[Proxies]:

@@ -185,6 +185,11 @@ class Safeguard:
         with contextlib.suppress(OSError):  # an undo never fails for want of a disk
             self._run.note("undone", effect, sync=False)
 
+    def note_left(self, effect: str) -> None:
+        """Nothing more of another tool's effect can be undone here; whether it is off, only its query can say."""
+        with contextlib.suppress(OSError):
+            self._run.note("left", effect, sync=False)
+
     # --- afterwards ---------------------------------------------------------------------------------------------------
 
     def end(self, *, clean: bool) -> None:

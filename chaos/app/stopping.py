@@ -1,27 +1,27 @@
 """Ends runs from outside: `chaos stop`, `chaos resume`, `chaos recover`. Wiring.
 
-A stop is a file that the run looks for ten times a second; its warden acts when the run does not. Nothing here queues behind what it
+A stop is a file that the run looks for fifty times a second; its warden acts when the run does not. Nothing here queues behind what it
 is to stop, and nothing needs a journal.
 """
 
 from __future__ import annotations
 
-import getpass
-import socket
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from chaos.drivers.state import RunState, State
 from chaos.errors import ChaosError, NotUndone
-from chaos.undo_list import UndoList
+from chaos.undo_list import EXTERNAL_BY_HAND
 
 if TYPE_CHECKING:  # a stop needs no driver, and must not wait for one to be imported
     from chaos.app.recovery import Recovered
+    from chaos.drivers.state import UndoLog
 
 STOP_S = 45.0
 """How long a stop is waited for: the run's own undo deadline, and its warden's beginning."""
-LOOK_S = 0.05
+LOOK_S = 0.02
 
 Say = Callable[[str], None]
 
@@ -32,7 +32,9 @@ class NoRun(ChaosError):
 
 def who() -> str:
     """Who says stop, for the journal."""
-    return f"chaos stop ({getpass.getuser()}@{socket.gethostname()})"
+    import getpass
+
+    return f"chaos stop ({getpass.getuser()}@{os.uname().nodename})"
 
 
 def living(state: State) -> list[RunState]:
@@ -56,32 +58,66 @@ def chosen(state: State, name: str | None) -> RunState:
     return found[0]
 
 
+def command(name: str | None, say: Say, *, everything: bool) -> None:
+    """What `chaos stop` does with a run's name or without one, and `chaos stop --all` does with `everything`."""
+    state = State.of_user()
+    if not everything:
+        stop([chosen(state, name)], say)
+        return
+    state.block(who())  # first: a run that begins now must not slip through
+    say("no run begins any more; `chaos resume` allows them again")
+    stop(living(state), say)
+
+
 def stop(runs: Sequence[RunState], say: Say) -> None:
-    """These runs have undone everything, or their wardens have. Raises NotUndone for what is still on after STOP_S."""
+    """These runs have undone everything, or their wardens have. Raises NotUndone for what is still on after STOP_S.
+
+    What another tool did counts as undone when the run has seen it off. Where the run is over and has not, that is still on.
+    """
     begun_s = time.monotonic()
-    waiting: dict[RunState, UndoList | None] = {}
+    waiting: dict[RunState, UndoLog] = {}
     for run in runs:
         try:
-            waiting[run] = run.undo_list()
             run.ask_to_stop(who())
+            # After that nothing new is done: an effect without a line in the log by now never comes.
+            waiting[run] = run.log()
         except (ChaosError, OSError):
             continue  # it has ended by itself
         say(f"{run.name}: asked to stop")
-    while waiting and time.monotonic() - begun_s < STOP_S:
-        for run in [run for run in waiting if not run.still_on()]:
+    left: dict[RunState, list[str]] = {}
+    while waiting:
+        in_time = time.monotonic() - begun_s < STOP_S
+        for run, log in list(waiting.items()):
+            over = not run.path.exists()  # before the log is read: its last line is older
+            doing, unseen = log.still_on(), log.left_on()
+            if (doing or unseen) and in_time and not (over and not doing):
+                continue
             del waiting[run]
-            say(f"{run.name}: everything is undone, after {time.monotonic() - begun_s:.1f}s")
-        time.sleep(LOOK_S)
-    left = {run: run.still_on() for run in waiting}
+            log.close()
+            if doing or unseen:
+                left[run] = [*doing, *unseen]
+            else:
+                say(f"{run.name}: everything is undone, after {time.monotonic() - begun_s:.1f}s")
+        if waiting:
+            time.sleep(LOOK_S)
     if left:
-        by_hand = [
-            entry.by_hand
-            for run, undo in waiting.items()
-            for entry in (undo.entries if undo is not None else ())
-            if entry.effect in left[run]
-        ]
         told = "; ".join(f"{run.name}: {', '.join(effects)}" for run, effects in left.items())
-        raise NotUndone(f"after {STOP_S:g}s this may still be on: {told}", "; ".join(by_hand) or "chaos recover")
+        by_hand = "; ".join(word for run, effects in left.items() for word in _by_hand(run, effects))
+        raise NotUndone(
+            f"after {time.monotonic() - begun_s:.0f}s this may still be on: {told}", by_hand or "chaos recover"
+        )
+
+
+def _by_hand(run: RunState, effects: Sequence[str]) -> list[str]:
+    """How a person undoes these effects, as far as it is known."""
+    try:
+        undo = run.undo_list()
+    except ChaosError:
+        undo = None
+    if undo is None:  # the run is over, and only what nobody here can undo is left
+        return [EXTERNAL_BY_HAND]
+    found = [entry.by_hand for entry in undo.entries if entry.effect in effects]
+    return [*found, EXTERNAL_BY_HAND] if set(effects) & set(undo.externals) else found
 
 
 def recover_all(state: State, say: Say) -> list[Recovered]:

@@ -153,24 +153,33 @@ class Warden:
 
     def _disarm(self, ending: threading.Thread) -> None:
         """The proxies have let go of the run: now, or when its lease has ended, which nobody renews any more."""
-        from chaos.drivers.proxy import ProxyFleet
-
         begun_s = time.monotonic()
-        for held in self._proxies:
-            try:
-                ProxyFleet(held.addresses, held.token, ca=held.ca).disarm(self._undo.run)
-                self._say("the fault proxies have let go of the run")
-            except ChaosError as error:
-                self._say(f"{error}; the lease there ends by itself")
-                time.sleep(max(0.0, begun_s + self._undo.lease_s + LATE_S - time.monotonic()))
+        threads = [threading.Thread(target=self._let_go, args=(held,), daemon=True) for held in self._proxies]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         if self._run.alive():  # it hangs, and its load goes on until the load's own lease ends
             time.sleep(max(0.0, begun_s + self._undo.lease_s + LATE_S - time.monotonic()))
         ending.join()
         containers = {entry.effect for entry in self._undo.entries}
         for effect in self._run.still_on():
             if effect not in containers:
+                # Another tool's effect may outlive its command: whoever says stop must not hear that it is off.
                 with contextlib.suppress(OSError):
-                    self._run.note("undone", effect, sync=False)
+                    self._run.note("left" if effect in self._undo.externals else "undone", effect, sync=False)
+
+    def _let_go(self, held: Proxies) -> None:
+        """The proxies of one target have let go of the run, or their lease has ended."""
+        from chaos.drivers.proxy import ProxyFleet
+
+        begun_s = time.monotonic()
+        try:
+            ProxyFleet(held.addresses, held.token, ca=held.ca).disarm(self._undo.run)
+            self._say("the fault proxies have let go of the run")
+        except ChaosError as error:
+            self._say(f"{error}; the lease there ends by itself")
+            time.sleep(max(0.0, begun_s + self._undo.lease_s + LATE_S - time.monotonic()))
 
     def _tell(self, came: Recovered) -> None:
         self._say(str(came))

@@ -16,17 +16,15 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 import stat
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
 from chaos.errors import ChaosError
-from chaos.undo_list import Open, Step, UndoList, open_effects, step_line, steps_of, still_on
+from chaos.undo_list import Open, Step, UndoList, left_on, open_effects, step_line, steps_of, still_on
 
 
 class NoState(ChaosError):
@@ -164,6 +162,10 @@ class RunState:
         except FileNotFoundError:
             return []
 
+    def log(self) -> UndoLog:
+        """What the run does from now on, and has done, to be read for as long as somebody wants to."""
+        return UndoLog(self.path / "undo.log")
+
     def note_leash(self, pid: int, create_time_s: float) -> None:
         """Others can end the command that the run is about to begin: by the process that holds its leash."""
         (self.path / "leash").write_text(f"{pid} {create_time_s!r}", encoding="utf-8")
@@ -195,9 +197,42 @@ class RunState:
             return True
         if alive is None:
             return False
+        import shutil  # takes every compression along, and a stop that ends nothing itself waits for none of them
+
         shutil.rmtree(self.path, ignore_errors=True)
         alive.release()
         return True
+
+
+class UndoLog:
+    """The log of one run. Its last lines can be read even when the run has been forgotten meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+        self.steps()
+
+    def steps(self) -> list[tuple[str, str]]:
+        """Every step up to now; none where nothing was ever issued."""
+        try:
+            self._file = self._file or self._path.open("rb")
+        except FileNotFoundError:
+            return []
+        self._file.seek(0)
+        return steps_of(self._file.read().decode(errors="replace"))
+
+    def still_on(self) -> list[str]:
+        """The effects that are on, or may be, and that are being undone."""
+        return list(still_on(self.steps()))
+
+    def left_on(self) -> list[str]:
+        """The effects of other tools that were not seen off yet."""
+        return left_on(self.steps())
+
+    def close(self) -> None:
+        """It is read no more."""
+        if self._file is not None:
+            self._file.close()
 
 
 def _made_private(folder: Path) -> None:
@@ -312,4 +347,6 @@ class State:
         return path.read_text(encoding="utf-8") or "another run" if _held(path) else None
 
     def _lock(self, container: str) -> Path:
+        from hashlib import sha256
+
         return self.path / "locks" / sha256(container.encode()).hexdigest()[:24]

@@ -148,3 +148,37 @@ def test_a_full_disk_before_anything_was_hurt_hurts_nothing() -> None:
     with pytest.raises(Exception, match="nothing was hurt"):
         Runner(Run(BRIEF), hands, JournalWriter(Path("/dev/full"))).play(STARTED)
     assert not hands.hurt.is_set()
+
+
+@dataclass
+class Asking:
+    """A safety that nobody is missing from; it tells of a stop once somebody has said one."""
+
+    said: str | None = None
+
+    def beat(self) -> None:
+        """The run goes on."""
+
+    def gone(self) -> str | None:
+        """Nobody is gone."""
+        return None
+
+    def stop_asked(self) -> str | None:
+        """Who has said stop."""
+        return self.said
+
+
+def test_a_stop_is_heard_between_two_ticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chaos.app.runner.TICK_S", 5.0)
+    hands, asking = Hands(), Asking()
+    played = Runner(Run(replace(BRIEF, baseline_s=0.0)), hands, JournalWriter(tmp_path / "journal.jsonl"), None, asking)
+    threading.Thread(target=lambda: (hands.hurt.wait(20), setattr(asking, "said", "somebody")), daemon=True).start()
+    ended = threading.Thread(target=played.play, args=(STARTED,), daemon=True)
+    ended.start()
+    assert hands.hurt.wait(20)
+    begun_s = played.at_s()
+    while hands.on and played.at_s() - begun_s < 4.0:
+        ended.join(0.01)
+    assert hands.on == set()
+    assert played.at_s() - begun_s < 4.0
+    ended.join(20)

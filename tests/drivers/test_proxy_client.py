@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
 from chaos.drivers.proxy import ProxyFleet, ProxyInfo
 from chaos.errors import Unreachable
 from chaos.survey import Holder
-from tests.drivers.loopback import Said, serving
+from tests.drivers.loopback import Asked, Said, eventually, serving
 
 
 def looked(version: object) -> ProxyInfo:
@@ -44,3 +45,28 @@ def test_a_look_tells_who_holds_a_proxy_and_that_an_older_one_takes_nobody_besid
 def test_what_is_no_proxy_is_told_and_never_a_traceback(version: object) -> None:
     with pytest.raises(Unreachable, match="is it a fault proxy"):
         looked(version)
+
+
+def test_a_proxy_lets_go_of_a_run_while_another_one_does_not_answer() -> None:
+    awake = threading.Event()
+
+    def silent(_: Asked) -> Said:
+        awake.wait(20)
+        return Said(204, b"")
+
+    with serving(silent) as one, serving(lambda _: Said(204, b"")) as other:
+        fleet = ProxyFleet([one.url, other.url], "a token", timeout_s=20.0)
+        disarming = threading.Thread(target=fleet.disarm, args=("run",))
+        disarming.start()
+        eventually(lambda: other.asked, 5, "the other one is asked")
+        assert [asked.method for asked in other.asked] == ["DELETE"]
+        awake.set()
+        disarming.join()
+    assert [asked.path for asked in one.asked] == ["/runs/run"]
+
+
+def test_a_proxy_that_refuses_to_let_go_is_named_after_every_one_was_asked() -> None:
+    with serving(lambda _: Said(500, b"{}")) as one, serving(lambda _: Said(204, b"")) as other:
+        with pytest.raises(Unreachable, match=one.url):
+            ProxyFleet([one.url, other.url], "a token").disarm("run")
+        assert other.asked

@@ -173,10 +173,10 @@ def _alive(_: Asked) -> Said:
 
 
 @contextmanager
-def standing(folder: Path, tools: Tools) -> Iterator[Stand]:
-    """The stand, until the block ends."""
+def standing(folder: Path, tools: Tools, more_jobs: str = "") -> Iterator[Stand]:
+    """The stand, until the block ends. `more_jobs` are lines of Prometheus' `scrape_configs`."""
     ports = dict(zip(("prometheus", "route", "control", "outside"), free_ports(4), strict=True))
-    (folder / "prometheus.yml").write_text(PROMETHEUS.format(outside=ports["outside"]))
+    (folder / "prometheus.yml").write_text(PROMETHEUS.format(outside=ports["outside"]) + more_jobs)
     (folder / "token").write_text(TOKEN)
     table = ProcessTable(folder / "processes.json")
     sleep = shutil.which("sleep")

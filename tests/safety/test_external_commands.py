@@ -158,6 +158,29 @@ def test_stopping_a_run_ends_its_command(stand: Stand) -> None:
     nothing_left(stand, 1.0)
 
 
+def test_a_stop_says_that_everything_is_undone_when_the_effect_of_another_tool_was_seen_off(stand: Stand) -> None:
+    with outside(stand) as process:
+        eventually(lambda: _up(stand) == 1, 10, "Prometheus sees it")
+        answered = stand.chaos("stop")
+        assert _up(stand) == 0
+        process.communicate(timeout=40)
+    assert answered.returncode == 0, answered.stderr
+    assert "everything is undone" in answered.stderr
+    nothing_left(stand, 1.0)
+
+
+def test_of_a_run_that_is_killed_its_warden_says_that_nobody_saw_the_effect_off(stand: Stand) -> None:
+    with outside(stand) as process:
+        [run] = stand.state.runs()
+        log = run.log()
+        [effect] = log.still_on()
+        process.kill()
+        process.wait()
+        nothing_left(stand, LEASE_S + 4.0)
+        assert (log.still_on(), log.left_on()) == ([], [effect])
+        log.close()
+
+
 def test_a_command_for_no_external_fault_is_refused_and_never_begins(stand: Stand) -> None:
     answered = stand.chaos("run", str(stand.experiment("pause")), "--", *stand.outsider())
     assert answered.returncode == 3

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from chaos.app.cli import _Visible
 from chaos.app.live import Lines, Panel
+from chaos.app.log_lines import Visible
 from chaos.engine import Run
 from chaos.visible import visible
 from tests.worlds import ACCURACY, PLAN
@@ -51,7 +51,7 @@ def test_a_files_mistakes_are_told_without_obeying_what_it_says(text: str, tmp_p
 
 def test_a_log_line_shows_what_a_server_said_and_keeps_its_own_lines() -> None:
     record = logging.LogRecord("chaos", logging.WARNING, "", 0, "said %s\n  next", (EVIL,), None)
-    told = _Visible("%(message)s").format(record)
+    told = Visible("%(message)s").format(record)
     assert not COMMAND.search(told)
     assert told.endswith("\n  next")
 

@@ -1,0 +1,68 @@
+"""A stop says that everything is undone when it is, and never before."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from chaos.app.stopping import stop
+from chaos.drivers.state import Lock, RunState, State
+from chaos.errors import NotUndone
+from chaos.undo_list import EXTERNAL_BY_HAND, Step, UndoList
+
+EFFECT = "external@model"
+
+
+def begun(tmp_path: Path, *steps: Step) -> tuple[RunState, Lock]:
+    """A run that lives, with these steps of one effect of another tool in its log."""
+    run = State(tmp_path / "state").run("run-1a")
+    alive = run.begin(UndoList(run.name, "test", str(tmp_path), 1.0, 1.0, externals=(EFFECT,)))
+    for step in steps:
+        run.note(step, EFFECT, sync=False)
+    return run, alive
+
+
+def over(run: RunState, alive: Lock) -> None:
+    """The run ends, and leaves no trace in the state."""
+    alive.release()
+    assert run.forget()
+
+
+def test_what_another_tool_did_is_undone_when_it_was_seen_off(tmp_path: Path) -> None:
+    run, alive = begun(tmp_path, "issued", "applied", "left")
+    said: list[str] = []
+    asked = threading.Event()
+    stopping = threading.Thread(target=stop, args=([run], lambda text: (said.append(text), asked.set())))
+    stopping.start()
+    assert asked.wait(10)
+    stopping.join(0.3)
+    assert said == ["run-1a: asked to stop"]
+    run.note("undone", EFFECT)
+    stopping.join(10)
+    assert "everything is undone" in said[-1]
+    over(run, alive)
+
+
+def test_a_run_that_is_forgotten_with_its_last_word_has_undone_everything(tmp_path: Path) -> None:
+    run, alive = begun(tmp_path, "issued", "applied", "left")
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        if not said:
+            run.note("undone", EFFECT)
+            over(run, alive)
+        said.append(text)
+
+    stop([run], say)
+    assert "everything is undone" in said[-1]
+
+
+def test_what_another_tool_did_and_nobody_saw_off_is_still_on_when_its_run_is_over(tmp_path: Path) -> None:
+    run, alive = begun(tmp_path, "issued", "applied", "left")
+    said: list[str] = []
+    with pytest.raises(NotUndone, match=EFFECT) as raised:
+        stop([run], lambda text: (said.append(text), over(run, alive)))
+    assert raised.value.by_hand == EXTERNAL_BY_HAND
+    assert said == ["run-1a: asked to stop"]
