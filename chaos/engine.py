@@ -89,8 +89,9 @@ TRANSITIONS: dict[tuple[State, Trigger], State] = {
 POLL_S = 1.0
 GUARD_POLL_S = 0.25
 """Guards are read so much more often: what one sees is to be undone within a second of the moment from which it can be seen."""
-APPLY_DEAD_S = 15.0
-"""After this an Apply call has ended, one way or another: every driver call's time-out is shorter."""
+APPLY_DEAD_S = 21.0
+"""After this an Apply call has ended, one way or another: what it waits for beforehand (the disk, the warden) and every driver call's
+time-out are shorter together. An undo that begins then still ends within the undo's deadline."""
 UNDO_AGAIN_S = 0.5
 UNDO_CALL_S = 10.0
 """An Undo call that has not ended by then is tried again beside it."""

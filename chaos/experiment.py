@@ -284,6 +284,14 @@ def _own_problems(experiment: Experiment, document: Document) -> list[Problem]:
         for key, said in (("share", fault.share < 1), ("shape", fault.shape.kind != "step"))
         if said
     ]
+    for index, fault in enumerate(experiment.faults):
+        aim = fault.aim()
+        if aim is not None and aim.outcome not in titles:
+            message = (
+                f"`to_{aim.outcome}` needs to know what {aim.outcome} is now; write a probe of that name under steady_state, "
+                "or `share` instead"
+            )
+            found.append(document.problem(("faults", index, f"to_{aim.outcome}"), message))
     if experiment.load is None and experiment.blast_radius.subjects == "synthetic" and _needs_subjects(experiment):
         message = (
             "without `load:` nobody is there to be hurt (`subjects: synthetic` are the run's own load); write "

@@ -12,6 +12,7 @@ from chaos.arms import unit_interval
 from chaos.bounds import Bound
 from chaos.document import did_you_mean
 from chaos.experiment import AlertMatch, ExpectedAlert, Experiment, GuardProbe, SteadyInline, SteadyProbe
+from chaos.faults.aims import OutOfReach, about
 from chaos.faults.base import Fault
 from chaos.faults.containers import ContainerFault
 from chaos.faults.external import External
@@ -38,6 +39,7 @@ def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Surv
     """What this experiment would do to this system now. Decides everything that chance decides, from `seed`."""
     variables = system.probe_variables()
     load = _load(experiment)
+    written, (experiment, beyond) = experiment, _aimed(experiment, system, survey)
     effects, refused = _effects(experiment, system, survey, seed)
     alerts, missing = _alerts(experiment, system, probes, survey, load)
     drawn = Plan(
@@ -59,7 +61,7 @@ def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Surv
         load=load,
         probes=_probes(experiment, probes, variables),
         guards=_guards(experiment, probes, variables),
-        effects=effects,
+        effects=_towards(effects, written, survey),
         alerts=alerts,
         match=dict(system.alerts.match),
         harms=tuple(experiment.expect.harms),
@@ -75,8 +77,91 @@ def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Surv
         warnings=_warnings(experiment, system, alerts),
         notes=_notes(experiment, alerts, survey),
     )
-    refusals = (*survey.errors, *refused, *missing, *_refusals(experiment, system, survey, drawn))
+    refusals = (*survey.errors, *beyond, *refused, *missing, *_refusals(experiment, system, survey, drawn))
     return replace(drawn, refusals=refusals)
+
+
+# --- aims: outcomes instead of shares ---------------------------------------------------------------------------------
+
+REMEMBERED = "1h"
+"""How old a reading may be from which a share is found: without traffic there is none now, but earlier ones are as good."""
+
+
+def outcomes(experiment: Experiment, system: System, probes: Catalogue) -> dict[str, str]:
+    """Title of each steady-state probe that a fault aims at → PromQL of what it usually reads in the steady state.
+
+    That is the median over the last hour of the readings that had enough behind them and met the probe's own bound: one reading may be
+    chance, one of a few outcomes mostly is, one without any is NaN, and one beyond its bound may be an earlier run's fault.
+    """
+    aims = {aim.outcome for fault in experiment.faults if (aim := fault.aim()) is not None}
+    variables = system.probe_variables()
+    asked: dict[str, str] = {}
+    for probe in _probes(experiment, probes, variables):
+        if probe.title not in aims:
+            continue
+        least = probe.bound("minimum")
+        floor = least.value if least is not None and least.kind != "baseline" else 0.0
+        reading = f"(({probe.query}) >= {floor:g})"
+        if probe.count is not None:
+            reading += f" and on() (({probe.count}) >= {probe.needs:g})"
+        asked[probe.title] = f"quantile_over_time(0.5, ({reading})[{REMEMBERED}:])".replace(
+            "$window", variables["window"]
+        )
+    return asked
+
+
+def _aimed(experiment: Experiment, system: System, survey: Survey) -> tuple[Experiment, list[str]]:
+    """The experiment with a share wherever an outcome was written, and why that cannot be."""
+    found: list[Fault] = []
+    refused: list[str] = []
+    for fault in experiment.faults:
+        try:
+            found.append(_share_found(fault, experiment, system, survey))
+        except OutOfReach as why:
+            found.append(fault)
+            refused.append(f"{fault.fault}: {why}")
+    return experiment.model_copy(update={"faults": found}), refused
+
+
+def _share_found(fault: Fault, experiment: Experiment, system: System, survey: Survey) -> Fault:
+    aim = fault.aim()
+    if aim is None:
+        return fault
+    beside = [other for other in experiment.faults if other is not fault and other.semantic and _at_once(fault, other)]
+    if beside:
+        told = f"{beside[0].fault} changes answers of {fault.target} at the same time, so nobody can say what {aim.outcome} becomes"
+        raise OutOfReach(f"{told}; let them follow each other with `start:`, or write `share`")
+    now = survey.outcomes.get(aim.outcome)
+    if now is None or not 0 <= now <= 1:
+        told = f"the probe {aim.outcome} has had no reading within its bounds, with enough outcomes behind it, in the last hour"
+        raise OutOfReach(f"{told}, so no share can be found; let traffic with feedback pass first, or write `share`")
+    target = system.targets.get(fault.target)
+    said = target.output if target is not None else None
+    known = len(said.classes) or (2 if said.positive is not None else None) if said is not None else None
+    return fault.aimed(now, known)
+
+
+def _at_once(fault: Fault, other: Fault) -> bool:
+    """Whether both hurt one target for some time."""
+    return (
+        fault.target == other.target
+        and fault.start < other.start + (other.duration or 0.0)
+        and other.start < fault.start + (fault.duration or 0.0)
+    )
+
+
+def _towards(effects: tuple[PlannedEffect, ...], written: Experiment, survey: Survey) -> tuple[PlannedEffect, ...]:
+    """The effects, those whose share was found with what it was found for."""
+    told: list[PlannedEffect] = []
+    for effect in effects:
+        aim = written.faults[effect.fault_index].aim() if effect.fault_index is not None else None
+        now = survey.outcomes.get(aim.outcome) if aim is not None else None
+        if aim is None or now is None:
+            told.append(effect)
+            continue
+        why = f", so that {aim.outcome} falls from {about(now)} to {format_share(aim.to)}"
+        told.append(replace(effect, explain=effect.explain + why, aim=aim))
+    return tuple(told)
 
 
 def _load(experiment: Experiment) -> PlannedLoad | None:

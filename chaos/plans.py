@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from chaos.bounds import Bound
 from chaos.caps import Most
+from chaos.faults.aims import Aim
 from chaos.foresight import Foresight
 from chaos.probe import Better, Missing
 from chaos.survey import ContainerFound
@@ -89,6 +90,8 @@ class PlannedEffect:
     """Whether everything that goes to the target is hurt, without arms: only monitoring asks there."""
     shows: PlannedProbe | None = None
     """What shows that another tool's effect is on: within these bounds."""
+    aim: Aim | None = None
+    """The outcome in the treatment arm that its share was found for; None where people wrote the share."""
 
     def lease(self) -> str | None:
         """Whose lease it lives under, one for all effects that share it; None for what has none."""

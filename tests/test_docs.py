@@ -158,3 +158,10 @@ def _shared(path: str, name: str) -> bool:
     file = ROOT / "tests" / path
     contracts = [one.read_text() for one in file.parent.glob("*contract*.py")]
     return "Contract" in file.read_text() and any(f"def {name}(" in text for text in contracts)
+
+
+def test_no_two_decisions_have_one_number() -> None:
+    numbers = [path.name[:4] for path in sorted((ROOT / "docs" / "decisions").glob("*.md"))]
+    assert numbers == [f"{place:04}" for place in range(1, len(numbers) + 1)]
+    for path in (ROOT / "docs" / "decisions").glob("*.md"):
+        assert re.match(rf"# 0*{int(path.name[:4])}[.:] ", path.read_text()), path.name

@@ -74,7 +74,13 @@ def test_the_subject_is_the_experiments_word_or_else_the_systems():
 def test_every_fault_of_the_catalogue_is_read_or_refused_as_its_examples_say(name):
     for example in catalogue()[name].examples:
         told = ("data: rows.jsonl}", "data: rows.jsonl, feedback: {after: 1s}}")  # which faults of labels need
-        text = edited(SMALLEST, ("{fault: wrong_predictions, target: loan-model, duration: 30s}", example.yaml), told)
+        aimed = (
+            "[{probe: accuracy, min: 88%}]",
+            "[{probe: accuracy, min: 88%}, {name: recall, promql: r, unit: ratio, min: 50%}]",
+        )
+        text = edited(
+            SMALLEST, ("{fault: wrong_predictions, target: loan-model, duration: 30s}", example.yaml), told, aimed
+        )
         if example.refused is None:
             made, _ = parse(text, "example.yaml", {})
             assert type(made.faults[0]) is catalogue()[name]

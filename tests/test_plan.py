@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaos.bounds import Bound
+from chaos.planning import outcomes
 from chaos.plans import Plan
 from chaos.survey import Holder, ProxyFound
 from chaos.telemetry import Route, RuleAlert, RuleInfo
-from tests.values import KILL, ROUTE, RULE, SURVEY, containers, planned, survey, system
+from tests.values import KILL, ROUTE, RULE, SURVEY, containers, experiment, planned, probes, survey, system
 
 REPLICAS = containers("replica-1", "replica-2", "replica-3", "replica-4")
 SEVERAL = ("    duration: 60s", "    duration: 60s\n    containers: 2")
@@ -88,6 +89,67 @@ def test_a_fault_of_the_load_needs_no_proxy_and_divides_its_subjects_all_the_sam
 
 def test_a_fault_of_the_load_for_nobody_is_refused():
     assert "write at least `traffic: 1%`" in planned(DRIFT, ("traffic: 10%", "traffic: 0%")).refusals[0]
+
+
+# --- outcomes instead of shares ---------------------------------------------------------------------------------------
+
+AIMED = ("    target: loan-model\n    duration: 60s", "    target: loan-model\n    to_accuracy: 70%\n    duration: 60s")
+TWO_CLASSES = ("    process:", "    output: {classes: [0, 1]}\n    process:")
+
+
+def test_an_outcome_is_planned_as_the_share_that_gives_it_and_says_both():
+    drawn = planned(AIMED, of=system(TWO_CLASSES), found=survey(outcomes={"accuracy": 0.91}))
+    assert drawn.refusals == ()
+    effect = drawn.effect("fault-0@loan-model")
+    assert json.loads(effect.fault_json)["to_accuracy"] is None
+    assert float(json.loads(effect.fault_json)["share"].rstrip("%")) == pytest.approx(100 * 0.21 / 0.82, abs=0.01)
+    assert effect.explain == (
+        "25.61% of the treatment arm's predictions of loan-model get the next class, so that accuracy falls from 91% to 70%"
+    )
+    assert (effect.aim.outcome, effect.aim.to) == ("accuracy", 0.7)
+    assert Plan.from_json(drawn.to_json()) == drawn
+
+
+def test_the_foresight_of_an_outcome_is_that_of_the_share_that_was_found():
+    found = survey(outcomes={"accuracy": 0.95}, rule_values={"ModelAccuracyLow": 0.95})
+    foresight = planned(AIMED, of=system(TWO_CLASSES), found=found).alerts[0].foresight
+    assert foresight.reachable == pytest.approx(0.9 * 0.95 + 0.1 * 0.7, abs=1e-4)
+
+
+@pytest.mark.parametrize("read", [{}, {"accuracy": None}, {"accuracy": 7.0}])
+def test_an_outcome_that_nobody_can_read_now_is_refused(read):
+    assert planned(AIMED, of=system(TWO_CLASSES), found=survey(outcomes=read)).refusals == (
+        (
+            "wrong_predictions: the probe accuracy has had no reading within its bounds, with enough outcomes behind it, in the last hour, so no share "
+            "can be found; let traffic with feedback pass first, or write `share`"
+        ),
+    )
+
+
+def test_an_outcome_that_no_share_gives_is_refused():
+    drawn = planned(AIMED, of=system(TWO_CLASSES), found=survey(outcomes={"accuracy": 0.65}))
+    assert drawn.refusals == (
+        "wrong_predictions: accuracy reads 65% now, and a fault makes it no better; write less than that",
+    )
+
+
+@pytest.mark.parametrize(("start", "refused"), [("30s", True), ("60s", False)])
+def test_an_outcome_beside_another_fault_on_the_same_answers_is_refused(start: str, refused: bool):
+    beside = (
+        AIMED[0],
+        f"{AIMED[1]}\n  - {{fault: class_collapse, target: loan-model, to: 1, start: {start}, duration: 60s}}",
+    )
+    drawn = planned(beside, of=system(TWO_CLASSES), found=survey(outcomes={"accuracy": 0.91}))
+    assert ("class_collapse changes answers of loan-model at the same time" in "".join(drawn.refusals)) is refused
+
+
+def test_an_outcome_is_what_its_probe_usually_read_in_the_steady_state_of_the_last_hour():
+    asked = outcomes(experiment(AIMED), system(), probes())
+    right, known = (f'sum(increase({name}{{job="loan"}}[30s]))' for name in ("right", "feedback"))
+    assert asked == {
+        "accuracy": f"quantile_over_time(0.5, ((({right} / {known}) >= 0.88) and on() (({known}) >= 60))[1h:])",
+    }
+    assert outcomes(experiment(), system(), probes()) == {}
 
 
 # --- features ---------------------------------------------------------------------------------------------------------

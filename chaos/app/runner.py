@@ -125,10 +125,12 @@ class Runner:
         self._events.put(StopRequested(by))
 
     def play(self, started: RunStarted) -> None:
-        """The run is over, everything is undone or named as lost, and the journal is on the disk."""
+        """The run is over, everything is undone or named as lost, and the journal is on the disk. Once."""
+        self._scribe.begin()
         try:
             self._scribe.await_disk(self._scribe.add(started, self.at_s(), time.time(), soon=True), APPLY_WAITS_S)
         except NotWritten as error:
+            self._scribe.leave()
             raise ChaosError(
                 f"the journal cannot be written: {error}; nothing was hurt. Make room or use --runs"
             ) from error

@@ -24,7 +24,8 @@ from chaos.drivers.state import Lock, RunState, State, lock_name
 from chaos.errors import Refused, Unreachable
 from chaos.undo_list import Step, UndoEntry, UndoList
 
-READY_S = 10.0
+READY_S = 6.0
+"""How long an Apply waits for the warden, which begins to start before the run does; see `chaos.engine.APPLY_DEAD_S`."""
 GONE = "the warden of this run is gone, so that nobody could undo anything if the run died, too"
 
 

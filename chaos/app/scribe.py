@@ -22,7 +22,7 @@ class NotWritten(ChaosError):
 
 
 class Scribe:
-    """One journal's writer and its thread. `failed` hears of a disk that refuses, each time that it does."""
+    """One journal's writer and its thread, once begun. `failed` hears of a disk that refuses, each time that it does."""
 
     def __init__(self, writer: JournalWriter, failed: Callable[[OSError], None]) -> None:
         self.writer = writer
@@ -32,6 +32,9 @@ class Scribe:
         self._error: OSError | None = None
         self._closing = False
         self._thread = threading.Thread(target=self._write, daemon=True, name="journal")
+
+    def begin(self) -> None:
+        """What is added goes to the disk from now on. Once."""
         self._thread.start()
 
     def add(self, record: Record, at_s: float, wall_s: float, *, soon: bool = False) -> int:
@@ -53,12 +56,16 @@ class Scribe:
                 return
             raise NotWritten(str(self._error) if self._error is not None else f"the disk took more than {within_s:g}s")
 
-    def close(self) -> None:
-        """Everything is on the disk. Raises NotWritten when it is not."""
+    def leave(self) -> None:
+        """The thread ends as soon as the disk lets it; what it has not written is lost. Waits for nothing."""
         with self._change:
             self._closing = True
             self._error = None
             self._change.notify_all()
+
+    def close(self) -> None:
+        """Everything is on the disk. Raises NotWritten when it is not."""
+        self.leave()
         self._thread.join(CLOSE_S)
         if self._thread.is_alive():
             raise NotWritten(f"the disk took more than {CLOSE_S:g}s")

@@ -22,7 +22,7 @@ from chaos.drivers.webhook import SinkClient
 from chaos.errors import ChaosError
 from chaos.experiment import Experiment
 from chaos.faults.containers import ContainerFault
-from chaos.planning import queries
+from chaos.planning import outcomes, queries
 from chaos.probe import Catalogue
 from chaos.survey import ContainerFound, ProxyFound, Survey
 from chaos.system import System
@@ -100,6 +100,7 @@ def survey(experiment: Experiment, system: System, probes: Catalogue, drivers: D
         clock_offset_s=offset if isinstance(offset, float) else 0.0,
         rules=loaded,
         rule_values=values,
+        outcomes=_outcomes(outcomes(experiment, system, probes), drivers.prometheus, ask) if answered else {},
         route=route,
         silenced=silenced,
         containers=containers,
@@ -120,6 +121,18 @@ def _unreadable(asked: dict[str, str], prometheus: PrometheusDriver) -> list[str
         except ChaosError as error:
             found.append(f"the probe {title} cannot be read: {error}")
     return found
+
+
+def _outcomes(
+    asked: dict[str, str], prometheus: PrometheusDriver, ask: Callable[[Callable[[], object]], object]
+) -> dict[str, float | None]:
+    """What each probe that a fault aims at reads; None unless it is one value."""
+    read: dict[str, float | None] = {}
+    for title, query in asked.items():
+        found = ask(partial(prometheus.query, query))
+        samples = [series.samples for series in found] if isinstance(found, list) else []
+        read[title] = samples[0][-1][1] if len(samples) == 1 and samples[0] else None
+    return read
 
 
 def _receivers(experiment: Experiment) -> set[str]:

@@ -134,7 +134,7 @@ class Warden:
         self._asked_to_end = True
 
     def _end_command(self) -> None:
-        """The command of an external fault has ended, and everything in its process group. What it did, only its own tool can undo."""
+        """The command of an external fault has ended, and everything that it began. What it did, only its own tool can undo."""
         found = self._run.leash()
         if found is None:
             return

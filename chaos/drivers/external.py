@@ -26,6 +26,7 @@ GRACE_S = 5.0
 """How long the command may take to end when it is asked to; then it is killed."""
 BEGINS_S = 5.0
 ENDS_S = GRACE_S + 3.0
+"""The leash needs a little more, to kill and to see that nothing is left."""
 
 
 class ExternalCommand:
@@ -87,7 +88,7 @@ class ExternalCommand:
         return leash.stdout.readline().decode(errors="replace").strip() if readable else ""
 
     def end(self) -> str:
-        """The command, and everything in its process group, has ended; how, in words. Idempotent. Raises Unreachable when it has not."""
+        """The command, and everything that it began, has ended; how, in words. Idempotent. Raises Unreachable when it has not."""
         with self._lock:
             self._over = True
             leash = self._leash
@@ -100,7 +101,9 @@ class ExternalCommand:
         except subprocess.TimeoutExpired as error:
             raise Unreachable(f"the command on the leash {leash.pid} has not ended in {ENDS_S:g}s") from error
         if leash.returncode != 0 and self._process is not None and self._process.is_running():
-            end(self._process.pid, GRACE_S)  # somebody killed the leash, which can end nothing any more
+            end(
+                self._process.pid, GRACE_S, self._process.pid
+            )  # somebody killed the leash, which can end nothing any more
             return "its command was ended"
         return self._how(leash)
 

@@ -21,11 +21,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from chaos.arms import HeaderValues, row_selected, unit_interval
+from chaos.faults.aims import Aim
 from chaos.json_places import Address
 from chaos.rows import Input, Piece, Row, TextSoFar
 from chaos.units import Duration, Share, parse_duration
@@ -270,6 +271,17 @@ class Fault(BaseModel):
     def needs_body(self) -> bool:
         """Whether it asks for the request's body (`Call.body`); then every request is read whole before its arm is known."""
         return False
+
+    def aim(self) -> Aim | None:
+        """The outcome that people wrote instead of a share; None where they did not. The plan finds the share that gives it."""
+        return None
+
+    def aimed(self, now: float, classes: int | None) -> Self:
+        """The same fault with the share that its aim takes, and without the aim, where the outcome reads `now` in [0, 1].
+
+        `classes` is how many classes the model has; None where nobody knows. Only with an `aim`. Raises OutOfReach.
+        """
+        raise NotImplementedError
 
     @classmethod
     def uncounted(cls) -> str:

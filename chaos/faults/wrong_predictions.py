@@ -7,20 +7,25 @@ service stays up and fast; status codes and latency say nothing. Only labels tha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from chaos.faults.aims import Aim, OutOfReach, share_for
 from chaos.faults.base import Call, Example, Fault, Signal
 from chaos.faults.decisions import decided, scored
 from chaos.rows import Label, Row
-from chaos.units import format_share
+from chaos.units import Share, format_share
 
 
 class WrongPredictions(Fault):
     """Replaces the label, and moves the scores along so that label and scores stay consistent.
 
     Rows whose classes nobody knows pass: name them under the target's `output: classes`.
+
+    Instead of a share, the outcome may be written: `to_accuracy: 70%`, or `to_recall: 60%`. The plan finds the share that gives it in
+    the treatment arm, from what the probe `accuracy` or `recall` of the steady state has read in the last hour; the run reports what
+    was delivered. With a shape, that holds where the shape is at its full intensity.
     """
 
     acts_on = "answer"
@@ -39,7 +44,27 @@ class WrongPredictions(Fault):
             "{fault: wrong_predictions, target: loan-model, share: 40%, from: 1, to: 0, duration: 60s}",
             does="40% of the treatment arm's predictions of loan-model, where they are 1, become 0",
         ),
+        Example(
+            "{fault: wrong_predictions, target: loan-model, to_accuracy: 70%, duration: 60s}",
+            does="as many of the treatment arm's predictions of loan-model get the next class as bring accuracy to 70%",
+        ),
+        Example(
+            "{fault: wrong_predictions, target: loan-model, to_recall: 60%, of: 1, from: 1, to: 0, duration: 60s}",
+            does="as many of the treatment arm's predictions of loan-model, where they are 1, become 0 as bring recall to 60%",
+        ),
         Example("{fault: wrong_predictions, target: loan-model, share: 10, duration: 60s}", refused="write 10%"),
+        Example(
+            "{fault: wrong_predictions, target: loan-model, to_accuracy: 70%, share: 20%, duration: 60s}",
+            refused="`to_accuracy` decides how many are hurt; leave `share` out",
+        ),
+        Example(
+            "{fault: wrong_predictions, target: loan-model, to_accuracy: 70%, from: 1, duration: 60s}",
+            refused="nobody knows how many predictions are of one class",
+        ),
+        Example(
+            "{fault: wrong_predictions, target: loan-model, to_recall: 60%, from: 1, duration: 60s}",
+            refused="`of` is missing",
+        ),
         Example(
             "{fault: wrong_predictions, target: loan-model, from: 1, to: 1, duration: 60s}",
             refused="`from` and `to` are the same class",
@@ -63,6 +88,18 @@ class WrongPredictions(Fault):
         description="which other class, where `to` names none: the next one, a random one, or the one the model finds least likely",
     )
 
+    to_accuracy: Share | None = Field(
+        None, description="instead of `share`: what accuracy is to fall to in the treatment arm", examples=["70%"]
+    )
+    to_recall: Share | None = Field(
+        None, description="instead of `share`: what recall is to fall to in the treatment arm", examples=["60%"]
+    )
+    of: Label | None = Field(
+        None,
+        description="with `to_recall`, and needed beside `from` or `to`: the class whose recall it is, as the model writes it",
+        examples=[1],
+    )
+
     @model_serializer(mode="wrap")
     def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
         """`from` is a word of Python's, and stays what people write."""
@@ -78,11 +115,70 @@ class WrongPredictions(Fault):
             raise ValueError("`to` names the class already; leave `other` out")
         return self
 
+    @model_validator(mode="after")
+    def _one_dial(self) -> WrongPredictions:
+        if self.to_accuracy is not None and self.to_recall is not None:
+            raise ValueError("`to_accuracy` and `to_recall` need a share each; write one of them")
+        aim = self.aim()
+        if self.of is not None and self.to_recall is None:
+            raise ValueError("`of` says whose recall is meant; write `to_recall` beside it, or leave it out")
+        if aim is None:
+            return self
+        if self.share < 1:
+            raise ValueError(f"`to_{aim.outcome}` decides how many are hurt; leave `share` out")
+        confined = self.from_ is not None or self.to is not None
+        if confined and aim.outcome == "accuracy":
+            raise ValueError(
+                "nobody knows how many predictions are of one class; leave `from` and `to` out, or write `to_recall`"
+            )
+        if confined and self.of is None:
+            raise ValueError("`of` is missing; write the class whose recall is to fall, as the model writes it")
+        if confined and (self.from_ not in (None, self.of) or self.to == self.of):
+            raise ValueError(
+                f"the recall of {self.of} cannot fall in this direction; write `from: {self.of}`, and another class under `to`"
+            )
+        return self
+
+    def aim(self) -> Aim | None:
+        """Accuracy or recall, where they are written instead of a share."""
+        if self.to_accuracy is not None:
+            return Aim("accuracy", self.to_accuracy)
+        return None if self.to_recall is None else Aim("recall", self.to_recall)
+
+    def aimed(self, now: float, classes: int | None) -> Self:
+        """The fault with the share that gives its aim. Raises OutOfReach, also when nobody knows how often a mistake would be mended."""
+        aim = self.aim()
+        assert aim is not None, "asked only with an aim"
+        share = round(share_for(aim, now, self._mended(classes)), 4)  # a hundredth of a percent, as people read it
+        return self.model_copy(update={"share": share, "to_accuracy": None, "to_recall": None, "of": None})
+
+    def _mended(self, classes: int | None) -> float:
+        """The chance that a hurt prediction that was wrong is right afterwards."""
+        if self.from_ is not None or self.to is not None:
+            return 0.0  # towards other classes than `of`, so that no row of `of` is found again
+        if classes is None:
+            raise OutOfReach(
+                "nobody knows how many classes the model has; write them under the target's `output: classes`"
+            )
+        if classes < 2:
+            raise OutOfReach(
+                "the model has one class, and so no other one; write all of them under the target's `output: classes`"
+            )
+        if classes > 2 and self.other != "random":
+            raise OutOfReach(
+                f"nobody knows how often the {self.other} of {classes} classes is the right one; write `other: random`"
+            )
+        return 1 / (classes - 1)
+
     def explain(self) -> str:
         """One plain sentence."""
         where = "" if self.from_ is None else f", where they are {self.from_},"
         other = {"next": "the next class", "random": "a random other class", "worst": "the least likely class"}
         becomes = f"get {other[self.other]}" if self.to is None else f"become {self.to}"
+        aim = self.aim()
+        if aim is not None:
+            whose = f"as many of the treatment arm's predictions of {self.target}{where} {becomes}"
+            return f"{whose} as bring {aim.outcome} to {format_share(aim.to)}"
         return f"{format_share(self.share)} of the treatment arm's predictions of {self.target}{where} {becomes}"
 
     def edit(self, rows: Sequence[Row], call: Call) -> Sequence[Row]:
@@ -104,6 +200,8 @@ class WrongPredictions(Fault):
 
         Confined to one direction, it depends on how frequent the classes are: nobody can say.
         """
+        if self.aim() is not None:
+            return None  # as long as nobody has found the share
         if self.from_ is None and self.to is None and signal in (Signal.accuracy, Signal.positive_rate):
             return (1 - self.share) * control + self.share * (1 - control)
         return None

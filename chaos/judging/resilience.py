@@ -14,6 +14,7 @@ from chaos.observation import ProbeReading
 from chaos.plans import PlannedProbe
 from chaos.progress import broken_bound, enough, values_of
 from chaos.statistics import clopper_pearson
+from chaos.units import format_share
 from chaos.verdict import ArmRow, Finding, ProbeRow, VerdictName
 
 _COUNTED = {"accuracy": "wrong", "error_ratio": "errors", "availability": "errors"}
@@ -128,6 +129,7 @@ def findings(trace: Trace) -> Iterator[Finding]:
         seen = "no data" if row.fault is None else format_value(row.fault, row.unit)
         evidence = {"baseline": row.baseline, "fault": row.fault, "recovery": row.recovery, "bound": row.bound}
         yield Finding("resilience", _question(row), row.verdict, _answer(row, seen), evidence)
+    yield from _delivered(trace)
     yield from _control(trace)
     yield from _arms_held(trace)
     yield from _recovered(trace)
@@ -153,6 +155,30 @@ def _answer(row: ProbeRow, seen: str) -> str:
             return f"yes: {during}"
         case _:
             return f"cannot tell: too few events behind {during}"
+
+
+def _delivered(trace: Trace) -> Iterator[Finding]:
+    """What became of outcomes that were asked for, by the load's own counts of the treatment arm. Judges nothing."""
+    for effect in trace.plan.faults():
+        if effect.aim is None or trace.plan.shadows():
+            continue
+        outcome, asked = effect.aim.outcome, format_share(effect.aim.to)
+        question = f"What was {outcome} in the treatment arm, where {asked} was asked for?"
+        row = next((row for row in arm_rows(trace) if row.arm == "treatment"), None)
+        if outcome != "accuracy":
+            yield Finding("resilience", question, "confirmed", f"not known: the load does not count {outcome} by arm")
+        elif row is None or row.wrong_share is None or row.wrong_interval is None:
+            yield Finding(
+                "resilience", question, "confirmed", "not known: no outcome of the treatment arm has come back"
+            )
+        else:
+            low, high = 1 - row.wrong_interval[1], 1 - row.wrong_interval[0]
+            value = 1 - row.wrong_share
+            answer = f"{value:.3f} ± {(high - low) / 2:.2f} of {row.labelled}"
+            if not low <= effect.aim.to <= high:
+                answer += f"; {asked} lies outside of [{low:.1%}, {high:.1%}]"
+            evidence = {"asked": effect.aim.to, "delivered": value, "low": low, "high": high}
+            yield Finding("resilience", question, "confirmed", answer, evidence)
 
 
 def _control(trace: Trace) -> Iterator[Finding]:

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from chaos.app.runner import Runner
+from chaos.app.runner import APPLY_WAITS_S, Runner
+from chaos.app.safeguard import READY_S
+from chaos.drivers.docker import APPLY_S, UNDO_S
+from chaos.drivers.external import BEGINS_S
 from chaos.drivers.folder import JournalWriter
-from chaos.engine import Run
+from chaos.engine import APPLY_DEAD_S, Run
 from chaos.events import (
     Applied,
     Apply,
@@ -33,6 +36,8 @@ from chaos.events import (
 from chaos.journal import read
 from chaos.judging import judge
 from chaos.observation import ProbeReading, ProbesRead
+from chaos.plans import UNDO_DEADLINE_S
+from tests.drivers.loopback import eventually
 from tests.worlds import KILL, PLAN
 
 WALL = 1_700_000_000.0
@@ -182,3 +187,24 @@ def test_a_stop_is_heard_between_two_ticks(tmp_path: Path, monkeypatch: pytest.M
     assert hands.on == set()
     assert played.at_s() - begun_s < 4.0
     ended.join(20)
+
+
+def journal_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "journal"}
+
+
+def test_a_run_that_is_refused_or_cannot_begin_leaves_no_thread(tmp_path: Path) -> None:
+    """In a notebook the process goes on, and with it every thread that was left."""
+    before = journal_threads()
+    never_played = runner(tmp_path, Hands())
+    assert journal_threads() <= before
+    with pytest.raises(Exception, match="nothing was hurt"):
+        Runner(Run(BRIEF), Hands(), JournalWriter(Path("/dev/full"))).play(STARTED)
+    eventually(lambda: journal_threads() <= before, 10, "the thread of the run that could not begin has ended")
+    del never_played
+
+
+def test_an_apply_has_ended_before_the_engine_takes_it_for_dead() -> None:
+    """It waits for the disk, for the warden, and then for a driver's call, one after the other; and an undo may still follow in time."""
+    assert APPLY_WAITS_S + READY_S + max(APPLY_S, BEGINS_S) < APPLY_DEAD_S
+    assert APPLY_DEAD_S + UNDO_S <= UNDO_DEADLINE_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,15 @@ class Hanging(JournalWriter):
         return super().sync()
 
 
+def begun(writer: JournalWriter, failed: Callable[[OSError], None]) -> Scribe:
+    scribe = Scribe(writer, failed)
+    scribe.begin()
+    return scribe
+
+
 def test_a_line_that_was_waited_for_is_in_the_file(tmp_path: Path) -> None:
     errors: list[OSError] = []
-    scribe = Scribe(JournalWriter(tmp_path / "j"), errors.append)
+    scribe = begun(JournalWriter(tmp_path / "j"), errors.append)
     scribe.await_disk(scribe.add(Apply("a"), 0.0, 0.0, soon=True), 10)
     assert [line.record for line in read((tmp_path / "j").read_text())] == [Apply("a")]
     scribe.close()
@@ -37,7 +44,7 @@ def test_a_line_that_was_waited_for_is_in_the_file(tmp_path: Path) -> None:
 
 
 def test_what_nobody_waits_for_is_there_within_seconds_and_at_the_end(tmp_path: Path) -> None:
-    scribe = Scribe(JournalWriter(tmp_path / "j"), lambda _: None)
+    scribe = begun(JournalWriter(tmp_path / "j"), lambda _: None)
     scribe.add(Apply("a"), 0.0, 0.0)
     eventually((tmp_path / "j").read_text, 10, "the line is in the file")
     scribe.add(Apply("b"), 0.0, 0.0)
@@ -47,7 +54,7 @@ def test_what_nobody_waits_for_is_there_within_seconds_and_at_the_end(tmp_path: 
 
 def test_a_disk_that_hangs_keeps_nobody_who_adds_and_tells_whoever_waits(tmp_path: Path) -> None:
     writer = Hanging(tmp_path / "j")
-    scribe = Scribe(writer, lambda _: None)
+    scribe = begun(writer, lambda _: None)
     first = scribe.add(Apply("a"), 0.0, 0.0, soon=True)
     for _ in range(100):
         scribe.add(Apply("b"), 0.0, 0.0, soon=True)
@@ -61,7 +68,7 @@ def test_a_disk_that_hangs_keeps_nobody_who_adds_and_tells_whoever_waits(tmp_pat
 
 def test_a_disk_that_refuses_is_told_at_once(tmp_path: Path) -> None:
     errors: list[OSError] = []
-    scribe = Scribe(JournalWriter(Path("/dev/full")), errors.append)
+    scribe = begun(JournalWriter(Path("/dev/full")), errors.append)
     with pytest.raises(NotWritten, match="No space"):
         scribe.await_disk(scribe.add(Apply("a"), 0.0, 0.0, soon=True), 10)
     assert errors

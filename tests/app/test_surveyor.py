@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from chaos.drivers.process_table import ProcessEntry, ProcessTable, spawn
 from chaos.lab.processes import free_ports
 from chaos.planning import plan
 from tests.drivers.container_contract import OPT_IN
+from tests.drivers.loopback import Asked, Said, serving
 from tests.values import experiment, probes, system
 
 DELAYED = ("fault: wrong_predictions\n", "fault: network_delay\n    by: 50ms\n")
@@ -46,6 +48,30 @@ def surveyed(fault: tuple[str, str], folder: Path) -> tuple[list[dict[str, objec
     drawn = plan(written, where, probes(), found, "seed")
     befores = [dict(effect.container.before) for effect in drawn.effects if effect.container is not None]
     return befores, [said for said in drawn.refusals if "cannot be done" in said]
+
+
+SERIES = {"metric": {}, "value": [1_700_000_000, "0.91"]}
+
+
+@pytest.mark.parametrize(
+    ("found", "known"), [([SERIES], 0.91), ([], None), ([SERIES, {**SERIES, "metric": {"slice": "north"}}], None)]
+)
+def test_an_outcome_that_a_fault_aims_at_is_read_where_it_is_one_value(
+    found: list[object], known: float | None, tmp_path: Path
+) -> None:
+    aimed = ("    duration: 60s", "    to_accuracy: 70%\n    duration: 60s")
+    nowhere = f"http://127.0.0.1:{free_ports(1)[0]}"
+
+    def answer(asked: Asked) -> Said:
+        if "/query" not in asked.path:
+            return Said(body=json.dumps({"status": "success", "data": {"yaml": "global: {}", "groups": []}}).encode())
+        result = found if "quantile_over_time" in asked.path + asked.body.decode() else []
+        return Said(body=json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode())
+
+    with serving(answer) as prometheus:
+        where = system(("http://127.0.0.1:9090", prometheus.url), ("http://127.0.0.1:9099", nowhere))
+        seen = survey(experiment(aimed), where, probes(), drivers_of(where, tmp_path))
+    assert seen.outcomes == {"accuracy": known}
 
 
 def test_the_plan_knows_what_each_picked_one_is_like_now(replicas: list[ProcessEntry], tmp_path: Path) -> None:

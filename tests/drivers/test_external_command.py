@@ -60,6 +60,45 @@ def test_it_has_ended_when_end_returns_however_often_that_is_asked(begun: Begun)
     assert begun.command.end() == "its command was ended"
 
 
+DAEMON = """
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+print(child.pid, flush=True)
+"""
+"""Begins a process in a session of its own, and says which."""
+
+
+@pytest.mark.parametrize("stays", ["import time; time.sleep(60)", ""])
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans come to the leash on Linux alone")
+def test_what_left_the_commands_session_ends_with_it_whether_or_not_its_parent_lives(
+    tmp_path: Path, stays: str
+) -> None:
+    begun = Begun(tmp_path, sys.executable, "-c", DAEMON + stays)
+    begun.command.begin()
+    try:
+        daemon = psutil.Process(int(eventually(begun.log.read_text, 10, "the daemon is told")))
+        assert os.getsid(daemon.pid) == daemon.pid
+        if not stays:
+            eventually(lambda: daemon.ppid() == begun.leashes[0], 10, "the leash has adopted it")
+    finally:
+        begun.command.end()
+    assert gone(daemon)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans come to the leash on Linux alone")
+def test_orphans_that_have_died_leave_no_zombie_while_the_command_runs(tmp_path: Path) -> None:
+    orphan = "import os, time\nif os.fork() == 0:\n    if os.fork() == 0:\n        time.sleep(0.2)\n        print('late', flush=True)\n    os._exit(0)\nos.wait()\ntime.sleep(60)"
+    begun = Begun(tmp_path, sys.executable, "-c", orphan)
+    begun.command.begin()
+    try:
+        leash = psutil.Process(begun.leashes[0])
+        eventually(begun.log.read_text, 10, "the orphan has spoken")
+        eventually(lambda: len(leash.children()) == 1, 10, "the command alone is left")
+        assert not gone(begun.process())
+    finally:
+        begun.command.end()
+
+
 def test_a_command_that_ended_by_itself_says_with_what(tmp_path: Path) -> None:
     begun = Begun(tmp_path, sys.executable, "-c", "raise SystemExit(7)")
     begun.command.begin()

@@ -6,7 +6,10 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from chaos.faults.aims import Aim, OutOfReach, share_for
 from chaos.faults.base import Call, Memory, Redirect, Signal
 from chaos.faults.class_collapse import ClassCollapse
 from chaos.faults.constant_output import ConstantOutput
@@ -87,6 +90,86 @@ def test_what_confined_mistakes_cost_nobody_can_say() -> None:
     assert wrong(share="20%").treated(Signal.accuracy, 0.9) == pytest.approx(0.74)
     assert wrong(share="20%").treated(Signal.positive_rate, 0.8) == pytest.approx(0.68)
     assert wrong(share="20%", **{"from": 1}).treated(Signal.accuracy, 0.9) is None
+
+
+@given(st.floats(0.01, 1.0), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_the_share_that_is_found_gives_the_outcome_to_be_expected(now: float, part: float, mended: float) -> None:
+    least = (1 - now) * mended
+    to = least + part * (now - least)
+    if to >= now:
+        with pytest.raises(OutOfReach):
+            share_for(Aim("accuracy", to), now, mended)
+        return
+    share = share_for(Aim("accuracy", to), now, mended)
+    assert 0 <= share <= 1
+    assert now * (1 - share) + (1 - now) * mended * share == pytest.approx(to, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("more", "classes", "outcome", "truth"),
+    [
+        ({"to_accuracy": "70%"}, 2, "accuracy", None),
+        ({"to_accuracy": "40%", "other": "random"}, 4, "accuracy", None),
+        ({"to_recall": "60%"}, 2, "recall", 1),
+        ({"to_recall": "60%", "of": 1, "from": 1, "to": 0}, 3, "recall", 1),
+        ({"to_recall": "60%", "of": 1, "from": 1}, 3, "recall", 1),
+        ({"to_recall": "60%", "of": 1, "to": 2}, 3, "recall", 1),
+    ],
+)
+def test_a_fault_that_is_aimed_gives_its_rows_the_outcome(
+    more: dict[str, Any], classes: int, outcome: str, truth: int | None
+) -> None:
+    """Over 20,000 rows of which the model finds nine in ten: what is left is within five standard deviations of what was asked."""
+    names, many = tuple(range(classes)), 20_000
+    truths = [truth if truth is not None else number % classes for number in range(many)]
+    said = [right if number % 10 else (right + 1) % classes for number, right in enumerate(truths)]
+    fault = wrong(**more)
+    aim = fault.aim()
+    assert aim is not None
+    assert aim.outcome == outcome
+    aimed = fault.aimed(0.9, classes)
+    assert aimed.aim() is None
+    rows = [aimed.edit([Row(0, label, None, names)], call(f"s{at}", aimed.share))[0] for at, label in enumerate(said)]
+    right = sum(row.label == right for row, right in zip(rows, truths, strict=True)) / many
+    assert abs(right - aim.to) < 5 * (0.25 / many) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("more", "now", "classes", "why"),
+    [
+        ({"to_accuracy": "70%"}, 0.7, 2, "accuracy reads 70% now, and a fault makes it no better; write less than that"),
+        ({"to_accuracy": "5%"}, 0.9, 2, "accuracy reads 90% now, and would still be 10% if every prediction were hurt; write more than that"),
+        ({"to_accuracy": "20%"}, 0.4, 2, "accuracy reads 40% now, so low that other answers are no worse and 20% cannot be reached; write `share` instead"),
+        ({"to_accuracy": "70%"}, 0.9, None, "nobody knows how many classes the model has; write them under the target's `output: classes`"),
+        ({"to_accuracy": "70%"}, 0.9, 1, "the model has one class, and so no other one; write all of them under the target's `output: classes`"),
+        ({"to_recall": "70%"}, 0.9, 3, "nobody knows how often the next of 3 classes is the right one; write `other: random`"),
+    ],
+)  # fmt: skip
+def test_an_outcome_that_no_known_share_gives_is_refused_with_the_reason(
+    more: dict[str, Any], now: float, classes: int | None, why: str
+) -> None:
+    with pytest.raises(OutOfReach) as refused:
+        wrong(**more).aimed(now, classes)
+    assert str(refused.value) == why
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"to_accuracy": "70%", "to_recall": "60%"}, "write one of them"),
+        ({"of": 1}, "write `to_recall` beside it"),
+        ({"to_recall": "60%", "of": 1, "from": 0}, "the recall of 1 cannot fall in this direction"),
+        ({"to_recall": "60%", "of": 1, "to": 1}, "the recall of 1 cannot fall in this direction"),
+    ],
+)
+def test_an_outcome_that_contradicts_the_rest_of_the_fault_is_refused(more: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        wrong(**more)
+
+
+def test_what_a_fault_costs_nobody_can_say_before_its_share_is_found() -> None:
+    assert wrong(to_accuracy="70%").treated(Signal.accuracy, 0.9) is None
+    assert wrong(to_accuracy="70%").aimed(0.9, 2).treated(Signal.accuracy, 0.9) == pytest.approx(0.7)
 
 
 # --- shuffled_predictions -----------------------------------------------------------------------------------------------

@@ -28,14 +28,17 @@ from chaos.events import (
     StopRequested,
     Undone,
 )
+from chaos.faults.aims import Aim
 from chaos.journal import BrokenJournal
 from chaos.judging import judge, worst
 from chaos.observation import AlertSeen, AlertsRead, DeliveriesRead, LoadRead, ProxyRead
+from chaos.plans import Plan
 from chaos.statistics import ArmCounts, RiskRatio
 from chaos.verdict import EXIT_CODE, Finding, Verdict
 from tests.judging.journals import JUDGED, SILENT, WALL, Entry, Story, among, lines_of, until, without
 from tests.worlds import ALERT, HOLD, KILL, WRONG
 
+AIMED = replace(JUDGED, effects=(HOLD, replace(WRONG, aim=Aim("accuracy", 0.7))))
 UNEXPECTED = AlertSeen("DiskFull", {"alertname": "DiskFull", "service": "loan"}, "firing", WALL + 18.0)
 STOPPED = (23.0, StopRequested("a person"))
 GUARD = (23.0, GuardBreached("availability (min 90%)", "it reads 0.5, below 90%"))
@@ -366,3 +369,34 @@ def test_a_share_that_left_its_bound_by_what_chance_does_is_left_open(seen: floa
     verdict = judge(Story(plan=plan, availability=(1.0, seen, 1.0), counted=counted).lines())
     [finding] = [one for one in verdict.findings if "availability hold" in one.question]
     assert finding.verdict == judged, finding
+
+
+# --- outcomes that were asked for ---------------------------------------------------------------------------------------
+
+
+def delivered(plan: Plan) -> list[Finding]:
+    """What the verdict says of outcomes that were asked for."""
+    found = verdict_of(Story(plan=plan).entries()).findings
+    return [finding for finding in found if finding.question.startswith("What was ")]
+
+
+def test_what_was_delivered_is_told_beside_what_was_asked_for() -> None:
+    (told,) = delivered(AIMED)
+    row = next(row for row in verdict_of(Story(plan=AIMED).entries()).arms if row.arm == "treatment")
+    assert row.wrong_share is not None
+    assert row.wrong_interval is not None
+    low, high = 1 - row.wrong_interval[1], 1 - row.wrong_interval[0]
+    assert told.question == "What was accuracy in the treatment arm, where 70% was asked for?"
+    assert told.evidence == {"asked": 0.7, "delivered": 1 - row.wrong_share, "low": low, "high": high}
+    assert told.answer.startswith(f"{1 - row.wrong_share:.3f} ± {(high - low) / 2:.2f} of {row.labelled}")
+    assert ("lies outside" in told.answer) is not (low <= 0.7 <= high)
+
+
+def test_an_outcome_that_nobody_counts_by_arm_is_not_known() -> None:
+    (told,) = delivered(replace(JUDGED, effects=(HOLD, replace(WRONG, aim=Aim("recall", 0.6)))))
+    assert told.answer == "not known: the load does not count recall by arm"
+
+
+def test_nothing_is_told_of_a_share_that_people_wrote_nor_of_copies() -> None:
+    assert delivered(JUDGED) == []
+    assert delivered(replace(AIMED, mode="shadow")) == []

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from chaos.faults.wrong_predictions import WrongPredictions
 from tests.proxy.loopback import KEY, Backend, Proxy, Reply, infer, sized, talk
 
 ROWS = 5
@@ -91,6 +92,23 @@ def test_exactly_the_selected_rows_of_the_treatment_arm_change(backend: Backend,
     assert abs(in_treatment - 100) < 4 * math.sqrt(400 * 0.25 * 0.75)
     assert abs(changed_rows - 0.3 * ROWS * in_treatment) < 4 * math.sqrt(ROWS * in_treatment * 0.3 * 0.7)
     assert len(backend.seen) == len(SUBJECTS)
+
+
+def test_a_fault_that_aims_at_an_accuracy_leaves_clients_with_that_accuracy(backend: Backend, proxy: Proxy) -> None:
+    """The model is right in four of five rows, and the treatment arm alone is to be at 60 %."""
+    truths = [*LABELS[:-1], 1 - LABELS[-1]]
+    backend.replies[PATH] = sized(ANSWER, "Content-Type: application/json")
+    written = WrongPredictions.model_validate({"fault": "wrong_predictions", "target": "model", "to_accuracy": "60%"})
+    proxy.arm("aimed", json.loads(written.aimed(0.8, 2).model_dump_json(exclude_none=True)), arms=arms(0.5))
+    right: Counter[bool] = Counter()
+    rows: Counter[bool] = Counter()
+    for subject, (_, body) in ask(proxy.routes["model"], SUBJECTS).items():
+        labels = json.loads(body)["outputs"][0]["data"]
+        right[treated(subject, 0.5)] += sum(said == true for said, true in zip(labels, truths, strict=True))
+        rows[treated(subject, 0.5)] += ROWS
+    # The share is a third: of each row, whether it is hurt is a draw of its own.
+    assert abs(right[True] - 0.6 * rows[True]) < 4 * math.sqrt(rows[True] * (1 / 3) * (2 / 3))
+    assert right[False] == 0.8 * rows[False]
 
 
 def test_a_retried_request_meets_the_same_fault_and_only_first_attempts_count(backend: Backend, proxy: Proxy) -> None:
