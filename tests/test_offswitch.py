@@ -53,6 +53,12 @@ def test_containers_have_two_seconds_and_one_whose_call_hung_has_no_budget() -> 
     assert f"| guard | {HUNG} | 2 | 9.00 s | 9.00 s | 9.00 s | no budget |" in told
 
 
+def test_without_an_engine_the_page_speaks_of_no_call_that_hung() -> None:
+    proxies = Cell("hanging", "guard", "proxies", TEN)
+    assert "## One of two proxies does not answer" in page(result(proxies))
+    assert "## A Docker call hangs" in page(result(proxies, Cell("hanging", "guard", HUNG, (9.0,))))
+
+
 def test_a_cell_misses_its_budget_when_more_than_one_run_of_ten_does() -> None:
     kept, missed = Cell("calm", "guard", "proxies", TEN), Cell("busy", "guard", "proxies", (*TEN[1:], 1.2))
     assert result(kept, missed, Cell("hanging", "guard", HUNG, (9.0,))).missed() == [missed]

@@ -228,11 +228,9 @@ def main() -> int:
         "--render", type=Path, metavar="FILE", help="measure nothing, make the page of this stored result"
     )
     given = parser.parse_args()
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # a shell may have started this with Ctrl-C ignored; containers must not stay
-        signal.signal(number, signal.default_int_handler)
+    # A shell may have started this with Ctrl-C ignored; containers must not stay.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     if given.render is not None:
         PAGE.write_text(page(Result.from_json(given.render.read_text())))
         return 0

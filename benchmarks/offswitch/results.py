@@ -117,8 +117,14 @@ def _section(condition: str, cells: Sequence[Cell]) -> str:
     if not found:
         return ""
     rows = "\n".join(_row(cell) for cell in found)
+    title, told = CONDITIONS[condition], _TOLD[condition]
+    if condition == "hanging" and all(cell.what != HUNG for cell in found):  # no engine, so no call of one
+        title, told = (
+            "One of two proxies does not answer",
+            "The proxy that is asked first was stopped; *proxies* is the other one.\n\n",
+        )
     return (
-        f"## {CONDITIONS[condition]}\n\n{_TOLD[condition]}"
+        f"## {title}\n\n{told}"
         "| switch | what was hurt | runs | median | 90 % within | longest | in budget |\n"
         f"|---|---|---|---|---|---|---|\n{rows}\n"
     )
