@@ -21,7 +21,7 @@ from chaos.proxy.observe import observed_text
 from chaos.proxy.registry import Registry
 from chaos.proxy.serving import DataOptions
 from chaos.proxy.shadow import shadow_text
-from chaos.proxy.workers import Workers
+from chaos.proxy.workers import PATIENT_S, SILENT_S, Workers
 from chaos.version import VERSION
 
 _RUN = re.compile(r"[A-Za-z0-9._-]{1,200}")
@@ -105,8 +105,8 @@ class ControlApi:
         # `held_by` is for clients of the time when one run at a time could hold a proxy.
         return {"held_by": holders[0]["run"] if holders else None, "holders": holders}
 
-    async def _obeyed(self) -> list[str]:
-        return await self._workers.obey() if self._workers is not None else []
+    async def _obeyed(self, within_s: float = SILENT_S) -> list[str]:
+        return await self._workers.obey(within_s) if self._workers is not None else []
 
     async def _gathered(self) -> None:
         if self._workers is not None:
@@ -129,7 +129,7 @@ class ControlApi:
                 422, [f"`most: {arming.most}` is less than one for each of {self._processes()} workers; write more"]
             )
         made = self._registry.arm(run, arming).generation
-        problems = await self._obeyed()
+        problems = await self._obeyed(PATIENT_S)
         if problems:
             holder = self._registry.holder_of(run)
             if holder is not None and holder.generation == made:
@@ -147,7 +147,7 @@ class ControlApi:
     async def _renew(self, run: str) -> Response:
         if self._registry.renew(run) is None:
             return _error(404, f"the run {run} does not hold this proxy any more")
-        await self._obeyed()
+        await self._obeyed(PATIENT_S)
         return self._state_of(run)
 
     async def _disarm(self, run: str | None) -> Response:

@@ -1,10 +1,10 @@
 """The parent's side of several workers: keeps them running, tells all of them the same, and adds up what they count.
 
 What is told is always the whole table, so the last one that arrives is what holds, whatever was lost before. A worker is asked
-for a sign of life ten times a second. One that does not acknowledge within SILENT_S is killed and replaced: no answer of the
-control API ever rests on a worker that may not have heard of it. As long as nothing is to be acknowledged, it may be silent for
-IDLE_SILENT_S: on a machine with too much to do, killing it would only cost its clients their connections. Replacements get the
-table before they accept anybody, from the listening sockets that this process holds: whoever waits there meanwhile is not lost.
+for a sign of life ten times a second. One that does not acknowledge within SILENT_S that a fault is to end is killed and replaced: no
+answer of the control API ever rests on a worker that may not have heard of it. As long as nothing has to end, it has PATIENT_S: on a
+machine with too much to do, killing it would only cost its clients their connections. Replacements get the table before they accept
+anybody, from the listening sockets that this process holds: whoever waits there meanwhile is not lost.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from chaos.proxy.tally import add_counters, add_run
 from chaos.proxy.worker import GOODBYE_S, Pipe, Table, table_of
 
 SILENT_S = 0.5
-"""A worker that has not acknowledged what it was told after so long is killed and replaced."""
-IDLE_SILENT_S = 2.0
-"""So is one that has not given a sign of life for so long, when there was nothing else to say."""
+"""A worker that has not acknowledged after so long that a fault is to end is killed and replaced."""
+PATIENT_S = 2.0
+"""So is one that has not acknowledged anything else for so long: what begins, what goes on, or a sign of life."""
 START_S = 15.0
 """How long a new worker may take until its first word; it serves nobody before."""
 LATE_S = 0.25
@@ -90,17 +90,17 @@ class Workers:
         """How many workers serve now."""
         return sum(worker.serves and not worker.gone for worker in self._workers)
 
-    async def obey(self) -> list[str]:
+    async def obey(self, within_s: float = SILENT_S) -> list[str]:
         """No worker obeys anything older than what the registry says now: each has acknowledged it, or is gone.
 
-        Returns what went wrong: workers that had to be killed because they were silent, or refused. Takes at most about SILENT_S.
+        Returns what went wrong: workers that had to be killed because they were silent, or refused. Takes at most about `within_s`.
         """
-        waiting = [self._ask(worker, {"table": self._table(worker)}) for worker in self._listening()]
+        waiting = [self._ask(worker, {"table": self._table(worker)}, within_s) for worker in self._listening()]
         return [problem for problem in await asyncio.gather(*waiting) if problem is not None]
 
     async def gather(self) -> None:
         """Everything that living workers have counted is in the registry and the counters."""
-        await asyncio.gather(*[self._ask(worker, {}) for worker in self._listening()])
+        await asyncio.gather(*[self._ask(worker, {}, PATIENT_S) for worker in self._listening()])
 
     def _listening(self) -> list[_Worker]:
         return [worker for worker in self._workers if worker.spoke and not worker.gone]
@@ -110,7 +110,7 @@ class Workers:
         holds = table_of(self._registry).holds
         return Table(tuple(hold.part(self.count, worker.born_s) for hold in holds)).as_json()
 
-    def _ask(self, worker: _Worker, message: dict[str, Any], within_s: float = SILENT_S) -> asyncio.Future[str | None]:
+    def _ask(self, worker: _Worker, message: dict[str, Any], within_s: float) -> asyncio.Future[str | None]:
         """What will say that the worker has heard: None, or what went wrong."""
         self._number += 1
         answered: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
@@ -166,7 +166,7 @@ class Workers:
                 "shadow_to": self._options.shadow_to,
             }
             told = {"begin": begin, "table": self._table(worker)}
-            self._ask(worker, told).add_done_callback(lambda done: self._begun(worker, done))
+            self._ask(worker, told, PATIENT_S).add_done_callback(lambda done: self._begun(worker, done))
             return
         add_counters(self._counters, message["counters"])
         for run, taken in message["runs"].items():
@@ -212,7 +212,7 @@ class Workers:
                 if any(now_s - asked_s > within_s for asked_s, within_s, _ in worker.asked.values()):
                     self._silence(worker)
             else:
-                self._ask(worker, {}, IDLE_SILENT_S)
+                self._ask(worker, {}, PATIENT_S)
 
     def _silence(self, worker: _Worker) -> None:
         """It is killed. Whoever waits for it hears so once it is dead, which `_lost` sees at the closed pipe."""
