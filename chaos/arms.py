@@ -8,11 +8,12 @@ therefore only adds subjects, and a retried request meets the same fault.
 from __future__ import annotations
 
 import hmac
+import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import unquote_plus
 
 Arm = Literal["treatment", "control"]
@@ -34,6 +35,8 @@ class HeaderValues(Protocol):
 
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_PATH = re.compile(r"\$(?:\.\w+|\[\d{1,9}\])+")
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 _SCALE = 1.0 / (1 << 64)
 
 
@@ -106,6 +109,64 @@ def parameter_of(target: str, name: str) -> str | None:
     return None
 
 
+@lru_cache(256)
+def steps_of(path: str) -> tuple[str | int, ...]:
+    """The keys and indexes of a path such as `$.customer.cards[0]`. Raises ValueError when it is none."""
+    if _PATH.fullmatch(path) is None:
+        raise ValueError(f"{path!r} is no path; write something like $.customer.id")
+    return tuple(name or int(index) for name, index in _STEP.findall(path))
+
+
+def json_at(body: bytes, steps: tuple[str | int, ...]) -> Any:
+    """What stands at the end of these steps in a body. Raises LookupError when nothing does, or the body is no JSON."""
+    value: Any
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise LookupError("the body is no JSON") from error
+    for step in steps:
+        fits = isinstance(value, dict) if isinstance(step, str) else isinstance(value, list)
+        if not fits:
+            raise LookupError(step)
+        value = value[step]
+    return value
+
+
+def subject_in(body: bytes, path: str) -> str | None:
+    """The subject that a body says at `path`: a text, or a whole number as its digits. None where it says nothing of the kind.
+
+    The text must have an encoding: half of a surrogate pair could not be hashed.
+    """
+    try:
+        found = json_at(body, steps_of(path))
+        subject = str(found) if isinstance(found, int) and not isinstance(found, bool) else found
+        if not isinstance(subject, str):
+            return None
+        subject.encode()
+    except (LookupError, ValueError):
+        return None
+    return subject
+
+
+def with_subject(value: Any, path: str, subject: str) -> Any:
+    """A JSON value that says the subject at `path`; mappings on the way that are missing are made. The value given stays as it is.
+
+    Raises LookupError when something else than a mapping, or than a list that is long enough, is in the way.
+    """
+    return _placed(value, steps_of(path), subject)
+
+
+def _placed(value: Any, steps: tuple[str | int, ...], subject: str) -> Any:
+    if not steps:
+        return subject
+    step, rest = steps[0], steps[1:]
+    if isinstance(step, str) and isinstance(value, dict):
+        return {**value, step: _placed(value.get(step, {}), rest, subject)}
+    if isinstance(step, int) and isinstance(value, list) and step < len(value):
+        return [*value[:step], _placed(value[step], rest, subject), *value[step + 1 :]]
+    raise LookupError(step)
+
+
 def said_at(kind: str, name: str, headers: HeaderValues, target: str) -> str | None:
     """What a request says at a place: the `header`, `cookie` or `query` parameter of this name. None where it says nothing."""
     if kind == "header":
@@ -115,17 +176,22 @@ def said_at(kind: str, name: str, headers: HeaderValues, target: str) -> str | N
 
 @lru_cache(64)
 def place_of(by: str) -> tuple[str, str] | None:
-    """Where a request says its subject: `header`, `cookie` or `query`, and the name there. None when `by` names no place."""
+    """Where a request says its subject: `header`, `cookie` or `query`, and the name there, or `json`, and the path in its body.
+
+    None when `by` names no place.
+    """
     kind, _, name = by.partition(":")
     name = name.strip()
     if by == "request":
         return "header", REQUEST_HEADER
+    if kind == "json":
+        return (kind, name) if _PATH.fullmatch(name) else None
     if kind not in ("header", "cookie", "query") or not _NAME.fullmatch(name):
         return None
     return kind, name.lower() if kind == "header" else name
 
 
 def header_of(by: str) -> str | None:
-    """The header that says the subject, lower-case; None when a cookie or the query does, or nothing that a request can have."""
+    """The header that says the subject, lower-case; None when a cookie, the query or the body does, or nothing that a request can have."""
     found = place_of(by)
     return found[1] if found is not None and found[0] == "header" else None

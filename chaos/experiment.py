@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, Discriminator, Field, StrictBool, Tag, create_model, model_validator
 
-from chaos.arms import place_of
+from chaos.arms import place_of, with_subject
 from chaos.bounds import BoundText, kind_of_unit
 from chaos.caps import Most, MostText
 from chaos.document import Document, Path, did_you_mean, read_document
@@ -121,7 +121,9 @@ Guard = Annotated[
 
 def _by(value: str) -> str:
     if place_of(value) is None:
-        raise ValueError(f"{value!r} names no subject; write header:NAME, cookie:NAME, query:NAME, or request")
+        raise ValueError(
+            f"{value!r} names no subject; write header:NAME, cookie:NAME, query:NAME, json:$.PATH, or request"
+        )
     return value
 
 
@@ -455,6 +457,35 @@ def _texts(data: object, path: Path) -> Iterator[tuple[Path, str]]:
             yield from _texts(value, (*path, index))
 
 
+def _unplaced(by: str, system: System) -> str | None:
+    """Why the load cannot say its subjects in its bodies, where it has to; None when it can."""
+    kind, path = place_of(by) or ("", "")
+    if kind != "json":
+        return None
+    # Whatever a row brings into the template is only known when it is there.
+    template = {} if system.request.json_ is None else _opened(system.request.json_)
+    try:
+        with_subject(template, path, "subject")
+    except LookupError:
+        return f"subjects are to stand at `{path}`, and the `request.json` of `{system.name}` has something else there; mend one of them"
+    return (
+        None
+        if system.request.json_ is not None
+        else (
+            f"subjects are to stand at `{path}`, and the system `{system.name}` sends no JSON; write `json:` under its `request:`"
+        )
+    )
+
+
+def _opened(template: object) -> object:
+    """The template with a mapping wherever a column of the data comes whole: it may be one."""
+    if isinstance(template, dict):
+        return {key: _opened(value) for key, value in template.items()}
+    if isinstance(template, list):
+        return [_opened(value) for value in template]
+    return {} if isinstance(template, str) and template.startswith("$") else template
+
+
 def _load_problems(experiment: Experiment, document: Document, system: System) -> list[Problem]:
     if experiment.load is None:
         return []
@@ -462,6 +493,8 @@ def _load_problems(experiment: Experiment, document: Document, system: System) -
     if system.entry is None:
         message = f"the system `{system.name}` has no `entry:` to send the load to; add it"
         found.append(document.problem(("load",), message))
+    if (unplaced := _unplaced(experiment.subject_header(system), system)) is not None:
+        found.append(document.problem(("load",), unplaced))
     kind, _, name = experiment.load.data.partition(":")
     if name and kind == system.name.split("-")[0] and name not in system.data:
         message = f"the system `{system.name}` has no data `{name}`; {did_you_mean(name, system.data)}"

@@ -541,6 +541,14 @@ def _cannot_exist(experiment: Experiment, system: System) -> list[str]:
                 f"{fault.fault} cannot find its group in requests to {fault.target}: it reads bodies as JSON, and those of gRPC are none; "
                 "write `by: header:NAME`"
             )
+        if (
+            protocol is not None
+            and protocol.name == "oip_grpc"
+            and experiment.subject_header(system).startswith("json:")
+        ):
+            refused.append(
+                f"requests to {fault.target} are gRPC and no JSON, so they say no subject; write `by: header:NAME` under blast_radius"
+            )
         if protocol is None or fault.works_on == "any":
             continue
         speaks = "text" if getattr(protocol, "free_text", False) else "predictions"

@@ -9,12 +9,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from chaos.arms import HeaderValues, said_at
+from chaos.arms import HeaderValues, json_at, said_at, steps_of
 
 _FORM = re.compile(
-    r"""\s*(?:json:\$((?:\.\w+|\[\d+\])+)|(header|cookie|query):([A-Za-z0-9_.-]+))\s*(==|!=)\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|true|false|null)\s*"""
+    r"""\s*(?:json:\$((?:\.\w+|\[\d{1,9}\])+)|(header|cookie|query):([A-Za-z0-9_.-]+))\s*(==|!=)\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|true|false|null)\s*"""
 )
 
 
@@ -39,8 +38,7 @@ class Slice:
                 f'{text!r} is no slice; write something like json:$.region == "north", header:x-group == "b", '
                 'cookie:plan == "free" or query:beta == "1"'
             )
-        parts = re.findall(r"\.(\w+)|\[(\d+)\]", match[1] or "")
-        path = tuple(name or int(index) for name, index in parts)
+        path = steps_of(f"${match[1]}") if match[1] is not None else ()
         kind, name = match[2] or "json", match[3] or ""
         return Slice(kind, name.lower() if kind == "header" else name, path, match[4] == "==", json.loads(match[5]))
 
@@ -58,10 +56,8 @@ class Slice:
             found = said_at(self.kind, self.name, headers, target)
             return found is not None and self._same(found) is self.equal
         try:
-            value: Any = json.loads(body)
-            for part in self.path:
-                value = value[part]
-        except (ValueError, LookupError, TypeError, RecursionError):
+            value = json_at(body, self.path)
+        except LookupError:
             return False
         return self._same(value) is self.equal
 

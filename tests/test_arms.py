@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
@@ -20,7 +21,9 @@ from chaos.arms import (
     row_selected,
     said_at,
     sign_synthetic,
+    subject_in,
     unit_interval,
+    with_subject,
 )
 
 SUBJECTS = [f"subject-{number}" for number in range(20_000)]
@@ -184,13 +187,57 @@ def test_the_subjects_header_is_read_from_by(by, header):
         ("cookie:Session", ("cookie", "Session")),  # names of cookies keep their case
         ("query: user ", ("query", "user")),
         ("query:", None),
-        ("json:$.user", None),
+        ("json:$.user", ("json", "$.user")),
+        ("json: $.customer.cards[0]", ("json", "$.customer.cards[0]")),
+        ("json:$", None),
+        ("json:$.users[*]", None),
+        ("json:user", None),
         ("cookie:a;b", None),
         ("cookie:a\r\nx", None),
     ],
 )
-def test_a_cookie_or_the_query_may_say_the_subject(by, place):
+def test_a_cookie_the_query_or_the_body_may_say_the_subject(by, place):
     assert place_of(by) == place
+
+
+@pytest.mark.parametrize(
+    ("body", "subject"),
+    [
+        (b'{"user": {"ids": ["ada"]}}', "ada"),
+        (b'{"user": {"ids": [17, "ada"]}}', "17"),
+        (b'{"user": {"ids": ["\xc3\xa9"]}}', "é"),
+        (b'{"user": {"ids": ["a"]}, "user": {"ids": ["b"]}}', "b"),
+        (b'{"user": {"ids": []}}', None),
+        (b'{"user": {"ids": "ada"}}', None),
+        (b'{"user": [["ada"]]}', None),
+        (b'{"user": {"ids": [true]}}', None),
+        (b'{"user": {"ids": [1.5]}}', None),
+        (b'{"user": {"ids": [null]}}', None),
+        (b'{"user": {"ids": ["\\ud800"]}}', None),
+        (b'{"user": {"ids": [' + b"9" * 5000 + b"]}}", None),
+        (b'{"user": {"ids": ["ada"]', None),
+        (b"[" * 100_000, None),
+        (b"", None),
+    ],
+)
+def test_a_body_says_a_text_or_a_whole_number_as_its_subject_or_nothing(body, subject):
+    assert subject_in(body, "$.user.ids[0]") == subject
+
+
+@given(st.text(max_size=10))
+def test_a_subject_that_was_put_into_a_body_is_found_there_and_everything_else_stays(subject):
+    template = {"rows": [{"age": 3}, {"age": 4, "who": {"old": 1}}], "kind": "a"}
+    placed = with_subject(template, "$.rows[1].who.id", subject)
+    assert subject_in(json.dumps(placed).encode(), "$.rows[1].who.id") == subject
+    assert placed == {"rows": [{"age": 3}, {"age": 4, "who": {"old": 1, "id": subject}}], "kind": "a"}
+    assert template["rows"][1] == {"age": 4, "who": {"old": 1}}
+    assert with_subject({}, "$.a.b", subject) == {"a": {"b": subject}}
+
+
+@pytest.mark.parametrize("path", ["$.rows[2].id", "$.rows.id", "$.kind.id", "$[0]", "$.new[0]"])
+def test_a_subject_that_has_no_room_in_a_body_is_refused(path):
+    with pytest.raises(LookupError):
+        with_subject({"rows": [{}, {}], "kind": "a"}, path, "s")
 
 
 @settings(deadline=None)

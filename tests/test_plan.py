@@ -91,6 +91,24 @@ def test_a_fault_of_the_load_for_nobody_is_refused():
     assert "write at least `traffic: 1%`" in planned(DRIFT, ("traffic: 10%", "traffic: 0%")).refusals[0]
 
 
+# --- subjects in bodies -----------------------------------------------------------------------------------------------
+
+IN_BODIES = ("max_duration: 2m", "max_duration: 2m, by: 'json:$.applicant'")
+
+
+def test_a_subject_in_the_body_is_planned_as_any_other():
+    drawn = planned(IN_BODIES)
+    assert drawn.refusals == ()
+    assert drawn.subject_by == "json:$.applicant"
+
+
+def test_a_subject_in_the_body_of_a_request_that_is_no_json_is_refused():
+    grpc = system(("    process:", "    protocol: oip_grpc\n    process:"))
+    assert planned(IN_BODIES, of=grpc).refusals == (
+        "requests to loan-model are gRPC and no JSON, so they say no subject; write `by: header:NAME` under blast_radius",
+    )
+
+
 # --- outcomes instead of shares ---------------------------------------------------------------------------------------
 
 AIMED = ("    target: loan-model\n    duration: 60s", "    target: loan-model\n    to_accuracy: 70%\n    duration: 60s")

@@ -18,7 +18,10 @@ from chaos.units import format_share
 
 
 class StaleModel(Fault):
-    """Selected requests are asked of the older model at this address, and its answer goes to the client."""
+    """Selected requests are asked of the older model at this address, and its answer goes to the client.
+
+    Where no older model listens any more, `frozen_predictions` replays earlier answers instead, whatever is asked.
+    """
 
     acts_on = "request"
     works_on = "predictions"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from typing import Any, Literal
 
-from chaos.arms import SYNTHETIC_HEADER, Arms, HeaderValues, is_synthetic, place_of, said_at
+from chaos.arms import SYNTHETIC_HEADER, Arms, HeaderValues, is_synthetic, place_of, said_at, subject_in
 from chaos.caps import Cap, Most
 from chaos.faults.base import Fault, Memory
 from chaos.protocols import catalogue as protocols
@@ -129,9 +129,9 @@ class Armed:
     document_faults: tuple[ArmedFault, ...] = ()
     """Those of all faults that change values in an answer's JSON."""
     subject_kind: str = "header"
-    """Where a request says who its subject is: in a header, a cookie or the query."""
+    """Where a request says who its subject is: in a header, a cookie, the query or its body (`json`)."""
     subject_name: str = ""
-    """The name of that header (lower-case), cookie or parameter."""
+    """The name of that header (lower-case), cookie or parameter, or the path in the body."""
     most: Most | None = None
     """This process's part of the most that the run may hurt."""
     body_faults: tuple[ArmedFault, ...] = ()
@@ -155,13 +155,13 @@ class Armed:
                     return True
         return False
 
-    def slice_needs_body(self) -> bool:
+    def arm_needs_body(self) -> bool:
         """Whether a request's body must be read to know its arm."""
-        return self.slice is not None and self.slice.needs_body
+        return self.subject_kind == "json" or (self.slice is not None and self.slice.needs_body)
 
     def needs_body(self) -> bool:
         """Whether a request's body must be read whole before it goes on: its arm, or a fault, depends on it."""
-        if self.slice is not None and self.slice.needs_body:
+        if self.arm_needs_body():
             return True
         for faults in (self.request_faults, self.answer_faults):
             for fault in faults:
@@ -174,7 +174,10 @@ class Armed:
 
         `target` is the request's path and query.
         """
-        subject = said_at(self.subject_kind, self.subject_name, headers, target)
+        if self.subject_kind == "json":
+            subject = subject_in(body, self.subject_name)
+        else:
+            subject = said_at(self.subject_kind, self.subject_name, headers, target)
         if subject is None:
             return "outside", None
         if self.synthetic_key is not None and not is_synthetic(
@@ -307,7 +310,9 @@ def armed_with(
         problems.append("two faults have the same index; write each index once")
     place = place_of(arming.arms.by)
     if place is None:
-        problems.append(f"{arming.arms.by!r} names no subject; write request, header:NAME, cookie:NAME or query:NAME")
+        problems.append(
+            f"{arming.arms.by!r} names no subject; write request, header:NAME, cookie:NAME, query:NAME or json:$.PATH"
+        )
     sliced: Slice | None = None
     key: bytes | None = None
     try:

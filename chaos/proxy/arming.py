@@ -51,10 +51,15 @@ class FaultBody(BaseModel):
             problems.append(f"{name} acts on {on}; a proxy cannot perform it")
             return None
         try:
-            return kind.model_validate(self.fault)
+            built = kind.model_validate(self.fault)
         except ValidationError as error:
             problems.extend(f"{name}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
             return None
+        if (aim := built.aim()) is not None:
+            problems.append(
+                f"{name}: a proxy knows no {aim.outcome}; write the `share` that a plan finds for `to_{aim.outcome}`"
+            )
+        return built
 
 
 class OutputBody(BaseModel):

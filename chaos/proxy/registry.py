@@ -155,20 +155,20 @@ class Registry:
         return False
 
     def asks_bodies(self) -> bool:
-        """Whether a removal is being proven of a run with a slice over bodies."""
+        """Whether a removal is being proven of a run whose arms are told by bodies."""
         return any(
-            state.last_armed is not None and state.last_armed.slice_needs_body() for state in self.removals.values()
+            state.last_armed is not None and state.last_armed.arm_needs_body() for state in self.removals.values()
         )
 
     def passed(self, headers: HeaderValues, body: bytes | None, target: str = "", *, apart: bool = False) -> None:
         """A request goes by that no run touches: where it would have been in an arm of a run that has ended, that is counted.
 
         These counts prove removals, also while other runs hold the proxy. `body` is None when nobody has read it: such a request
-        tells nothing about a slice over bodies. Where it comes `apart`, the request has passed without it before.
+        tells nothing where bodies tell the arm. Where it comes `apart`, the request has passed without it before.
         """
         for state in self.proving():
             armed = state.last_armed
-            asks = armed is not None and armed.slice_needs_body()
+            asks = armed is not None and armed.arm_needs_body()
             if armed is None or (asks and body is None) or (apart and not asks):
                 continue
             group, _ = armed.group_of(headers, body or b"", target)

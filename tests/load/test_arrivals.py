@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaos.arms import REQUEST_HEADER, SYNTHETIC_HEADER, Arms, is_synthetic, place_of, said_at
+from chaos.arms import REQUEST_HEADER, SYNTHETIC_HEADER, Arms, is_synthetic, place_of, said_at, subject_in
 from chaos.drivers.load.arrivals import Arrival, Arrivals, Shift, read_rows
 from chaos.drivers.load.faults import Deeds
 from chaos.drivers.load.plan import FeedbackPlan, LoadPlan
@@ -49,7 +49,17 @@ def test_the_same_plan_gives_the_same_sequence_and_another_seed_gives_another() 
 @given(
     seed=st.text(max_size=8),
     traffic=st.floats(0, 1),
-    by=st.sampled_from(["header:x-applicant-id", "header:X-User", "request", "cookie:sid", "query:who"]),
+    by=st.sampled_from(
+        [
+            "header:x-applicant-id",
+            "header:X-User",
+            "request",
+            "cookie:sid",
+            "query:who",
+            "json:$.region",
+            "json:$.who.id",
+        ]
+    ),
     url=st.sampled_from(["http://127.0.0.1:1/score", "http://127.0.0.1:1", "http://127.0.0.1:1/score?a=b&who=else"]),
 )
 def test_every_arm_is_what_the_proxy_computes_from_the_request(seed: str, traffic: float, by: str, url: str) -> None:
@@ -58,10 +68,19 @@ def test_every_arm_is_what_the_proxy_computes_from_the_request(seed: str, traffi
     proxy = Arms(seed, traffic, by)
     kind, name = place_of(by) or ("", "")
     for arrival in drawn(plan, 30):
-        subject = said_at(kind, name, arrival.headers, arrival.target)
+        if kind == "json":
+            subject = subject_in(arrival.body, name)
+            assert arrival.headers["x-group"] == arrival.row["group"]
+        else:
+            subject = said_at(kind, name, arrival.headers, arrival.target)
         assert subject == arrival.subject
         assert subject is not None
         assert arrival.arm == proxy.arm_of(subject)
+
+
+def test_a_row_that_leaves_no_room_for_the_subject_is_said() -> None:
+    with pytest.raises(ValueError, match=r"a row leaves no room for the subject at \$\.application\.id"):
+        drawn(replace(PLAN, by="json:$.application.id"), 1)
 
 
 def test_the_share_of_treatment_is_the_one_that_was_asked_for() -> None:

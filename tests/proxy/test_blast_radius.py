@@ -23,7 +23,7 @@ from chaos.arms import Arms, sign_synthetic
 from chaos.faults import catalogue
 from chaos.proxy.arming import parse_arming
 from chaos.proxy.registry import Registry
-from tests.faults.test_fault_contract import DOING, made
+from tests.faults.test_fault_contract import WITH_SHARES, made
 from tests.fuzzing import examples
 from tests.proxy.loopback import KEY, Backend, Proxy, Reply, arming, eventually, running_proxy, sized, talk
 from tests.proxy.test_proxy_workers import whole, workers
@@ -35,7 +35,7 @@ NUMBERS = count()
 """Every request of this file has its own: it is found by it at the backend."""
 ON_PROXIES = [
     (name, text)
-    for name, text in DOING
+    for name, text in WITH_SHARES
     if catalogue()[name].acts_on in ("request", "answer") and not catalogue()[name].whole_target
 ]
 
@@ -48,8 +48,8 @@ class Asked:
     cookie: str | None
     query: str | None
     json: str | None
-    who: tuple[str | None, str | None, str | None]
-    """The subject that its header, its cookie and its query name."""
+    who: tuple[str | None, str | None, str | None, str | None]
+    """The subject that its header, its cookie, its query and its body name."""
     mark: str
     """run: signed as the run's own for all its subjects · other: signed with another key · none"""
     chunked: bool
@@ -60,11 +60,12 @@ class Asked:
         return f"/v2/models/m{self.number}/infer"
 
     def subject(self, by: str) -> str | None:
-        return self.who[["header", "cookie", "query"].index(by.partition(":")[0])]
+        return self.who[["header", "cookie", "query", "json"].index(by.partition(":")[0])]
 
     def raw(self, run: str, by: str) -> bytes:
         """Its bytes."""
         said = {"region": self.json} if self.json is not None else {}
+        said |= {"who": self.who[3]} if self.who[3] is not None else {}
         body = json.dumps({"inputs": [], "number": self.number, **said}).encode()
         parameters = [("first", "1"), ("q", self.query), ("who", self.who[2])]
         cookies = [("theme", "dark"), ("plan", self.cookie), ("who", self.who[1])]
@@ -120,12 +121,12 @@ class Radius:
 SAID = st.sampled_from([*VALUES, None])
 WHO = st.sampled_from([*SUBJECTS, None])
 ASKED = st.builds(
-    Asked, SAID, SAID, SAID, SAID, st.tuples(WHO, WHO, WHO), st.sampled_from(["run", "run", "other", "none"]), st.booleans()
+    Asked, SAID, SAID, SAID, SAID, st.tuples(WHO, WHO, WHO, WHO), st.sampled_from(["run", "run", "other", "none"]), st.booleans()
 )  # fmt: skip
 RADIUS = st.builds(
     Radius,
     st.sampled_from(["header", "cookie", "query", "json", None]), st.booleans(), st.sampled_from(VALUES),
-    st.sampled_from(["header:x-who", "cookie:who", "query:who"]), st.sampled_from([0.01, 0.3, 0.7, 1.0]),
+    st.sampled_from(["header:x-who", "cookie:who", "query:who", "json:$.who"]), st.sampled_from([0.01, 0.3, 0.7, 1.0]),
     st.sampled_from(["users", "synthetic"]),
 )  # fmt: skip
 
@@ -196,7 +197,7 @@ def test_no_fault_reaches_beyond_its_radius(name: str, text: str, both: tuple[Ba
     backend, proxies = both
     radius = Radius("cookie", True, "a", "header:x-who", 0.5, "synthetic")
     asked = [
-        Asked(None, plan, None, None, (subject, None, None), mark, chunked=False)
+        Asked(None, plan, None, None, (subject, None, None, None), mark, chunked=False)
         for subject in SUBJECTS[:6]
         for plan, mark in (("a", "run"), ("a", "none"), ("b", "run"), (None, "run"))
     ]
@@ -209,7 +210,7 @@ def test_an_answer_inside_the_radius_is_hurt_as_the_client_sees_it(both: tuple[B
     """What keeps the tests above honest: their backend's answers are ones that a fault can change."""
     backend, (proxy, _) = both
     backend.forget()
-    asked = [Asked("a", None, None, None, (subject, None, None), "run", chunked=False) for subject in SUBJECTS]
+    asked = [Asked("a", None, None, None, (subject, None, None, None), "run", chunked=False) for subject in SUBJECTS]
     radius = Radius("header", True, "a", "header:x-who", 0.5, "synthetic")
     proxy.arm(
         "hurts",
@@ -238,8 +239,9 @@ def hurt_subjects(proxy: Proxy, by: str, attempt: int) -> set[str]:
     """The subjects whose request is answered with an error."""
     hurt = set()
     for subject in (f"sticky-{place}" for place in range(24)):
-        who: dict[str, tuple[str | None, str | None, str | None]] = {
-            "header:x-who": (subject, None, None), "cookie:who": (None, subject, None), "query:who": (None, None, subject),
+        who: dict[str, tuple[str | None, str | None, str | None, str | None]] = {
+            "header:x-who": (subject, None, None, None), "cookie:who": (None, subject, None, None),
+            "query:who": (None, None, subject, None), "json:$.who": (None, None, None, subject),
         }  # fmt: skip
         raw = Asked(None, None, None, None, who[by], "none", chunked=False).raw("sticky", by)
         answer = talk(proxy.routes["model"], raw.replace(b"\r\n", b"\r\nX-Attempt-Number: %d\r\n" % attempt, 1))
@@ -247,7 +249,7 @@ def hurt_subjects(proxy: Proxy, by: str, attempt: int) -> set[str]:
     return hurt
 
 
-@pytest.mark.parametrize("by", ["header:x-who", "cookie:who", "query:who"])
+@pytest.mark.parametrize("by", ["header:x-who", "cookie:who", "query:who", "json:$.who"])
 def test_a_subject_keeps_its_fate_across_retries_proxies_workers_and_restarts(
     by: str, both: tuple[Backend, tuple[Proxy, ...]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from chaos.faults.wrong_predictions import WrongPredictions
-from tests.proxy.loopback import KEY, Backend, Proxy, Reply, infer, sized, talk
+from tests.proxy.loopback import KEY, Backend, Proxy, Reply, arming, eventually, infer, sized, talk
 
 ROWS = 5
 LABELS = [0, 1, 1, 0, 1]
@@ -132,6 +132,43 @@ def test_nobody_without_a_subject_is_touched(backend: Backend, proxy: Proxy) -> 
     assert talk(proxy.routes["model"], infer(None)).startswith(b"HTTP/1.1 200 ")
     outside = proxy.state("nobody")["arms"]["outside"]
     assert (outside["requests"], outside["subjects_unknown"]) == (1, 1)
+
+
+def test_subjects_in_bodies_keep_their_arms_and_whoever_says_none_is_untouched(backend: Backend, proxy: Proxy) -> None:
+    """Counted at the backend: an error of the treatment arm never reaches it, everything else does."""
+    proxy.arm("bodies", {"fault": "http_error"}, arms=arms(0.4, by="json:$.card.number"))
+    port = proxy.routes["model"]
+    known = [f"card-{number}" for number in range(30)]
+    for subject in known * 2:
+        ask(port, ["request"], json.dumps({"card": {"number": subject}, "pad": "x" * (len(known) * 100)}).encode())
+    reached = Counter(json.loads(raw.partition(b"\r\n\r\n")[2])["card"]["number"] for raw in backend.seen)
+    assert reached == {subject: 2 for subject in known if not treated(subject, 0.4)}
+    assert 5 < len(reached) < 25
+    nobody = [
+        b"",
+        b"{}",
+        b'{"card": "4"}',
+        b'{"card": {"number": null}}',
+        b"[" * 50_000,
+        b'{"card": {"number": "\\ud800"}}',
+    ]
+    for body in nobody:
+        assert {status for status, _ in ask(port, ["request"], body).values()} == {200}
+    state = proxy.state("bodies")["arms"]
+    assert state["outside"]["requests"] == state["outside"]["subjects_unknown"] == len(nobody)
+    assert state["treatment"]["requests"] == 2 * (len(known) - len(reached))
+    proxy.ask("DELETE", "/runs/bodies")
+    for subject in known:
+        ask(port, ["request"], json.dumps({"card": {"number": subject}}).encode())
+    ask(port, ["request"], b"{}")
+    eventually(lambda: proxy.state("bodies")["arms"]["outside"]["untouched_since_disarm"] == 1)
+    assert proxy.state("bodies")["arms"]["treatment"]["untouched_since_disarm"] == len(known) - len(reached)
+
+
+def test_an_aim_is_the_plans_and_no_proxy_takes_it(proxy: Proxy) -> None:
+    answer = proxy.ask("PUT", "/runs/aim", json=arming({"fault": "wrong_predictions", "to_accuracy": "70%"}))
+    assert answer.status_code == 422
+    assert "a proxy knows no accuracy; write the `share` that a plan finds for `to_accuracy`" in answer.text
 
 
 @pytest.mark.parametrize("where", ['json:$.region == "north"', 'header:x-region == "north"'])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from chaos.arms import REQUEST_HEADER, SYNTHETIC_HEADER, Arms, place_of, sign_synthetic, unit_interval
+from chaos.arms import REQUEST_HEADER, SYNTHETIC_HEADER, Arms, place_of, sign_synthetic, unit_interval, with_subject
 from chaos.drivers.load.faults import Deeds
 from chaos.drivers.load.plan import LoadPlan
 from chaos.drivers.load.template import fill
@@ -81,7 +81,7 @@ class Arrivals:
     def _made(self, drawn: Drawn, subject: str, *, first: bool) -> Arrival:
         """The request of this subject that is made of this row."""
         plan, known = self.plan, {"row": drawn.row}
-        body = json.dumps(fill(plan.request_json, known)).encode() if plan.request_json is not None else b""
+        body = self._body(subject, fill(plan.request_json, known)) if plan.request_json is not None else b""
         headers = {name.lower(): header_value(str(fill(value, known))) for name, value in plan.request_headers.items()}
         headers |= {
             "content-type": "application/json",
@@ -99,6 +99,15 @@ class Arrivals:
             )  # a list of labels, say: known, but nothing that a fault may change
         return Arrival(drawn.number, subject, first, arm, drawn.row, body, headers, target, label)
 
+    def _body(self, subject: str, filled: Any) -> bytes:
+        """The request's body, which says who its subject is where that is its place. Raises ValueError when it cannot."""
+        if self._kind == "json":
+            try:
+                filled = with_subject(filled, self._name, subject)
+            except LookupError as error:
+                raise ValueError(f"a row leaves no room for the subject at {self._name}") from error
+        return json.dumps(filled).encode()
+
     def _name_subject(self, subject: str, headers: dict[str, str]) -> str:
         """The request says who its subject is, first where a name could be repeated; its target."""
         if self._kind == "query":
@@ -107,7 +116,7 @@ class Arrivals:
         if self._kind == "cookie":
             others = headers.get("cookie")
             headers["cookie"] = f"{self._name}={subject}" + (f"; {others}" if others else "")
-        else:
+        elif self._kind == "header":
             headers[self._name] = subject
         return self._target
 
