@@ -54,8 +54,8 @@ catalogue: setup  ## every fault's experiment in the lab, into docs/coverage.md;
 bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs/benchmarks.md (half an hour, a quiet machine; ARGS=--quick: 5 minutes)
 	@.venv/bin/python -m benchmarks.proxy --publish $(ARGS)
 
-kills: setup  ## a run is killed at every step that it takes, with every kind of effect on: is anything left? (twenty minutes)
-	@CHAOS_KILLS=all scripts/with-engine .venv/bin/pytest -q --timeout=0 tests/safety/test_kills.py tests/safety/test_docker_kills.py
+kills: setup  ## who dies at every step of a run, with every kind of effect on: is anything left? into docs/kills.md (an hour and a half; ARGS=--sample: minutes)
+	@scripts/with-engine .venv/bin/python -m benchmarks.kills $(ARGS)
 
 offswitch: setup  ## from a guard's breach, `chaos stop` and Ctrl-C to the last undo, into docs/offswitch.md (twenty minutes, a quiet machine)
 	@.venv/bin/python -m benchmarks.offswitch --publish $(ARGS)
