@@ -14,7 +14,7 @@ import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import docker
@@ -23,7 +23,7 @@ import pytest
 
 from benchmarks.kills.results import Kill
 from tests.drivers.loopback import eventually
-from tests.safety.kills import WHOLE, left_nothing, told
+from tests.safety.kills import WHOLE, judged, told
 from tests.safety.stand import LEASE_S, Stand, nothing_left
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
@@ -157,8 +157,7 @@ def test_a_container_is_as_before_within_a_lease_after_its_run_was_killed(
         assert name in OF_THE_KERNEL, said
         assert re.search(r"Refused: .*the kernel (has|refuses)", said), said
     killed_s = seen.killed_s if process.returncode == -signal.SIGKILL else None
-    eventually(lambda: box.snapshot() == before, LEASE_S + GRACE_S, f"the container is as before ({said[-2000:]})")
-    if killed_s is None:
+    kill = Kill("Docker", name, "run", seen.states[-1] if seen.states else "", None)
+    with judged(kill, killed_s) if killed_s is not None else nullcontext():
+        eventually(lambda: box.snapshot() == before, LEASE_S + GRACE_S, f"the container is as before ({said[-2000:]})")
         nothing_left(stand, 30.0)
-    else:
-        left_nothing(stand, Kill("Docker", name, "run", seen.states[-1], None), killed_s, 30.0)

@@ -20,8 +20,8 @@ from chaos.app.recovery import LANDED_S
 from chaos.lab.processes import free_ports
 from tests.drivers.loopback import eventually
 from tests.safety.holding import Held, holding
-from tests.safety.kills import GRACE_S, left_nothing
-from tests.safety.stand import LEASE_S, Stand
+from tests.safety.kills import GRACE_S, judged, left_nothing
+from tests.safety.stand import LEASE_S, Stand, nothing_left
 from tests.safety.test_docker_kills import EXPERIMENT, FAULTS, SYSTEM, Box
 
 pytestmark = [pytest.mark.timeout(240)]
@@ -91,12 +91,13 @@ def test_a_call_that_the_engine_hears_after_the_undo_is_undone_again(
         since_s = int(time.time())
         held.let_go.set()
         assert held.answered.wait(20)
-        left_nothing(stand, Kill("Docker", name, "run", "inject", None, late=True), killed_s, LANDED_S + LEASE_S + 8.0)
+        with judged(Kill("Docker", name, "run", "inject", None, late=True), killed_s):
+            nothing_left(stand, LANDED_S + LEASE_S + 8.0)
+            assert box.snapshot() == before
     rows = box.client.api.events(
         since=since_s, until=int(time.time()) + 1, decode=True, filters={"container": box.container.id}
     )
     assert EVENTS[name] in {row["Action"] for row in rows}, "the call landed late"
-    assert box.snapshot() == before
 
 
 def test_faults_that_a_proxy_hears_of_after_it_let_go_end_with_the_lease(stand: Stand, tmp_path: Path) -> None:
