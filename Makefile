@@ -55,8 +55,8 @@ bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs
 	@.venv/bin/python -m benchmarks.proxy --publish $(ARGS)
 	@$(if $(filter-out --quick,$(ARGS)),true,scripts/with-engine .venv/bin/python -m benchmarks.offswitch --docker --publish $(ARGS))
 
-kills: setup  ## a run is killed at every step that it takes, with every kind of effect on: is anything left? (twenty minutes)
-	@CHAOS_KILLS=all scripts/with-engine .venv/bin/pytest -q --timeout=0 tests/safety/test_kills.py tests/safety/test_docker_kills.py
+kills: setup  ## who dies at every step of a run, with every kind of effect on: is anything left? into docs/kills.md (an hour and a half; ARGS=--sample: minutes)
+	@scripts/with-engine .venv/bin/python -m benchmarks.kills $(ARGS)
 
 offswitch: setup  ## from a guard's breach, `chaos stop` and Ctrl-C to the last undo, into docs/offswitch.md (25 minutes, a quiet machine; ARGS=--quick: 3)
 	@scripts/with-engine .venv/bin/python -m benchmarks.offswitch --docker --publish $(ARGS)

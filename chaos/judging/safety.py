@@ -33,12 +33,21 @@ def findings(trace: Trace) -> Iterator[Finding]:
         yield Finding("safety", "Did the run end by itself?", "invalid", f"no: {why}")
 
 
+BY_THEMSELVES = {
+    State.inject: (Trigger.over.value, Trigger.decided.value),
+    State.recovery: (Trigger.over.value, Trigger.settled.value),
+}
+"""Why a fault ends, and a recovery, when nothing goes wrong."""
+
+
 def _cut_short(trace: Trace) -> str | None:
-    """Why the fault was taken back before its time by an error of our own, or None when it was not."""
-    by_itself = (Trigger.over.value, Trigger.decided.value)
+    """Why the fault, or the recovery after it, ended before its time by an error of our own; None when neither did.
+
+    A load that dies after the undo is one: whether the system has come back was then asked of nobody.
+    """
     moves = pairwise(trace.states)
     return next(
-        (after.why for before, after in moves if before.state is State.inject and after.why not in by_itself), None
+        (after.why for before, after in moves if after.why not in BY_THEMSELVES.get(before.state, (after.why,))), None
     )
 
 

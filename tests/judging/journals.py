@@ -69,6 +69,7 @@ class Story:
     delivered: float | None = 26.4
     undo: float = 27.0
     undo_why: str = Trigger.decided.value
+    recovery_why: str = Trigger.settled.value
     resolved: float | None = 35.0
     recovered: float = 40.0
     changed_rows: int = 40
@@ -116,7 +117,7 @@ class Story:
         yield self.undo + 0.1, Undone("fault-0@model", 1, WALL + self.undo + 0.1, "DELETE /runs/run-1")
         yield self.undo + 0.11, Undone("hold@model", 1, WALL + self.undo + 0.1, "DELETE /runs/run-1")
         yield self.undo + 0.2, StateEntered(State.recovery, Trigger.clean.value)
-        yield self.recovered, StateEntered(State.collect, Trigger.settled.value)
+        yield self.recovered, StateEntered(State.collect, self.recovery_why)
         yield self.recovered + 0.01, StopLoad()
 
     def _end(self) -> Iterable[Entry]:

@@ -338,6 +338,16 @@ def test_a_load_that_ended_by_itself_is_told():
     assert "the load ended by itself" in verdict.sentence
 
 
+def test_a_load_that_ended_after_the_undo_is_told_and_the_run_proves_nothing():
+    verdict = verdict_of(Story(recovery_why="the load ended by itself: Locust is gone").entries())
+    assert verdict.verdict == "invalid"
+    assert "the load ended by itself" in verdict.sentence
+
+
+def test_a_recovery_that_ran_its_time_was_not_cut_short():
+    assert verdict_of(Story(recovery_why=Trigger.over.value).entries()).verdict == "confirmed"
+
+
 def test_a_fault_that_ran_its_time_was_not_cut_short():
     assert verdict_of(Story(undo_why=Trigger.over.value).entries()).verdict == "confirmed"
 

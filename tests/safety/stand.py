@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -42,7 +43,12 @@ targets:
     process: {{table: processes.json, labels: {{app: model}}}}
 telemetry: {{prometheus: 'http://127.0.0.1:{prometheus}'}}
 variables: {{window: 10s}}
+entry: 'http://127.0.0.1:{route}/v2/models/m/infer'
+request: {{json: {{id: $row.user}}, subject: 'header:x-user', label: label, positive: good, answer: {{decision: $.decision, id: $.id}}}}
+feedback: {{post: 'http://127.0.0.1:{route}/feedback', json: {{outcome: $label}}}}
+data: {{rows: rows.jsonl}}
 """
+ROWS = [{"user": f"user-{place}", "amount": place, "label": ("good", "bad")[place % 4 == 0]} for place in range(40)]
 
 PROMETHEUS = """\
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
@@ -57,7 +63,7 @@ system: {system}
 steady_state:
   - {{name: sky, promql: vector(1), unit: ratio, min: 50%}}
 blast_radius: {{traffic: 50%, by: header:x-user, containers: 2, max_duration: 20s, lease: 1s, subjects: users}}
-baseline: 300ms
+{load}baseline: 300ms
 faults:
 {faults}
 recovery: 2s
@@ -68,7 +74,12 @@ FAULTS = {
     "kill": "  - {fault: kill, target: model, duration: 1500ms}",
     "pause": "  - {fault: pause, target: model, duration: 1500ms}",
     "external": "  - {fault: external, target: model, duration: 1500ms, effect: {promql: 'up{job=\"outsider\"}', min: 1}}",
+    "shift": "  - {fault: covariate_shift, target: model, where: amount > 20, duration: 1500ms}",
+    "labels": "  - {fault: label_delay, target: model, by: 10m, duration: 1500ms}",
 }
+OF_THE_LOAD = {"shift", "labels"}
+"""These happen in the run's own load: one before a request is made, one when its outcome is told."""
+LOAD = "load: {rate: 60/s, data: 'system:rows', feedback: {after: 200ms, share: 100%}, warmup: 300ms}\n"
 
 
 @dataclass(frozen=True)
@@ -92,12 +103,16 @@ class Stand:
         """The experiment with these faults, one after the other in the file and all at once in time."""
         path = self.folder / f"{'-'.join(faults)}.yaml"
         path.write_text(
-            EXPERIMENT.format(system=self.folder / "system.yaml", faults="\n".join(FAULTS[one] for one in faults))
+            EXPERIMENT.format(
+                system=self.folder / "system.yaml",
+                load=LOAD if OF_THE_LOAD & set(faults) else "",
+                faults="\n".join(FAULTS[one] for one in faults),
+            )
         )
         return path
 
     def start(self, experiment: Path, *arguments: str) -> subprocess.Popen[str]:
-        """A run of it in a process of its own, which ends itself as the arguments say (see `victim.py`)."""
+        """A run of it in a process of its own, in which somebody is killed as the arguments say (see `victim.py`)."""
         return subprocess.Popen(
             [sys.executable, str(VICTIM), str(experiment), str(self.folder / "runs"), *arguments],
             env=self.environment(),
@@ -137,7 +152,9 @@ class Stand:
     # --- what is left -------------------------------------------------------------------------------------------------
 
     def armed(self) -> list[str]:
-        """Runs that hold the proxy."""
+        """Runs that hold the proxy; a dead one is held by nobody."""
+        if not lives(self.pids["proxy"]):
+            return []
         holders = ProxyFleet([self.control], TOKEN).look(self.control).holders
         return [f"the proxy is held by {one.run}" for one in holders]
 
@@ -146,14 +163,15 @@ class Stand:
         return [f"{entry.name} is {seen}" for entry in self.table.entries() if (seen := status_of(entry)) != "running"]
 
     def children(self) -> list[str]:
-        """Processes of our runs that still live: wardens and loads."""
+        """Processes of our runs that still live, whatever they are: wardens, loads, leashes, helpers. All have our state's name."""
         mine = str(self.state.path)
+        replicas = {entry.pid for entry in self.table.entries()}  # an undo may have started one again
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                line = process.cmdline()
-                if any(mine in word for word in line) and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(" ".join(line))
+                named = process.environ().get("CHAOS_STATE") == mine or any(mine in word for word in process.cmdline())
+                if named and process.pid not in replicas and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(" ".join(process.cmdline()))
         return found
 
     def left(self) -> list[str]:
@@ -168,8 +186,16 @@ class Stand:
         )
 
 
+def lives(pid: int) -> bool:
+    """Whether a process of this pid is there and no zombie."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _alive(_: Asked) -> Said:
-    return Said(200, b'{"outputs": []}')
+    return Said(200, b'{"id": "an-answer", "decision": "good", "outputs": []}')
 
 
 @contextmanager
@@ -198,7 +224,10 @@ def standing(folder: Path, tools: Tools, more_jobs: str = "") -> Iterator[Stand]
             "--control", f"127.0.0.1:{ports['control']}", "--token-file", str(folder / "token"), "--protocol", "oip",
         ]  # fmt: skip
         pids["proxy"] = stack.enter_context(running(proxy, folder, "proxy")).pid
-        system = SYSTEM.format(control=ports["control"], prometheus=ports["prometheus"], token=TOKEN)
+        system = SYSTEM.format(
+            control=ports["control"], prometheus=ports["prometheus"], token=TOKEN, route=ports["route"]
+        )
+        (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
         (folder / "system.yaml").write_text(system)
         for address in (
             f"http://127.0.0.1:{ports['prometheus']}/-/ready",
