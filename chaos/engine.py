@@ -92,6 +92,8 @@ GUARD_POLL_S = 0.25
 APPLY_DEAD_S = 21.0
 """After this an Apply call has ended, one way or another: what it waits for beforehand (the disk, the warden) and every driver call's
 time-out are shorter together. An undo that begins then still ends within the undo's deadline."""
+MAY_LAND_S = 10.0
+"""By then a call that was given up without an answer has taken hold, or never will; until then its effect is undone again and again."""
 UNDO_AGAIN_S = 0.5
 UNDO_CALL_S = 10.0
 """An Undo call that has not ended by then is tried again beside it."""
@@ -117,6 +119,8 @@ class _Effect:
     issued_at_s: float | None = None
     applied_at_s: float | None = None
     apply_ended: bool = False
+    may_land_until_s: float | None = None
+    """The Apply call was given up without an answer: until then it may still take hold."""
     undo_attempt: int = 0
     undo_issued_at_s: float | None = None
     undo_running: bool = False
@@ -205,8 +209,11 @@ class Run:
                     self._stop(f"the load ended by itself{': ' + error if error else ''}")
             case Applied(effect=name, at_wall_s=wall_s):
                 self._heard_applied(self.effects[name], wall_s, at_s)
-            case ApplyFailed(effect=name, error=error):
-                self._apply_has_ended(self.effects[name], at_s)
+            case ApplyFailed(effect=name, error=error, may_land=may_land):
+                if may_land:
+                    self.effects[name].may_land_until_s = at_s + MAY_LAND_S
+                else:
+                    self._apply_has_ended(self.effects[name], at_s)
                 self._stop(f"{name} could not be applied: {error}")
             case Undone(effect=name, attempt=attempt, at_wall_s=wall_s):
                 self._heard_undone(self.effects[name], attempt, wall_s)
@@ -453,7 +460,10 @@ class Run:
             return
         if effect.wanted_gone_since_s is None:
             effect.wanted_gone_since_s = at_s
-        if not effect.apply_ended and at_s - effect.issued_at_s > APPLY_DEAD_S:
+        lands_until_s = (
+            effect.issued_at_s + APPLY_DEAD_S if effect.may_land_until_s is None else effect.may_land_until_s
+        )
+        if not effect.apply_ended and at_s > lands_until_s:
             effect.apply_ended = True
         last_s = effect.undo_issued_at_s
         waited_s = UNDO_CALL_S if effect.undo_running else UNDO_AGAIN_S

@@ -4,6 +4,7 @@
     ├── InvalidFile      2   the files are wrong: all problems at once
     ├── Refused          3   the plan or the preflight says no, with every reason
     ├── Unreachable      3   something remote did not answer, or answered nonsense
+    │   └── Unanswered   3   it may still do what it was asked
     ├── NotUndone        5   something could not be undone; carries the command to do it by hand
     └── MissingTool      3   a program that this needs is not on the machine
 
@@ -57,6 +58,10 @@ class Refused(ChaosError):
 
 class Unreachable(ChaosError):
     """Something remote did not answer in time, or answered what cannot be understood."""
+
+
+class Unanswered(Unreachable):
+    """The call was given up without an answer: what was asked may still be done, later."""
 
 
 class MissingTool(ChaosError):

@@ -167,10 +167,11 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class ApplyFailed:
-    """The Apply call has ended badly; it may still have taken hold."""
+    """The Apply call has ended badly; it may still have taken hold. `may_land`: it got no answer, so it may even take hold later."""
 
     effect: str
     error: str
+    may_land: bool = False
     kind: Literal["apply_failed"] = "apply_failed"
 
 

@@ -44,9 +44,11 @@ from tests.worlds import DRIFT, HOLD, KILL, PLAN, WRONG, with_effects
 WALL = 1_700_000_000.0
 STEP_S = 0.25
 
+LATE_S = 8.0
+"""How long after its driver has given up a call may still take hold."""
 Fate = Literal[
     "works", "fails before effect", "fails after effect", "never returns", "never returns, takes hold", "lands late",
-    "lands after it was given up",
+    "lands after it was given up", "gets no answer, lands late",
 ]  # fmt: skip
 UndoFate = Literal["works", "fails", "never returns", "works, answer lost", "works slowly"]
 
@@ -176,6 +178,9 @@ class World:
             case "lands late":  # the call ends, as every driver call does, before its time-out
                 self.later.append((self.at_s + 6.0, name))
                 self.answer(Applied(name, wall), 6.0)
+            case "gets no answer, lands late":  # the driver's time-out is over, and the engine does it after all
+                self.later.append((self.at_s + 10.0 + LATE_S, name))
+                self.answer(ApplyFailed(name, "no answer", may_land=True), 10.0)
             case "lands after it was given up":  # a driver that does not keep its time-out
                 self.later.append((self.at_s + APPLY_DEAD_S + 3.0, name))
                 self.answer(Applied(name, wall), APPLY_DEAD_S + 3.0)
@@ -282,6 +287,14 @@ def test_an_apply_that_lands_after_it_was_given_up_for_dead_is_undone_even_in_th
     assert seen.on == set()
     assert seen.lost == set()
     assert seen.at_s > APPLY_DEAD_S + 3.0, "it landed before the end"
+
+
+def test_an_apply_that_got_no_answer_and_takes_hold_after_its_undo_is_undone_again():
+    seen = world(with_effects(KILL), apply_fates=deque(["gets no answer, lands late"]))
+    seen.play()
+    assert seen.finished
+    assert seen.on == set()
+    assert "could not be applied" in " ".join(seen.whys)
 
 
 def test_an_undo_that_succeeds_slowly_is_not_called_lost():
@@ -402,7 +415,15 @@ def test_a_wall_clock_that_jumps_changes_neither_what_is_undone_nor_when(state, 
 
 
 fates: st.SearchStrategy[Fate] = st.sampled_from(
-    ["works", "fails before effect", "fails after effect", "never returns", "never returns, takes hold", "lands late"]
+    [
+        "works",
+        "fails before effect",
+        "fails after effect",
+        "never returns",
+        "never returns, takes hold",
+        "lands late",
+        "gets no answer, lands late",
+    ]
 )
 undo_fates: st.SearchStrategy[UndoFate] = st.sampled_from(
     ["works", "fails", "never returns", "works, answer lost", "works slowly"]

@@ -23,7 +23,7 @@ from typing import Protocol
 from chaos.app.scribe import NotWritten, Scribe
 from chaos.drivers.folder import JournalWriter
 from chaos.engine import Run
-from chaos.errors import ChaosError
+from chaos.errors import ChaosError, Unanswered
 from chaos.events import (
     Apply,
     ApplyFailed,
@@ -281,7 +281,7 @@ class Runner:
             event = self.performer.perform(command)
         except Exception as error:  # whatever a driver meets becomes an event; nothing is swallowed
             log.debug("%s failed", command, exc_info=True)
-            event = failure(command, str(error) or type(error).__name__)
+            event = failure(command, str(error) or type(error).__name__, may_land=isinstance(error, Unanswered))
         if event is not None:
             self._events.put(event)
 
@@ -301,11 +301,11 @@ class Runner:
                 signal.signal(number, handler)
 
 
-def failure(command: Command, error: str) -> Event | None:
-    """The event that says that a command failed."""
+def failure(command: Command, error: str, *, may_land: bool = False) -> Event | None:
+    """The event that says that a command failed. `may_land`: it was given up without an answer, and may take hold later."""
     match command:
         case Apply(effect=name):
-            return ApplyFailed(name, error)
+            return ApplyFailed(name, error, may_land)
         case Undo(effect=name, attempt=attempt):
             return UndoFailed(name, attempt, error)
         case Renew(effect=name):

@@ -21,7 +21,8 @@ import psutil
 from chaos.app.warden import Proxies
 from chaos.drivers.catalogue import OURS
 from chaos.drivers.state import Lock, RunState, State, lock_name
-from chaos.errors import Refused, Unreachable
+from chaos.engine import MAY_LAND_S
+from chaos.errors import Refused, Unanswered, Unreachable
 from chaos.undo_list import Step, UndoEntry, UndoList
 
 READY_S = 6.0
@@ -48,6 +49,8 @@ class Safeguard:
     _why_not: str = ""
     _beat_s: float = 0.0
     _applying: set[str] = field(default_factory=set)
+    _landing: dict[str, float] = field(default_factory=dict)
+    """Effect whose call was given up without an answer → until when it may land, on the monotonic clock."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -155,7 +158,7 @@ class Safeguard:
         self.await_warden()
         with self._lock:
             self._applying.add(effect)
-        came: Step = "failed"
+        came: Step | None = "failed"
         try:
             self._run.note("issued", effect, sync=not leased)
             by = (
@@ -165,11 +168,17 @@ class Safeguard:
                 raise Unreachable(f"nothing was done: {by}")
             yield
             came = "applied"
+        except Unanswered:
+            came = None  # it may land yet: the list goes on saying so
+            with self._lock:
+                self._landing[effect] = time.monotonic() + MAY_LAND_S
+            raise
         finally:
             with self._lock:
                 self._applying.discard(effect)
-            with contextlib.suppress(OSError):  # then it is undone once more than is needed
-                self._run.note(came, effect, sync=False)
+            if came is not None:
+                with contextlib.suppress(OSError):  # then it is undone once more than is needed
+                    self._run.note(came, effect, sync=False)
 
     def on_leash(self, pid: int) -> None:
         """The warden knows which process to end when this run cannot. Raises OSError when it does not."""
@@ -179,7 +188,7 @@ class Safeguard:
     def call_has_ended(self, effect: str) -> bool:
         """Whether nothing of the effect's own call can land any more."""
         with self._lock:
-            return effect not in self._applying
+            return effect not in self._applying and time.monotonic() >= self._landing.get(effect, 0.0)
 
     def note_undone(self, effect: str) -> None:
         """The effect is off, by an undo that began after its call had ended."""

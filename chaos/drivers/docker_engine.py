@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from chaos.drivers.base import Container, Status
 from chaos.drivers.beside import Beside
 from chaos.drivers.http import without_secrets
-from chaos.errors import ChaosError, NotUndone, Unreachable
+from chaos.errors import ChaosError, NotUndone, Unanswered, Unreachable
 
 EFFECT_S = 4.0
 """The longest that an effect takes to show."""
@@ -262,7 +262,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 @contextmanager
 def speaking() -> Iterator[None]:
-    """Whatever the engine refuses, and whatever keeps us from asking it, becomes Unreachable."""
+    """Whatever the engine refuses, and whatever keeps us from asking it, becomes Unreachable; without an answer, Unanswered."""
     import docker.errors
     import requests
 
@@ -271,9 +271,9 @@ def speaking() -> Iterator[None]:
     except docker.errors.APIError as error:
         raise Unreachable(f"the Docker engine refused: {error.explanation or without_secrets(str(error))}") from error
     except requests.Timeout as error:
-        raise Unreachable("the Docker engine did not answer in time; is it overloaded?") from error
+        raise Unanswered("the Docker engine did not answer in time; is it overloaded?") from error
     except (docker.errors.DockerException, requests.RequestException) as error:
-        raise Unreachable(
+        raise Unanswered(
             f"the Docker engine cannot be reached: {without_secrets(str(error))}; is it running, and is DOCKER_HOST right?"
         ) from error
     except ChaosError:

@@ -6,11 +6,13 @@ A process's effects are system calls of the run, and its load hears through a pi
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,23 +70,38 @@ def says(log: Path, words: str) -> bool:
     return log.exists() and words in log.read_text()
 
 
+@contextmanager
+def relayed(stand: Stand, box: Box, folder: Path, name: str) -> Iterator[tuple[Path, Held]]:
+    """An experiment that hurts the box through a relay before the engine, and the call that the relay holds."""
+    prometheus = re.search(r"prometheus: '([^']+)'", (stand.folder / "system.yaml").read_text())
+    assert prometheus is not None
+    address = folder / "relay.sock"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(address))
+    system, path = folder / "late.yaml", folder / f"late-{name}.yaml"
+    target = f"docker: {{host: 'unix://{address}', labels: {{"
+    said = SYSTEM.format(token=box.token, prometheus=prometheus.group(1))
+    system.write_text(said.replace("docker: {labels: {", target))
+    path.write_text(EXPERIMENT.format(system=system, name=name, more=FAULTS[name]))
+    with holding(listener, engine, CALLS[name]) as held:
+        yield path, held
+
+
+def done_to(box: Box, since_s: int) -> list[str]:
+    """What the engine has done to the box since then, as it says itself."""
+    rows = box.client.api.events(
+        since=since_s, until=int(time.time()) + 1, decode=True, filters={"container": box.container.id}
+    )
+    return [row["Action"] for row in rows]
+
+
 @pytest.mark.docker
 @pytest.mark.parametrize("name", sorted(CALLS))
 def test_a_call_that_the_engine_hears_after_the_undo_is_undone_again(
     stand: Stand, box: Box, tmp_path: Path, name: str
 ) -> None:
     before = box.snapshot()
-    prometheus = re.search(r"prometheus: '([^']+)'", (stand.folder / "system.yaml").read_text())
-    assert prometheus is not None
-    address = tmp_path / "relay.sock"
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(address))
-    system, path = tmp_path / "late.yaml", tmp_path / f"late-{name}.yaml"
-    target = f"docker: {{host: 'unix://{address}', labels: {{"
-    said = SYSTEM.format(token=box.token, prometheus=prometheus.group(1))
-    system.write_text(said.replace("docker: {labels: {", target))
-    path.write_text(EXPERIMENT.format(system=system, name=name, more=FAULTS[name]))
-    with holding(listener, engine, CALLS[name]) as held:
+    with relayed(stand, box, tmp_path, name) as (path, held):
         killed_s, log = killed_with_its_call_held(stand, path, held)
         eventually(lambda: says(log, ": undone ("), 10, "the warden has undone what may have been done")
         assert box.snapshot() == before
@@ -94,10 +111,37 @@ def test_a_call_that_the_engine_hears_after_the_undo_is_undone_again(
         with judged(Kill("Docker", name, "run", "inject", None, late=True), killed_s):
             nothing_left(stand, LANDED_S + LEASE_S + 8.0)
             assert box.snapshot() == before
-    rows = box.client.api.events(
-        since=since_s, until=int(time.time()) + 1, decode=True, filters={"container": box.container.id}
-    )
-    assert EVENTS[name] in {row["Action"] for row in rows}, "the call landed late"
+    assert EVENTS[name] in done_to(box, since_s), "the call landed late"
+
+
+@pytest.mark.docker
+def test_a_call_that_gets_no_answer_in_time_and_is_performed_later_is_undone_again_by_the_run(
+    stand: Stand, box: Box, tmp_path: Path
+) -> None:
+    before = box.snapshot()
+    earlier = set((stand.folder / "runs").glob("*"))
+    with relayed(stand, box, tmp_path, "pause") as (path, held):
+        process = stand.start(path)
+        try:
+            assert held.caught.wait(60)
+            [folder] = set((stand.folder / "runs").glob("*")) - earlier
+            lines = folder / "journal.jsonl"
+            eventually(lambda: says(lines, '"apply_failed"'), 20, "the run has given its call up")
+            eventually(lambda: says(lines, '"kind":"undone"'), 10, "the run has undone what may have been done")
+            assert box.snapshot() == before
+            since_s = int(time.time())
+            held.let_go.set()
+            assert held.answered.wait(20)
+            eventually(
+                lambda: {"pause", "unpause"} <= set(done_to(box, since_s)), 10, "it landed, and was undone again"
+            )
+            said, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.communicate()
+    assert box.snapshot() == before
+    assert json.loads(said[said.index("{\n") :])["verdict"] == "invalid", said
+    nothing_left(stand, LEASE_S + 8.0)
 
 
 def test_faults_that_a_proxy_hears_of_after_it_let_go_end_with_the_lease(stand: Stand, tmp_path: Path) -> None:
