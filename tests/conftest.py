@@ -8,6 +8,9 @@ import pytest
 from hypothesis import settings
 
 from tests import containers
+from tests.containers import inside
+
+__all__ = ["inside"]
 
 # How long one example takes says how busy the machine is, and nothing else.
 settings.register_profile("quiet", deadline=None)

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import docker
+import pytest
 
 from chaos.lab import images
 
@@ -26,3 +27,25 @@ def image_is_there() -> None:
                 engine.images.get(images.base(engine, print)).tag(IMAGE)
         finally:
             engine.close()
+
+
+@cache
+def exec_lands_inside() -> bool:
+    """Whether the engine's `exec` runs in the container's own files. That of an engine in a chroot runs in its machine's."""
+    image_is_there()
+    engine = docker.from_env(timeout=30)
+    try:
+        box = engine.containers.run(IMAGE, ["sleep", "60"], detach=True, network_mode="none")
+        try:
+            return bool(box.exec_run(["test", "-e", "/.dockerenv"]).exit_code == 0)
+        finally:
+            box.remove(force=True)
+    finally:
+        engine.close()
+
+
+@pytest.fixture
+def inside() -> None:
+    """Skips a test of what is started inside of a container, where nothing can be."""
+    if not exec_lands_inside():
+        pytest.skip("the engine runs in a chroot: what its `exec` starts does not run inside of the container")

@@ -300,6 +300,7 @@ GROUPS = {
 }
 
 
+@pytest.mark.usefixtures("inside")
 @pytest.mark.parametrize("verbs", GROUPS.values(), ids=GROUPS)
 def test_the_effect_is_measured_from_outside_and_undone_to_the_exact_state_before(
     verbs: tuple[str, ...], lab: Lab
@@ -483,6 +484,7 @@ BY_HAND = [
 ]
 
 
+@pytest.mark.usefixtures("inside")
 def test_the_command_by_hand_really_undoes_it(lab: Lab) -> None:
     name = lab.start()
     driver = driver_of(lab)
