@@ -117,11 +117,19 @@ def steps_of(path: str) -> tuple[str | int, ...]:
     return tuple(name or int(index) for name, index in _STEP.findall(path))
 
 
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object. Raises ValueError when a key stands in it twice: one reader takes the first, another one the last."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key stands in it twice")
+    return made
+
+
 def json_at(body: bytes, steps: tuple[str | int, ...]) -> Any:
     """What stands at the end of these steps in a body. Raises LookupError when nothing does, or the body is no JSON."""
     value: Any
     try:
-        value = json.loads(body)
+        value = json.loads(body, object_pairs_hook=_without_twins)
     except (ValueError, RecursionError) as error:
         raise LookupError("the body is no JSON") from error
     for step in steps:

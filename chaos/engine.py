@@ -93,7 +93,9 @@ APPLY_DEAD_S = 21.0
 """After this an Apply call has ended, one way or another: what it waits for beforehand (the disk, the warden) and every driver call's
 time-out are shorter together. An undo that begins then still ends within the undo's deadline."""
 MAY_LAND_S = 10.0
-"""By then a call that was given up without an answer has taken hold, or never will; until then its effect is undone again and again."""
+"""A call that was given up without an answer may take hold for so long: its effect is undone again and again."""
+THAWED_S = 3.0
+"""So long after a server's first answer nothing that it was asked before comes any more."""
 UNDO_AGAIN_S = 0.5
 UNDO_CALL_S = 10.0
 """An Undo call that has not ended by then is tried again beside it."""
@@ -119,6 +121,7 @@ class _Effect:
     issued_at_s: float | None = None
     applied_at_s: float | None = None
     apply_ended: bool = False
+    undo_answered: bool = False
     may_land_until_s: float | None = None
     """The Apply call was given up without an answer: until then it may still take hold."""
     undo_attempt: int = 0
@@ -216,7 +219,7 @@ class Run:
                     self._apply_has_ended(self.effects[name], at_s)
                 self._stop(f"{name} could not be applied: {error}")
             case Undone(effect=name, attempt=attempt, at_wall_s=wall_s):
-                self._heard_undone(self.effects[name], attempt, wall_s)
+                self._heard_undone(self.effects[name], attempt, wall_s, at_s)
             case UndoFailed(effect=name, attempt=attempt):
                 self._heard_undo_failed(self.effects[name], attempt, at_s)
             case Renewed(effect=name, error=error):
@@ -244,9 +247,14 @@ class Run:
         if effect.planned.kind == "container":
             self.progress.effect_seen(wall_s)
 
-    def _heard_undone(self, effect: _Effect, attempt: int, wall_s: float) -> None:
+    def _heard_undone(self, effect: _Effect, attempt: int, wall_s: float, at_s: float) -> None:
         if attempt == effect.undo_attempt:
             effect.undo_running = False
+        if effect.may_land_until_s is not None and not effect.undo_answered:
+            # A server that was frozen performs what it was asked before once it answers again: its first answer is not the last word.
+            effect.may_land_until_s = max(effect.may_land_until_s, at_s + THAWED_S)
+            effect.undo_answered = True
+            effect.apply_ended, effect.covering_from = False, None
         if effect.covering_from is not None and attempt >= effect.covering_from and not effect.undone:
             effect.undone = True
             if effect.planned.kind != "hold":
@@ -260,7 +268,8 @@ class Run:
         if not (effect.leased() and effect.apply_ended) or effect.wanted_gone_since_s is None:
             return
         # Nobody has renewed the lease since: the proxy has dropped the effect by itself, or is gone together with it.
-        last_s = max(effect.wanted_gone_since_s, effect.renewed_at_s or 0.0, effect.issued_at_s or 0.0)
+        began_s = (effect.renewed_at_s, effect.issued_at_s, effect.may_land_until_s)
+        last_s = max(effect.wanted_gone_since_s, *(at or 0.0 for at in began_s))
         if at_s - last_s > self.plan.lease_s + 1.0:
             effect.undone = True
 

@@ -48,7 +48,7 @@ LATE_S = 8.0
 """How long after its driver has given up a call may still take hold."""
 Fate = Literal[
     "works", "fails before effect", "fails after effect", "never returns", "never returns, takes hold", "lands late",
-    "lands after it was given up", "gets no answer, lands late",
+    "lands after it was given up", "gets no answer, lands late", "gets no answer, thaws",
 ]  # fmt: skip
 UndoFate = Literal["works", "fails", "never returns", "works, answer lost", "works slowly"]
 
@@ -60,6 +60,8 @@ class World:
     run: Run
     apply_fates: deque[Fate] = field(default_factory=deque)
     undo_fates: deque[UndoFate] = field(default_factory=deque)
+    thaws: str | None = None
+    """What a frozen server was asked to do, and does soon after its first answer."""
     stop_at_s: float | None = None
     fail_at_s: float | None = None
     wall_jump: tuple[State, float] | None = None
@@ -181,6 +183,9 @@ class World:
             case "gets no answer, lands late":  # the driver's time-out is over, and the engine does it after all
                 self.later.append((self.at_s + 10.0 + LATE_S, name))
                 self.answer(ApplyFailed(name, "no answer", may_land=True), 10.0)
+            case "gets no answer, thaws":  # a second after the first Undo that is answered
+                self.thaws = name
+                self.answer(ApplyFailed(name, "no answer", may_land=True), 10.0)
             case "lands after it was given up":  # a driver that does not keep its time-out
                 self.later.append((self.at_s + APPLY_DEAD_S + 3.0, name))
                 self.answer(Applied(name, wall), APPLY_DEAD_S + 3.0)
@@ -190,6 +195,9 @@ class World:
             case "works":
                 self.on.discard(name)
                 self.answer(Undone(name, attempt, WALL + self.at_s))
+                if self.thaws == name:
+                    self.later.append((self.at_s + 1.0, name))
+                    self.thaws = None
             case "fails":
                 self.answer(UndoFailed(name, attempt, "no"))
             case "works, answer lost":
@@ -295,6 +303,15 @@ def test_an_apply_that_got_no_answer_and_takes_hold_after_its_undo_is_undone_aga
     assert seen.finished
     assert seen.on == set()
     assert "could not be applied" in " ".join(seen.whys)
+
+
+def test_the_first_answer_of_a_server_that_was_frozen_is_not_the_last_word():
+    """Its queue has the Apply in it, and the Undo that is answered first may overtake that."""
+    seen = world(with_effects(KILL), apply_fates=deque(["gets no answer, thaws"]), undo_fates=deque(["fails"] * 26))
+    seen.play()
+    assert seen.finished
+    assert seen.on == set()
+    assert seen.lost == set()
 
 
 def test_an_undo_that_succeeds_slowly_is_not_called_lost():

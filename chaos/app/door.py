@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import errno
 import os
 import signal
 import sys
@@ -26,6 +25,12 @@ INTERRUPTED = 130
 def say(text: str) -> None:
     """What goes wrong often repeats what others wrote: files, labels, servers. None of it commands the terminal."""
     print(visible(text, keep="\n"), file=sys.stderr, flush=True)
+
+
+def say_if_heard(text: str) -> None:
+    """What a stop says never keeps it from stopping: its reader may have gone."""
+    with contextlib.suppress(OSError):
+        say(text)
 
 
 def tell_refusal(error: Refused) -> None:
@@ -61,17 +66,13 @@ def main() -> None:
 
 
 def _stop(name: str | None, *, everything: bool) -> None:
-    """`chaos stop`; interrupted, and without a reader, it ends as every command of the command line's library does."""
+    """`chaos stop`; interrupted, it ends as every command of the command line's library does."""
     from chaos.app import stopping
 
     try:
-        stopping.command(name, say, everything=everything)
+        stopping.command(name, say_if_heard, everything=everything)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except OSError as error:
-        if error.errno != errno.EPIPE:
-            raise
-        sys.exit(1)
 
 
 def through(command: Callable[[], object]) -> None:

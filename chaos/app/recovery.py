@@ -24,6 +24,8 @@ log = logging.getLogger("chaos.recovery")
 AGAIN_S = 0.5
 LANDED_S = 12.0
 """By then every call of a dead run has taken hold, or never will: each was to end within ten seconds."""
+THAWED_S = 3.0
+"""So long after an engine's first answer nothing that it was asked before comes any more."""
 LANDS_AT_ONCE = {"process"}
 """Drivers whose calls are the run's own system calls, and end with it."""
 GIVE_UP_S = 60.0
@@ -87,11 +89,13 @@ def recover(
 
 def _until_off(effect: Open, landed_s: float, give_up_s: float, say: Callable[[Recovered], None]) -> Recovered:
     begun_s = time.monotonic()
+    answered_s: float | None = None
     told: str | None = None
     while True:
         error: str | None = None
         try:
             call = undone(effect.entry).call
+            answered_s = time.monotonic() if answered_s is None else answered_s
             if call != told:
                 say(Recovered(effect.entry, call))
                 told = call
@@ -100,7 +104,9 @@ def _until_off(effect: Open, landed_s: float, give_up_s: float, say: Callable[[R
         except Exception as failure:  # the driver of others
             error = repr(failure)
         waited_s = time.monotonic() - begun_s
-        if error is None and waited_s >= landed_s:
+        # An engine that was frozen performs what it was asked before once it answers again: its first answer is not the last word.
+        thawed = answered_s is not None and time.monotonic() - answered_s >= min(landed_s, THAWED_S)
+        if error is None and waited_s >= landed_s and thawed:
             return Recovered(effect.entry, call)
         if error is not None and waited_s >= give_up_s:
             lost = Recovered(effect.entry, error=error)

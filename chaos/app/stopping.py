@@ -26,6 +26,10 @@ LOOK_S = 0.02
 Say = Callable[[str], None]
 
 
+class NotBlocked(ChaosError):
+    """Everything has been ended, and yet runs may begin."""
+
+
 class NoRun(ChaosError):
     """There is no such run to stop."""
 
@@ -64,9 +68,16 @@ def command(name: str | None, say: Say, *, everything: bool) -> None:
     if not everything:
         stop([chosen(state, name)], say)
         return
-    state.block(who())  # first: a run that begins now must not slip through
-    say("no run begins any more; `chaos resume` allows them again")
-    stop(living(state), say)
+    try:
+        state.block(who())  # first: a run that begins now must not slip through
+        said = "no run begins any more; `chaos resume` allows them again"
+    except ChaosError as error:  # such as a full disk: those that go on are ended all the same
+        said = f"runs may still begin: {error}"
+    runs = living(state)
+    say(said)
+    stop(runs, say)
+    if not state.blocked():
+        raise NotBlocked(said)
 
 
 def stop(runs: Sequence[RunState], say: Say) -> None:
@@ -76,15 +87,17 @@ def stop(runs: Sequence[RunState], say: Say) -> None:
     """
     begun_s = time.monotonic()
     waiting: dict[RunState, UndoLog] = {}
+    left: dict[RunState, list[str]] = {}
     for run in runs:
         try:
             run.ask_to_stop(who())
             # After that nothing new is done: an effect without a line in the log by now never comes.
             waiting[run] = run.log()
-        except (ChaosError, OSError):
-            continue  # it has ended by itself
+        except (ChaosError, OSError) as error:
+            if run.path.exists():  # else it has ended by itself
+                left[run] = [f"everything that it does, for it could not be asked to stop ({error})"]
+    for run in waiting:
         say(f"{run.name}: asked to stop")
-    left: dict[RunState, list[str]] = {}
     while waiting:
         in_time = time.monotonic() - begun_s < STOP_S
         for run, log in list(waiting.items()):
@@ -104,7 +117,8 @@ def stop(runs: Sequence[RunState], say: Say) -> None:
         told = "; ".join(f"{run.name}: {', '.join(effects)}" for run, effects in left.items())
         by_hand = "; ".join(word for run, effects in left.items() for word in _by_hand(run, effects))
         raise NotUndone(
-            f"after {time.monotonic() - begun_s:.0f}s this may still be on: {told}", by_hand or "chaos recover"
+            f"after {time.monotonic() - begun_s:.0f}s this may still be on: {told}",
+            by_hand or "end the run's process, then chaos recover",
         )
 
 

@@ -27,7 +27,6 @@ import psutil
 from chaos.app.recovery import Recovered, recover
 from chaos.drivers.process_table import ProcessEntry
 from chaos.drivers.state import RunState
-from chaos.errors import ChaosError
 from chaos.undo_list import Open, UndoList
 
 LOOK_S = 0.1
@@ -177,8 +176,8 @@ class Warden:
         try:
             ProxyFleet(held.addresses, held.token, ca=held.ca).disarm(self._undo.run)
             self._say("the fault proxies have let go of the run")
-        except ChaosError as error:
-            self._say(f"{error}; the lease there ends by itself")
+        except Exception as error:  # whatever it is: nothing is off there before the lease is
+            self._say(f"{error or type(error).__name__}; the lease there ends by itself")
             time.sleep(max(0.0, begun_s + self._undo.lease_s + LATE_S - time.monotonic()))
 
     def _tell(self, came: Recovered) -> None:

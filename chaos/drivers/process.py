@@ -140,10 +140,9 @@ class ProcessDriver:
     def _started(self, entry: ProcessEntry, by_hand: str) -> ProcessEntry:
         """The entry's program runs anew, and the table says so. Raises NotUndone when it cannot be started."""
         try:
-            fresh = replace(spawn(entry), ended="")
+            fresh = spawn(replace(entry, ended=""), self._table.update)
         except OSError as error:
             raise NotUndone(f"{entry.name} cannot be started again: {error}", by_hand) from error
-        self._table.update(fresh)
         self._again[identity(entry)] = identity(fresh)
         return fresh
 

@@ -6,12 +6,14 @@ names nobody (pids are used again), so every entry carries the process's creatio
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -48,19 +50,35 @@ class ProcessEntry:
             return None
 
 
-def spawn(entry: ProcessEntry) -> ProcessEntry:
-    """Starts the entry's program in a session of its own, its output appended to its log; the entry with its new pid."""
+ON_HOLD = ("/bin/sh", "-c", 'read -r go && exec "$@" < /dev/null', "sh")
+"""Waits for a line, and becomes the program; without one, when whoever was to write it is dead, it ends instead."""
+
+
+def spawn(entry: ProcessEntry, known: Callable[[ProcessEntry], None] = lambda _: None) -> ProcessEntry:
+    """Starts the entry's program in a session of its own, its output appended to its log; the entry with its new pid.
+
+    `known` gets that entry before the program begins: where this process dies meanwhile, nothing runs that nobody knows of. Raises
+    OSError when there is no such program.
+    """
+    surroundings = {**os.environ, **entry.env}
+    if shutil.which(entry.argv[0], path=surroundings.get("PATH")) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), entry.argv[0])
     with Path(entry.log).open("ab") as log:
         started = subprocess.Popen(
-            entry.argv,
+            (*ON_HOLD, *entry.argv),
             cwd=entry.cwd,
-            env={**os.environ, **entry.env},
-            stdin=subprocess.DEVNULL,
+            env=surroundings,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
-    return replace(entry, pid=started.pid, create_time_s=psutil.Process(started.pid).create_time())
+    assert started.stdin is not None
+    with started.stdin as hold:
+        fresh = replace(entry, pid=started.pid, create_time_s=psutil.Process(started.pid).create_time())
+        known(fresh)
+        hold.write(b"go\n")
+    return fresh
 
 
 class ProcessTable:

@@ -179,7 +179,7 @@ class RunState:
             return None
 
     def ask_to_stop(self, by: str) -> None:
-        """The run hears within a tenth of a second that it is to end."""
+        """The run hears within a fiftieth of a second that it is to end."""
         _written(self.path / "stop", by)
 
     def stop_asked(self) -> str | None:

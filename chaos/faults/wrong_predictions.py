@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from chaos.faults.aims import Aim, OutOfReach, share_for
+from chaos.faults.aims import Aim, OutOfReach, about, share_for
 from chaos.faults.base import Call, Example, Fault, Signal
 from chaos.faults.decisions import decided, scored
 from chaos.rows import Label, Row
@@ -150,6 +150,8 @@ class WrongPredictions(Fault):
         aim = self.aim()
         assert aim is not None, "asked only with an aim"
         share = round(share_for(aim, now, self._mended(classes)), 4)  # a hundredth of a percent, as people read it
+        if not share:
+            raise OutOfReach(f"{aim.outcome} is {about(now)} already, so nothing has to become wrong")
         return self.model_copy(update={"share": share, "to_accuracy": None, "to_recall": None, "of": None})
 
     def _mended(self, classes: int | None) -> float:

@@ -55,8 +55,7 @@ class _Worker:
     gone: bool = False
     gone_s: float = 0.0
     asked: dict[int, tuple[float, float, asyncio.Future[str | None]]] = field(default_factory=dict)
-    """When each question was asked, how long its answer may take, and who waits for it."""
-    """Number of each message without an answer → when it was sent, and what waits for it."""
+    """Number of each message without an answer → when it was sent, how long its answer may take, and who waits for it."""
 
 
 class Workers:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.app.stopping import stop
+from chaos.app.stopping import NotBlocked, command, stop
 from chaos.drivers.state import Lock, RunState, State
 from chaos.errors import NotUndone
 from chaos.undo_list import EXTERNAL_BY_HAND, Step, UndoList
@@ -66,3 +66,27 @@ def test_what_another_tool_did_and_nobody_saw_off_is_still_on_when_its_run_is_ov
         stop([run], lambda text: (said.append(text), over(run, alive)))
     assert raised.value.by_hand == EXTERNAL_BY_HAND
     assert said == ["run-1a: asked to stop"]
+
+
+def test_a_run_that_cannot_be_asked_and_goes_on_is_not_taken_for_ended(tmp_path: Path) -> None:
+    run, alive = begun(tmp_path, "issued", "applied")
+    (run.path / "stop").mkdir()  # as on a full disk: no file can take this place
+    with pytest.raises(NotUndone, match="could not be asked to stop"):
+        stop([run], lambda _: None)
+    (run.path / "stop").rmdir()
+    run.note("undone", EFFECT)
+    over(run, alive)
+
+
+def test_all_runs_are_asked_to_stop_also_when_new_ones_cannot_be_forbidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, alive = begun(tmp_path, "issued", "applied", "undone")
+    monkeypatch.setenv("CHAOS_STATE", str(tmp_path / "state"))
+    (tmp_path / "state" / "stopped").mkdir()
+    said: list[str] = []
+    with pytest.raises(NotBlocked, match="runs may still begin"):
+        command(None, said.append, everything=True)
+    assert run.stop_asked() is not None
+    assert "everything is undone" in said[-1]
+    over(run, alive)

@@ -353,3 +353,23 @@ def test_a_table_is_private_and_reads_back_what_was_written(tmp_path: Path) -> N
 def test_an_entry_that_was_never_started_runs_nowhere(tmp_path: Path) -> None:
     assert ProcessEntry("x", ("true",), "/", "/dev/null").running() is None
     assert ProcessEntry("x", ("true",), "/", "/dev/null", pid=os.getpid(), create_time_s=1.0).running() is None
+
+
+def test_nothing_runs_of_which_the_table_could_not_be_told(tmp_path: Path) -> None:
+    """Whoever starts a process may die before anybody else knows of it: then another one would start it a second time."""
+    log, known = tmp_path / "log", []
+    entry = ProcessEntry("model-1", ("/bin/sh", "-c", "echo begun"), str(tmp_path), str(log))
+
+    def dies(fresh: ProcessEntry) -> None:
+        known.append(fresh)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        spawn(entry, dies)
+    eventually(lambda: known[0].running() is None, 10, "what was on hold has ended")
+    assert log.read_bytes() == b""
+
+
+def test_a_program_that_is_not_there_is_no_process(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        spawn(ProcessEntry("model-1", (str(tmp_path / "nothing"),), str(tmp_path), str(tmp_path / "log")))

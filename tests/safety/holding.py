@@ -47,7 +47,7 @@ def holding(listener: socket.socket, connect: Callable[[], socket.socket], what:
                 client, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=_relay, args=(client, connect(), held), daemon=True).start()
+            threading.Thread(target=_relay, args=(client, connect, held), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     try:
@@ -59,23 +59,33 @@ def holding(listener: socket.socket, connect: Callable[[], socket.socket], what:
         listener.close()
 
 
-def _relay(client: socket.socket, server: socket.socket, held: Held) -> None:
+def _relay(client: socket.socket, connect: Callable[[], socket.socket], held: Held) -> None:
     mine = threading.Event()
-    back = threading.Thread(target=_back, args=(server, client, held, mine), daemon=True)
-    back.start()
+    server = connect()
+    ends = [(server, _answering(server, client, held, mine))]
     with contextlib.suppress(OSError):
         while piece := client.recv(PIECE):
             if held.catches(piece):
                 mine.set()
                 held.let_go.wait()
+                server = connect()  # the other one may have been closed: servers wait for nobody for long
+                ends.append((server, _answering(server, client, held, mine)))
             server.sendall(piece)
     if mine.is_set():
         held.answered.wait(30)  # the server would give a request up whose asker has gone
-    with contextlib.suppress(OSError):
-        server.shutdown(socket.SHUT_WR)
-    back.join(30)
+    for each, back in ends:
+        with contextlib.suppress(OSError):
+            each.shutdown(socket.SHUT_WR)
+        back.join(30)
+        each.close()
     client.close()
-    server.close()
+
+
+def _answering(server: socket.socket, client: socket.socket, held: Held, mine: threading.Event) -> threading.Thread:
+    """Whatever the server says goes back to the client."""
+    back = threading.Thread(target=_back, args=(server, client, held, mine), daemon=True)
+    back.start()
+    return back
 
 
 def _back(server: socket.socket, client: socket.socket, held: Held, mine: threading.Event) -> None:
@@ -84,10 +94,12 @@ def _back(server: socket.socket, client: socket.socket, held: Held, mine: thread
             piece = server.recv(PIECE)
         except OSError:
             return
-        if mine.is_set() and held.let_go.is_set() and not held.answered.is_set():
+        if piece and mine.is_set() and held.let_go.is_set() and not held.answered.is_set():
             held.answer = piece
             held.answered.set()
         if not piece:
+            if mine.is_set() and not held.answered.is_set():
+                return  # of a connection that nothing more is asked on
             with contextlib.suppress(OSError):
                 client.shutdown(socket.SHUT_WR)
             return
