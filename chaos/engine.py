@@ -103,6 +103,8 @@ SETTLED_S = 5.0
 """The system has come back when everything has been within its bounds for so long: a share that rises towards its bound crosses it
 more than once, and judged at the first time it would be out of it a moment later.
 """
+FIRST_READING_S = 10.0
+"""How long after the baseline its first readings are waited for."""
 RENEW_AGAIN_S = 0.5
 COLLECT_S = 60.0
 PREFLIGHT_S = 60.0
@@ -358,8 +360,11 @@ class Run:
             return
         problems = self.progress.baseline_problems()
         if problems:
-            # The last readings may be a poll late; a baseline that is not met gets a few evaluations of grace, no more.
-            if at_s - self.entered_at_s >= self.plan.baseline_s + 3 * self.plan.evaluation_s:
+            # The last readings may be a poll late; a baseline that is not met gets a few evaluations of grace, no more. The first ones take
+            # longer on a busy machine, and until they are there nobody knows whether it is met.
+            grace_s = 3 * self.plan.evaluation_s
+            grace_s = max(grace_s, FIRST_READING_S) if self.progress.unread() else grace_s
+            if at_s - self.entered_at_s >= self.plan.baseline_s + grace_s:
                 self._enter(Trigger.unmet, at_s, "the baseline is not met: " + "; ".join(problems))
         else:
             self._enter(Trigger.met, at_s)

@@ -208,6 +208,10 @@ class Progress:
 
     # --- questions that the engine asks -------------------------------------------------------------------------------
 
+    def unread(self) -> bool:
+        """Whether a probe of the steady state has not been read at all in this phase."""
+        return any(probe.title not in self.phase for probe in self.plan.steady())
+
     def baseline_problems(self) -> list[str]:
         """Why the baseline is not met: a bound broken, too little data, or an expected alert that is already active."""
         problems: list[str] = []

@@ -123,7 +123,8 @@ def test_a_call_that_gets_no_answer_in_time_and_is_performed_later_is_undone_aga
     with relayed(stand, box, tmp_path, "pause") as (path, held):
         process = stand.start(path)
         try:
-            assert held.caught.wait(60)
+            eventually(lambda: held.caught.is_set() or process.poll() is not None, 60, "the call is made")
+            assert held.caught.is_set(), f"the call was not made: {process.communicate()[0][-3000:]}"
             [folder] = set((stand.folder / "runs").glob("*")) - earlier
             lines = folder / "journal.jsonl"
             eventually(lambda: says(lines, '"apply_failed"'), 20, "the run has given its call up")
