@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -18,20 +19,21 @@ class Held:
 
     what: bytes
     caught: threading.Event = field(default_factory=threading.Event)
-    """Set when it is there, and kept from the server."""
+    """Set when all of it is there, and kept from the server."""
     let_go: threading.Event = field(default_factory=threading.Event)
     """Set it, and the server gets the request, whether or not whoever sent it still lives."""
     answered: threading.Event = field(default_factory=threading.Event)
     answer: bytes = b""
     """The first bytes of what the server said to it."""
+    _claimed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def catches(self, piece: bytes) -> bool:
         """Whether this is the one."""
         with self._lock:
-            if self.caught.is_set() or self.what not in piece:
+            if self._claimed or self.what not in piece:
                 return False
-            self.caught.set()
+            self._claimed = True
             return True
 
 
@@ -66,7 +68,9 @@ def _relay(client: socket.socket, connect: Callable[[], socket.socket], held: He
     with contextlib.suppress(OSError):
         while piece := client.recv(PIECE):
             if held.catches(piece):
+                piece = _whole(client, piece)
                 mine.set()
+                held.caught.set()
                 held.let_go.wait()
                 server = connect()  # the other one may have been closed: servers wait for nobody for long
                 ends.append((server, _answering(server, client, held, mine)))
@@ -79,6 +83,17 @@ def _relay(client: socket.socket, connect: Callable[[], socket.socket], held: He
         back.join(30)
         each.close()
     client.close()
+
+
+def _whole(client: socket.socket, begun: bytes) -> bytes:
+    """The request that begins so, with its body: whoever sends it may die before that has followed."""
+    while b"\r\n\r\n" not in begun and (piece := client.recv(PIECE)):
+        begun += piece
+    head, _, body = begun.partition(b"\r\n\r\n")
+    said = re.search(rb"(?i)content-length: *(\d+)", head)
+    while said and len(body) < int(said[1]) and (piece := client.recv(PIECE)):
+        begun, body = begun + piece, body + piece
+    return begun
 
 
 def _answering(server: socket.socket, client: socket.socket, held: Held, mine: threading.Event) -> threading.Thread:
