@@ -128,8 +128,11 @@ class ControlApi:
             raise Refusal(
                 422, [f"`most: {arming.most}` is less than one for each of {self._processes()} workers; write more"]
             )
+        before = self._registry.holder_of(run)
+        on = before.last_arming.faults if before is not None and before.last_arming is not None else []
         made = self._registry.arm(run, arming).generation
-        problems = await self._obeyed(PATIENT_S)
+        ends = any(fault not in arming.faults for fault in on)
+        problems = await self._obeyed(SILENT_S if ends else PATIENT_S)
         if problems:
             holder = self._registry.holder_of(run)
             if holder is not None and holder.generation == made:

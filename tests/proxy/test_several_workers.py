@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ import pytest
 from chaos.proxy.arming import Refusal, parse_arming
 from chaos.proxy.registry import Registry
 from chaos.proxy.worker import Follower, Table
+from chaos.proxy.workers import PATIENT_S
 from tests.proxy.loopback import Backend, Proxy, arming, eventually, infer, running_proxy
 from tests.proxy.test_beside import Clock, of, runs, x
 from tests.proxy.test_proxy_workers import Load, told, whole, workers
@@ -116,6 +118,19 @@ def test_an_arming_that_a_worker_never_acknowledges_ends_itself_and_not_the_run_
     assert answer.json()["holders"] == [{"run": "heard", "where": x("a")}]
     eventually(lambda: whole(shared))
     assert [everywhere(shared, value) for value in "ab"] == [{503}, {200}]
+
+
+def test_a_fault_that_an_arming_takes_away_ends_as_fast_as_one_that_is_disarmed(shared: Proxy) -> None:
+    shared.arm("ends", error(503), **within(x("a")))
+    stopped = workers(shared)[0]
+    os.kill(stopped, signal.SIGSTOP)
+    begun_s = time.perf_counter()
+    shared.ask("PUT", "/runs/ends", json=arming(**within(x("a"))))
+    assert time.perf_counter() - begun_s < PATIENT_S, "it was not waited for as long as for one that begins"
+    assert stopped not in workers(shared)
+    eventually(lambda: whole(shared))
+    shared.ask("DELETE", "/runs/ends")
+    assert everywhere(shared, "a") == {200}
 
 
 # --- the table, without processes -------------------------------------------------------------------------------------
