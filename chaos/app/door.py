@@ -27,12 +27,6 @@ def say(text: str) -> None:
     print(visible(text, keep="\n"), file=sys.stderr, flush=True)
 
 
-def say_if_heard(text: str) -> None:
-    """What a stop says never keeps it from stopping: its reader may have gone."""
-    with contextlib.suppress(OSError):
-        say(text)
-
-
 def tell_refusal(error: Refused) -> None:
     """Every reason why something must not run is said."""
     say("this must not run:")
@@ -70,7 +64,7 @@ def _stop(name: str | None, *, everything: bool) -> None:
     from chaos.app import stopping
 
     try:
-        stopping.command(name, say_if_heard, everything=everything)
+        stopping.command(name, say, everything=everything)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 

@@ -6,6 +6,7 @@ is to stop, and nothing needs a journal.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -63,10 +64,18 @@ def chosen(state: State, name: str | None) -> RunState:
 
 
 def command(name: str | None, say: Say, *, everything: bool) -> None:
-    """What `chaos stop` does with a run's name or without one, and `chaos stop --all` does with `everything`."""
+    """What `chaos stop` does with a run's name or without one, and `chaos stop --all` does with `everything`.
+
+    Nobody has to listen: a reader that has gone keeps no run from being stopped.
+    """
+
+    def tell(text: str) -> None:
+        with contextlib.suppress(OSError):
+            say(text)
+
     state = State.of_user()
     if not everything:
-        stop([chosen(state, name)], say)
+        stop([chosen(state, name)], tell)
         return
     try:
         state.block(who())  # first: a run that begins now must not slip through
@@ -74,8 +83,8 @@ def command(name: str | None, say: Say, *, everything: bool) -> None:
     except ChaosError as error:  # such as a full disk: those that go on are ended all the same
         said = f"runs may still begin: {error}"
     runs = living(state)
-    say(said)
-    stop(runs, say)
+    tell(said)
+    stop(runs, tell)
     if not state.blocked():
         raise NotBlocked(said)
 

@@ -90,3 +90,18 @@ def test_all_runs_are_asked_to_stop_also_when_new_ones_cannot_be_forbidden(
     assert run.stop_asked() is not None
     assert "everything is undone" in said[-1]
     over(run, alive)
+
+
+def test_a_reader_that_has_gone_keeps_no_run_from_being_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, alive = begun(tmp_path, "issued", "applied", "undone")
+    monkeypatch.setenv("CHAOS_STATE", str(tmp_path / "state"))
+
+    def gone(_: str) -> None:
+        raise BrokenPipeError
+
+    command(None, gone, everything=True)
+    assert run.stop_asked() is not None
+    assert State(tmp_path / "state").blocked() is not None
+    over(run, alive)
