@@ -13,10 +13,11 @@ from math import sqrt
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 
-from chaos.lab import model
+from chaos.lab import compose, model
 from chaos.lab.dataset import Applications, split
 from chaos.lab.feature_statistics import FeatureStatistics, reference
 from chaos.lab.gateway_metrics import BUCKETS
@@ -46,6 +47,8 @@ class Baseline:
     fallback: float
     failing: float
     scrapes_s: tuple[float, ...]
+    memory_share: float
+    """What the replica holds, of what it may in Docker."""
 
 
 def at_most(count: int) -> float:
@@ -82,7 +85,15 @@ def baseline(
         fallback=at_most(sum(answer.json()["source"] == "fallback" for answer in answers if answer.ok)),
         failing=at_most(int(failing)),
         scrapes_s=tuple(scrapes_s),
+        memory_share=held_by(replica) / (int(str(compose.REPLICA["mem_limit"]).removesuffix("m")) << 20),
     )
+
+
+def held_by(replica: Service) -> int:
+    """Bytes of memory of the process that listens there."""
+    port = int(replica.url.rpartition(":")[2])
+    [pid] = {one.pid for one in psutil.net_connections("tcp") if one.status == "LISTEN" and one.laddr.port == port}
+    return int(psutil.Process(pid).memory_info().rss)
 
 
 def threshold(alert: str) -> float:
@@ -166,7 +177,14 @@ def distance(alert: str, measured: Mapping[str, float], baseline: Baseline) -> f
             "ReplicaThrottled"
         ):  # ten periods a second; 5 % had to wait while the replicas of a lab in Docker were starting
             return binomial(0.05, threshold(alert), 10 * window_s(alert))
-        case "ReplicaRestarted" | "ReplicaMemoryHigh" | "ReplicaDiskFull":  # nothing here happens by chance
+        case "ReplicaRestarted":  # a server that goes on was started once
+            assert "changes(process_start_time_seconds" in RULES[alert]["expr"]
+            return STANDARD_ERRORS
+        case "ReplicaMemoryHigh":  # a level and no share: half as much again, and it is still below
+            assert 1.5 * baseline.memory_share < threshold(alert)
+            return STANDARD_ERRORS
+        case "ReplicaDiskFull":  # a replica writes nothing there
+            assert threshold(alert) > 0
             return STANDARD_ERRORS
         case "NotificationsFailing":  # the sink answers or it does not: no attempt fails by chance
             assert threshold(alert) >= 1, "one lost attempt is nobody's page"
