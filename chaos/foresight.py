@@ -15,8 +15,9 @@ from typing import TypeGuard
 from chaos.experiment import Experiment, SteadyProbe
 from chaos.faults.base import Signal
 from chaos.probe import Catalogue
+from chaos.promql import Comparison, metric_names
 from chaos.system import System
-from chaos.telemetry import Comparison, RuleInfo, metric_names
+from chaos.telemetry import RuleInfo
 from chaos.units import format_share, parse_duration
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {

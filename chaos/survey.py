@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from chaos.telemetry import AlertInstance, Route, RuleInfo
+from chaos.routes import Route
+from chaos.telemetry import AlertInstance, RuleInfo
 
 
 @dataclass(frozen=True, slots=True)

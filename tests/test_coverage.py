@@ -28,9 +28,10 @@ from chaos.observation import AlertSeen
 from chaos.planning import plan
 from chaos.plans import Plan
 from chaos.probe import merge
+from chaos.routes import parse_alertmanager_config
 from chaos.survey import ContainerFound, ProxyFound, Survey
 from chaos.system import System, parse_system
-from chaos.telemetry import RuleInfo, parse_alertmanager_config
+from chaos.telemetry import RuleInfo
 from chaos.units import parse_duration
 from tests.judging.journals import WALL, Story
 

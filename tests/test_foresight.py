@@ -11,7 +11,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from chaos.foresight import Foresight, foresee
-from chaos.telemetry import RuleInfo, left_side
+from chaos.promql import left_side
+from chaos.telemetry import RuleInfo
 from chaos.units import parse_share
 from tests.values import KILL, RULE, experiment, probes, system
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from chaos.bounds import Bound
 from chaos.planning import outcomes
 from chaos.plans import Plan
+from chaos.routes import Route
 from chaos.survey import Holder, ProxyFound
-from chaos.telemetry import Route, RuleAlert, RuleInfo
+from chaos.telemetry import RuleAlert, RuleInfo
 from tests.values import KILL, ROUTE, RULE, SURVEY, containers, experiment, planned, probes, survey, system
 
 REPLICAS = containers("replica-1", "replica-2", "replica-3", "replica-4")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from chaos.detection import BAND
+from chaos.promql import longest_window_s
 from chaos.statistics import quantile_band, window_deviation
-from chaos.telemetry import longest_window_s
 
 BASELINE_S, FAULT_S = 20, 75
 

@@ -9,9 +9,10 @@ from chaos.experiment import Experiment, parse
 from chaos.planning import plan
 from chaos.plans import Plan
 from chaos.probe import Probe, parse_probes
+from chaos.routes import Route
 from chaos.survey import ContainerFound, ProxyFound, Survey
 from chaos.system import System, parse_system
-from chaos.telemetry import Route, RuleInfo
+from chaos.telemetry import RuleInfo
 
 EXPERIMENT = """\
 name: wrong-predictions

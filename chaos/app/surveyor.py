@@ -24,9 +24,11 @@ from chaos.experiment import Experiment
 from chaos.faults.containers import ContainerFault
 from chaos.planning import outcomes, queries
 from chaos.probe import Catalogue
+from chaos.promql import left_side
+from chaos.routes import Route
 from chaos.survey import ContainerFound, ProxyFound, Survey
 from chaos.system import System
-from chaos.telemetry import Route, RuleInfo, left_side
+from chaos.telemetry import RuleInfo
 
 
 @dataclass

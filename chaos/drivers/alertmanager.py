@@ -9,7 +9,8 @@ import yaml
 from chaos.drivers.http import TIMEOUT_S, ask, json_of, session, understood, without_secrets
 from chaos.drivers.prometheus import wall_of
 from chaos.errors import Unreachable
-from chaos.telemetry import AlertInstance, Route, parse_alertmanager_config
+from chaos.routes import Route, parse_alertmanager_config
+from chaos.telemetry import AlertInstance
 
 WHAT = "Alertmanager"
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from chaos.events import State
 from chaos.journal import Line
-from chaos.judging import noticed, resilience, safety, validity
+from chaos.judging import arms, noticed, resilience, safety, steady, validity
 from chaos.judging.trace import Trace, trace
 from chaos.plans import PlannedEffect
 from chaos.units import format_share
@@ -39,8 +39,8 @@ def judge(lines: Sequence[Line]) -> Verdict:
         detections=tuple(found),
         phases=_phases(seen),
         effects=tuple(_effects(seen)),
-        arms=tuple(resilience.arm_rows(seen)),
-        probes=tuple(resilience.probe_rows(seen)) if seen.collected is not None else (),
+        arms=tuple(arms.arm_rows(seen)),
+        probes=tuple(steady.probe_rows(seen)) if seen.collected is not None else (),
         load=_load(seen),
         started_wall_s=seen.first_wall_s,
         ended_wall_s=seen.last_wall_s,

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from chaos.events import State
 from chaos.exposure import Sample
+from chaos.judging.arms import compare
 from chaos.judging.trace import Trace
 from chaos.plans import PlannedEffect
-from chaos.statistics import ArmCounts, RiskRatio, sample_ratio_mismatch
+from chaos.statistics import sample_ratio_mismatch
 from chaos.verdict import Finding
 
 LOAD_FLOOR = 0.9
@@ -238,28 +239,6 @@ def _agreement(trace: Trace) -> Iterator[Finding]:
         yield Finding(
             "validity", question, "confirmed" if good else "invalid", ("yes: " if good else "no: ") + counts, evidence
         )
-
-
-def arm_counts(sample: Sample, what: str) -> tuple[ArmCounts, ArmCounts]:
-    """Treatment's and control's exposure and bad events in one second: `errors` or `wrong`."""
-    found: list[ArmCounts] = []
-    for arm in ("treatment", "control"):
-        seen = sample.arms.get(arm)
-        if seen is None:
-            found.append(ArmCounts(0, 0))
-        elif what == "errors":
-            found.append(ArmCounts(seen.first, seen.first_errors))
-        else:
-            found.append(ArmCounts(seen.labelled, seen.wrong))
-    return found[0], found[1]
-
-
-def compare(samples: list[Sample], what: str, alpha: float = 0.05) -> RiskRatio:
-    """The arms' comparison over these seconds, looked at every second; `alpha` is the chance of ever saying broken wrongly."""
-    running = RiskRatio(alpha=alpha)
-    for sample in samples:
-        running = running.update(*arm_counts(sample, what))
-    return running
 
 
 def _same_before(trace: Trace) -> Iterator[Finding]:

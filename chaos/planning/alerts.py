@@ -12,9 +12,11 @@ from chaos.plans import (
     PlannedLoad,
 )
 from chaos.probe import Catalogue
+from chaos.promql import left_side, longest_window_s
+from chaos.routes import Route
 from chaos.survey import Survey
 from chaos.system import System
-from chaos.telemetry import Route, RuleInfo, left_side, longest_window_s
+from chaos.telemetry import RuleInfo
 
 
 def matching_rule(alert: ExpectedAlert, rules: tuple[RuleInfo, ...]) -> RuleInfo | None:

@@ -22,7 +22,7 @@ from chaos.bounds import format_value
 from chaos.detection import FAILURE, Detection, Gate, Stage
 from chaos.events import State
 from chaos.journal import Line
-from chaos.judging.resilience import bound_text
+from chaos.judging.steady import bound_text
 from chaos.judging.trace import Trace, trace
 from chaos.plans import Plan, PlannedAlert
 from chaos.report.lanes import PHASE, picture_of

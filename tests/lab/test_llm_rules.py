@@ -16,7 +16,7 @@ import yaml
 from chaos.lab import assistant, llm_text
 from chaos.lab.llm_gateway import SECONDS, TOKEN_SECONDS
 from chaos.lab.monitoring import Tools
-from chaos.telemetry import left_side
+from chaos.promql import left_side
 from chaos.units import parse_duration
 from tests.lab.promtool import Expected, World, check
 

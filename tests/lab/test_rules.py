@@ -22,7 +22,7 @@ from chaos.lab.dataset import Applications, split
 from chaos.lab.feature_statistics import FeatureStatistics, reference
 from chaos.lab.gateway_metrics import BUCKETS
 from chaos.lab.monitoring import Tools
-from chaos.telemetry import left_side
+from chaos.promql import left_side
 from chaos.units import parse_duration
 from tests.drivers.loopback import module
 from tests.lab.conftest import Service, applications, service

@@ -14,8 +14,8 @@ from chaos.errors import MissingTool
 from chaos.lab import assistant, compose, dataset, monitoring, topology
 from chaos.lab.monitoring import Tools
 from chaos.lab.processes import HEALTH
+from chaos.routes import parse_alertmanager_config
 from chaos.system import parse_system
-from chaos.telemetry import parse_alertmanager_config
 
 PLACES = {name: f"127.0.0.1:{9000 + place}" for place, name in enumerate(topology.PORTS)}
 NAMED = {

@@ -22,7 +22,8 @@ from chaos.drivers.prometheus import PrometheusDriver
 from chaos.drivers.proxy import ProxyFleet
 from chaos.drivers.webhook import SinkClient
 from chaos.errors import ChaosError, Unreachable
-from chaos.telemetry import left_side, parse_alertmanager_config
+from chaos.promql import left_side
+from chaos.routes import parse_alertmanager_config
 from tests.drivers.loopback import Said, serving
 
 CALLS = {
@@ -151,7 +152,7 @@ DEEP = {
 def test_a_rule_too_deep_for_the_parser_ends_no_process_and_is_read_as_nothing(expr: str) -> None:
     """In a process of its own: what the parser's stack cannot hold would end this one."""
     program = (
-        "import sys; from chaos.telemetry import left_side, longest_window_s, metric_names\n"
+        "import sys; from chaos.promql import left_side, longest_window_s, metric_names\n"
         "expr = sys.stdin.read()\n"
         "print(left_side(expr) is None or bool(left_side(expr)), longest_window_s(expr) >= 0, len(metric_names(expr)) <= 1)"
     )

@@ -1,0 +1,178 @@
+"""Treatment against control, by the load's own counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from chaos.exposure import Sample
+from chaos.judging.steady import bound_text, unresolved, worst_value
+from chaos.judging.trace import Trace
+from chaos.plans import PlannedProbe
+from chaos.progress import broken_bound
+from chaos.statistics import ArmCounts, RiskRatio, clopper_pearson
+from chaos.units import format_share
+from chaos.verdict import ArmRow, Finding, VerdictName
+
+_COUNTED = {"accuracy": "wrong", "error_ratio": "errors", "availability": "errors"}
+"""Signal → which of the load's counts per arm it is made of."""
+
+
+def arm_counts(sample: Sample, what: str) -> tuple[ArmCounts, ArmCounts]:
+    """Treatment's and control's exposure and bad events in one second: `errors` or `wrong`."""
+    found: list[ArmCounts] = []
+    for arm in ("treatment", "control"):
+        seen = sample.arms.get(arm)
+        if seen is None:
+            found.append(ArmCounts(0, 0))
+        elif what == "errors":
+            found.append(ArmCounts(seen.first, seen.first_errors))
+        else:
+            found.append(ArmCounts(seen.labelled, seen.wrong))
+    return found[0], found[1]
+
+
+def compare(samples: list[Sample], what: str, alpha: float = 0.05) -> RiskRatio:
+    """The arms' comparison over these seconds, looked at every second; `alpha` is the chance of ever saying broken wrongly."""
+    running = RiskRatio(alpha=alpha)
+    for sample in samples:
+        running = running.update(*arm_counts(sample, what))
+    return running
+
+
+def findings(trace: Trace) -> Iterator[Finding]:
+    """What was delivered where an outcome was asked for, whether the control arm was unharmed, and how the arms compare."""
+    yield from _delivered(trace)
+    yield from _control(trace)
+    yield from _arms_held(trace)
+
+
+def _delivered(trace: Trace) -> Iterator[Finding]:
+    """What became of outcomes that were asked for, by the load's own counts of the treatment arm. Judges nothing."""
+    for effect in trace.plan.faults():
+        if effect.aim is None or trace.plan.shadows():
+            continue
+        outcome, asked = effect.aim.outcome, format_share(effect.aim.to)
+        question = f"What was {outcome} in the treatment arm, where {asked} was asked for?"
+        row = next((row for row in arm_rows(trace) if row.arm == "treatment"), None)
+        if outcome != "accuracy":
+            yield Finding("resilience", question, "confirmed", f"not known: the load does not count {outcome} by arm")
+        elif row is None or row.wrong_share is None or row.wrong_interval is None:
+            yield Finding(
+                "resilience", question, "confirmed", "not known: no outcome of the treatment arm has come back"
+            )
+        else:
+            low, high = 1 - row.wrong_interval[1], 1 - row.wrong_interval[0]
+            value = 1 - row.wrong_share
+            answer = f"{value:.3f} ± {(high - low) / 2:.2f} of {row.labelled}"
+            if not low <= effect.aim.to <= high:
+                answer += f"; {asked} lies outside of [{low:.1%}, {high:.1%}]"
+            evidence = {"asked": effect.aim.to, "delivered": value, "low": low, "high": high}
+            yield Finding("resilience", question, "confirmed", answer, evidence)
+
+
+def _control(trace: Trace) -> Iterator[Finding]:
+    """The control arm, by the load's own counts, against the bounds of the probes that are made of the same counts."""
+    first, removal = trace.first_effect(), trace.removal()
+    if not trace.plan.control or first is None or not trace.samples:
+        return
+    during = trace.samples_between(first, removal or trace.last_wall_s)
+    worst: VerdictName = "confirmed"
+    told: list[str] = []
+    for probe in trace.plan.steady():
+        what = _COUNTED.get(probe.signal or "")
+        if what is None:
+            continue
+        counts = [arm_counts(sample, what)[1] for sample in during]
+        exposed, bad = sum(one.exposed for one in counts), sum(one.bad for one in counts)
+        judged, text = _control_probe(trace, probe, exposed, bad)
+        told.append(text)
+        if judged == "deviated" or worst == "confirmed":
+            worst = judged
+    if told:
+        yield Finding("resilience", "Was the control arm unharmed?", worst, "; ".join(told))
+    else:
+        why = "no steady-state probe is made of counts whose arm the load knows (accuracy, availability, error_ratio)"
+        yield Finding("resilience", "Was the control arm unharmed?", "inconclusive", why)
+
+
+def _control_probe(trace: Trace, probe: PlannedProbe, exposed: int, bad: int) -> tuple[VerdictName, str]:
+    if exposed == 0:
+        return "inconclusive", f"{probe.title}: nothing was counted"
+    low, high = clopper_pearson(bad, exposed)
+    good_is_high = probe.signal in ("accuracy", "availability")
+    share = bad / exposed
+    value = 1 - share if good_is_high else share
+    interval = (1 - high, 1 - low) if good_is_high else (low, high)
+    baseline = worst_value(probe, trace.window("baseline", probe.title))
+    text = f"{probe.title} {value:.1%} [{interval[0]:.1%}, {interval[1]:.1%}] of {exposed}"
+    if unresolved(probe, baseline):
+        return "inconclusive", f"{text}, and its baseline is not known"
+    if not broken_bound(probe, value, baseline):
+        return "confirmed", text
+    if broken_bound(probe, interval[0], baseline) and broken_bound(probe, interval[1], baseline):
+        return "deviated", f"{text}, out of {bound_text(probe)}"
+    return "inconclusive", f"{text}, too few to tell"
+
+
+def _arms_held(trace: Trace) -> Iterator[Finding]:
+    first, removal = trace.first_effect(), trace.removal()
+    if first is None or not trace.samples or trace.plan.traffic >= 1 or not trace.plan.divides():
+        return
+    during = trace.samples_between(first, removal or trace.last_wall_s)
+    for what in ("wrong", "errors"):
+        result = compare(during, what)
+        low, high = result.interval
+        answer = f"risk ratio {result.ratio:.2f} [{low:.2f}, {high:.2f}], {result.decision}"
+        if math.isnan(result.ratio):
+            answer = f"no such events; {result.decision}"
+        evidence = {
+            "ratio": None if math.isnan(result.ratio) else result.ratio,
+            "low": low,
+            "high": None if math.isinf(high) else high,
+            "decision": result.decision,
+        }
+        verdict: VerdictName = "confirmed"
+        if trace.plan.arms_held:
+            verdict = {"held": "confirmed", "broken": "deviated"}.get(result.decision, "inconclusive")  # type: ignore[assignment]
+        title = "mistakes" if what == "wrong" else "errors"
+        yield Finding("resilience", f"How does treatment compare with control in {title}?", verdict, answer, evidence)
+
+
+def arm_rows(trace: Trace) -> list[ArmRow]:
+    """What the load saw of each arm while the fault was on."""
+    first, removal = trace.first_effect(), trace.removal()
+    if first is None or not trace.plan.divides():
+        return []
+    rows: list[ArmRow] = []
+    during = trace.samples_between(first, removal or trace.last_wall_s)
+    for arm in ("treatment", "control"):
+        seen = [sample.arms[arm] for sample in during if arm in sample.arms]
+        requests, errors = sum(one.answered for one in seen), sum(one.errors for one in seen)
+        labelled, wrong = sum(one.labelled for one in seen), sum(one.wrong for one in seen)
+        buckets: dict[float, int] = {}
+        for one in seen:
+            for bound, count in one.latency_le.items():
+                buckets[float(bound)] = buckets.get(float(bound), 0) + count
+        rows.append(
+            ArmRow(
+                arm=arm,
+                requests=requests,
+                errors=errors,
+                labelled=labelled,
+                wrong=wrong,
+                error_share=errors / requests if requests else None,
+                wrong_share=wrong / labelled if labelled else None,
+                wrong_interval=clopper_pearson(wrong, labelled) if labelled else None,
+                p99_s=_quantile(buckets, 0.99),
+            )
+        )
+    return rows
+
+
+def _quantile(buckets: dict[float, int], share: float) -> float | None:
+    """The upper bound of the bucket in which this quantile lies."""
+    total = max(buckets.values(), default=0)
+    if total == 0:
+        return None
+    return next((bound for bound in sorted(buckets) if buckets[bound] >= share * total), None)
