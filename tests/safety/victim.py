@@ -33,6 +33,11 @@ PROGRAMS = {"warden": "chaos.app.warden", "load": "locustfile.py"}
 """What stands on the command lines of a run's children."""
 
 
+def say(line: str) -> None:
+    """The line is out, whole: two threads say something, and `print` writes the end of a line by itself."""
+    os.write(sys.stdout.fileno(), f"{line}\n".encode())
+
+
 def shape(run: Run) -> tuple[object, ...]:
     """What of the run counts as a step: its state, and where each effect is."""
     effects = [
@@ -68,7 +73,7 @@ class Steps:
         if self.seen and self.seen[-1] == now:
             return
         self.seen.append(now)
-        print(f"step {len(self.seen)}: {run.state.value} at {at_s:.3f}", flush=True)
+        say(f"step {len(self.seen)}: {run.state.value} at {at_s:.3f}")
         if len(self.seen) == self.number:
             if self.after_s:
                 threading.Timer(self.after_s, self.kill).start()
@@ -79,9 +84,9 @@ class Steps:
         """Whoever is named has got the signal, if it lives."""
         pid = pid_of(self.whom)
         if pid is None:
-            print(f"nobody to kill: {self.whom}", flush=True)
+            say(f"nobody to kill: {self.whom}")
             return
-        print(f"kills {self.whom} at {time.monotonic():.3f}", flush=True)
+        say(f"kills {self.whom} at {time.monotonic():.3f}")
         os.kill(pid, self.end)
 
 
