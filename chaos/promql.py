@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,6 +111,106 @@ def longest_window_s(expr: str) -> float:
         return max(_ranges(_parsed(expr)), default=0.0)
     except (ValueError, RecursionError):
         return 0.0
+
+
+def _reach(expression: Any) -> float:
+    """How far back the oldest sample lies that the expression can read: ranges within ranges and offsets add up."""
+    own = 0.0
+    if isinstance(expression, (promql_parser.MatrixSelector, promql_parser.SubqueryExpr)) and expression.range:
+        own += expression.range.total_seconds()
+    offset = getattr(expression, "offset", None)
+    own += max(0.0, offset.total_seconds()) if offset is not None else 0.0
+    parts = [getattr(expression, name, None) for name in ("expr", "lhs", "rhs", "vector_selector", "param")]
+    parts += list(getattr(expression, "args", None) or ())
+    return own + max((_reach(part) for part in parts if part is not None), default=0.0)
+
+
+def looks_back_s(expr: str) -> float:
+    """The age in seconds of the oldest sample that the expression can read; 0 when it reads only what is now."""
+    try:
+        return _reach(_parsed(expr))
+    except (ValueError, RecursionError):
+        return 0.0
+
+
+def _vector_selectors(expression: Any) -> Iterator[Any]:
+    if isinstance(expression, promql_parser.VectorSelector):
+        yield expression
+        return
+    for name in ("expr", "lhs", "rhs", "vector_selector", "param"):
+        inner = getattr(expression, name, None)
+        if inner is not None:
+            yield from _vector_selectors(inner)
+    for argument in getattr(expression, "args", None) or ():
+        yield from _vector_selectors(argument)
+
+
+def selectors(expr: str) -> tuple[str, ...]:
+    """Every selector of the expression as it stands there, without range, offset and `@`; none when it cannot be parsed."""
+    try:
+        found = [_selector_text(one) for one in _vector_selectors(_parsed(expr))]
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(dict.fromkeys(found))
+
+
+_MATCH = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
+
+
+def matchers(selector: Any) -> tuple[tuple[str, str, str], ...]:
+    """(label, operator, value) of each condition in braces of a parsed selector."""
+    return tuple((one.name, _MATCH[str(one.op).rsplit(".", 1)[-1]], one.value) for one in selector.matchers.matchers)
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What a selector asks for: a metric's name, and (label, operator, value) of each condition."""
+
+    name: str
+    conditions: tuple[tuple[str, str, str], ...]
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels is selected; expressions are anchored, a missing label is empty."""
+        if self.name and labels.get("__name__") != self.name:
+            return False
+        return all(_holds(labels.get(name, ""), sign, value) for name, sign, value in self.conditions)
+
+
+def _holds(found: str, sign: str, value: str) -> bool:
+    if sign in ("=", "!="):
+        return (found == value) == (sign == "=")
+    try:
+        return (re.fullmatch(value, found) is not None) == (sign == "=~")
+    except re.error:  # RE2 knows what Python does not; then nobody can say here
+        return False
+
+
+def ratio_of(expr: str) -> tuple[Selected, Selected] | None:
+    """The parts of `sum(increase(part[w])) / sum(increase(whole[w]))`, of one selector each; None when it is no such thing."""
+    try:
+        found = _unwrapped(_parsed(expr))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, promql_parser.BinaryExpr) or str(found.op).strip() not in ("/", "TokenType./"):
+        return None
+    sides = [list(_vector_selectors(side)) for side in (found.lhs, found.rhs)]
+    if any(len(side) != 1 for side in sides):
+        return None
+    part, whole = (Selected(side[0].name or "", matchers(side[0])) for side in sides)
+    return (part, whole) if part.name == whole.name else None
+
+
+def _unwrapped(expression: Any) -> Any:
+    while isinstance(expression, promql_parser.ParenExpr):
+        expression = expression.expr
+    return expression
+
+
+def _selector_text(selector: Any) -> str:
+    inside = ",".join(
+        f"{name}{sign}{json.dumps(value, ensure_ascii=False)}" for name, sign, value in matchers(selector)
+    )
+    return f"{selector.name or ''}{{{inside}}}" if inside else str(selector.name)
 
 
 def metric_names(expr: str) -> frozenset[str]:

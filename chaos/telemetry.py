@@ -46,6 +46,16 @@ class RuleInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingRule:
+    """A rule that keeps the value of an expression as a series of its own, which other rules read."""
+
+    record: str
+    expr: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    interval_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class AlertInstance:
     """One alert as Alertmanager has it."""
 

@@ -28,8 +28,8 @@ from benchmarks.offswitch.boxes import FAULTS, Boxes, boxes
 from benchmarks.offswitch.holding import Holding, holding
 from benchmarks.offswitch.results import CONDITIONS, HUNG, Result, collected, page
 from benchmarks.offswitch.watching import JOB, Door, Gauge, burning, gauge, seconds_until_back
+from chaos.drivers.ports import free_ports
 from chaos.lab import monitoring
-from chaos.lab.processes import free_ports
 from tests.drivers.loopback import eventually, running
 from tests.safety.stand import TOKEN, Stand, standing
 

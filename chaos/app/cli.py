@@ -271,6 +271,52 @@ def recover() -> None:
     say("nothing is left")
 
 
+@app.command("rehearse")
+def rehearse_(
+    file: Path,
+    system: SystemOption = None,
+    var: VarOption = None,
+    runs: Annotated[Path, typer.Option("--runs", help="where run folders are")] = Path("runs"),
+    run: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--run",
+            help="the run folder whose measured effect is taken; the newest one of the experiment when left out",
+        ),
+    ] = None,
+    model: Annotated[bool, typer.Option("--model", help="take a stated model of the fault, and no run")] = False,
+    over: Annotated[str, typer.Option("--over", help="with a model: how much of the past is the baseline")] = "1h",
+    rules: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--rules", help="a file of Prometheus' rules, instead of those that are loaded"),
+    ] = None,
+    scenarios: Annotated[int, typer.Option("--scenarios", min=1, max=2000, help="for each severity")] = 50,
+    seed: Annotated[int, typer.Option("--seed", help="repeat what chance decided")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Says what would fire, when, and from which severity on: in virtual time, by Prometheus' own engine. Hurts nothing."""
+    from chaos.app import files as reading
+    from chaos.app.rehearsal_command import Asked, rehearsal
+    from chaos.drivers.throwaway import Programs
+    from chaos.lab import monitoring
+    from chaos.report.rehearsal import rehearsal_view
+    from chaos.units import parse_duration
+
+    try:
+        over_s = parse_duration(over)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--over") from error
+    loaded = reading.load(file, system=system, variables=_variables(var), state=STATE)
+    tools = monitoring.find(STATE, say)
+    asked = Asked(runs, run, model, over_s, rules, scenarios, seed=seed)
+    made = rehearsal(loaded, asked, Programs(tools.prometheus, tools.promtool), say)
+    if as_json:
+        print(made.to_json())
+    else:
+        _console().print(rehearsal_view(made))
+    raise typer.Exit(made.exit_code)
+
+
 @app.command()
 def judge(folder: Path, as_json: JsonOption = False) -> None:
     """Computes an old run's verdict anew, from its journal alone."""

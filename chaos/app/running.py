@@ -136,6 +136,7 @@ def run(
     from chaos.app.performer import World
     from chaos.app.runner import Runner
     from chaos.app.safeguard import Safeguard
+    from chaos.app.telemetry_kept import keep
     from chaos.drivers.external import ExternalCommand
     from chaos.drivers.load import LoadDriver
     from chaos.drivers.state import State
@@ -177,6 +178,8 @@ def run(
                     guard.end(clean=not any(effect.active() for effect in runner.run.effects.values()))
         finally:
             verdict = report(folder, lines, quick=runner.interrupts > 1) if (lines := journal.lines()) else None
+            if verdict is not None and not runner.interrupts:
+                keep(folder, lines, prepared.drivers.prometheus, prepared.drivers.rules)
     finally:
         told.after(verdict)
     assert verdict is not None

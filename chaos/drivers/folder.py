@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import stat
 import threading
+import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,11 +25,16 @@ FileName = Literal[
     "report.html",
     "junit.xml",
     "survey.json",
+    "telemetry.jsonl.gz",
 ]
 
 
 LARGEST_JOURNAL = 256 * 1024 * 1024
 """Bytes; a run's is a few megabytes, and a folder may come from somebody else."""
+
+
+LARGEST_PACKED = 1024 * 1024 * 1024
+"""Bytes of a packed file, unpacked."""
 
 
 def private(path: Path) -> int:
@@ -68,6 +76,32 @@ class RunFolder:
             file.write(text)
         fresh.replace(target)
         return target
+
+    def write_packed(self, name: FileName, lines: Iterable[str]) -> Path:
+        """The file has these lines afterwards, packed, whole or not at all."""
+        target = self.path / name
+        fresh = target.with_suffix(target.suffix + ".new")
+        with (
+            os.fdopen(private(fresh), "wb") as file,
+            gzip.open(file, "wt", compresslevel=4, encoding="utf-8") as packed,
+        ):
+            packed.writelines(f"{line}\n" for line in lines)
+        fresh.replace(target)
+        return target
+
+    def packed(self, name: FileName) -> list[str]:
+        """The lines of a packed file. Raises NoFolder when it is not there, damaged, or larger than what we would have written."""
+        path = self.path / name
+        try:
+            with gzip.open(path, "rb") as file:
+                content = file.read(LARGEST_PACKED + 1)
+        except FileNotFoundError:
+            raise NoFolder(f"there is no {name} in {self.path}") from None
+        except (OSError, EOFError, zlib.error) as error:
+            raise NoFolder(f"{path} cannot be read: {error}") from error
+        if len(content) > LARGEST_PACKED:
+            raise NoFolder(f"{path} is larger than {LARGEST_PACKED:,} bytes, unpacked")
+        return content.decode("utf-8", "replace").splitlines()
 
     def lines(self) -> list[Line]:
         """The journal's lines. Raises NoFolder when there is none, BrokenJournal when it was altered."""

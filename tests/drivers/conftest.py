@@ -13,11 +13,11 @@ import pytest
 import requests
 
 from chaos.drivers.alertmanager import AlertmanagerDriver
+from chaos.drivers.ports import free_ports
 from chaos.drivers.prometheus import PrometheusDriver
 from chaos.drivers.webhook import SinkClient
 from chaos.lab import monitoring
 from chaos.lab.monitoring import Tools
-from chaos.lab.processes import free_ports
 from tests.drivers.loopback import Asked, Said, eventually, module, running, serving
 
 STATE = Path(__file__).parents[2] / ".chaos"

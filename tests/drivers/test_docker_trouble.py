@@ -13,9 +13,9 @@ import pytest
 
 from chaos.drivers.base import Container
 from chaos.drivers.docker import APPLY_S, UNDO_S, DockerDriver
+from chaos.drivers.ports import free_ports
 from chaos.engine import APPLY_DEAD_S, UNDO_CALL_S
 from chaos.errors import ChaosError, NotUndone, Unreachable
-from chaos.lab.processes import free_ports
 from tests.drivers.container_contract import KILL, OPT_IN, PAUSE
 from tests.drivers.loopback import Asked, Loopback, Said, serving
 

@@ -9,10 +9,10 @@ from contextlib import suppress
 import pytest
 
 from chaos.drivers.alertmanager import AlertmanagerDriver
+from chaos.drivers.ports import free_ports
 from chaos.drivers.prometheus import PrometheusDriver
 from chaos.drivers.webhook import SinkClient
 from chaos.errors import Unreachable
-from chaos.lab.processes import free_ports
 from tests.drivers.loopback import Asked, Loopback, Said, serving
 
 Call = Callable[[str], object]

@@ -12,11 +12,11 @@ from chaos.drivers.alertmanager import AlertmanagerDriver
 from chaos.drivers.base import Act, Container
 from chaos.drivers.docker import DockerDriver
 from chaos.drivers.http import without_secrets
+from chaos.drivers.ports import free_ports
 from chaos.drivers.prometheus import PrometheusDriver
 from chaos.drivers.proxy import Arming, ProxyFleet
 from chaos.drivers.webhook import SinkClient
 from chaos.errors import ChaosError, Unreachable
-from chaos.lab.processes import free_ports
 from chaos.system import parse_system
 from tests.drivers.container_contract import OPT_IN
 from tests.drivers.loopback import Asked, Loopback, Said, serving

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from chaos.arms import ATTEMPT_HEADER, REQUEST_HEADER, SYNTHETIC_HEADER
+from chaos.drivers.ports import free_ports
 from chaos.lab.dataset import Applications
 from chaos.lab.gateway import REMEMBERED, Gateway, fallback_rule
 from chaos.lab.gateway_metrics import GROUPS, VERSIONS
 from chaos.lab.model_answers import VIOLATIONS, Decision
-from chaos.lab.processes import free_ports
 from tests.drivers.loopback import Asked, Loopback, Said, eventually, module, now_wall_s, serving
 from tests.lab.conftest import Service, applications, service
 

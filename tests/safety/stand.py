@@ -18,12 +18,12 @@ from pathlib import Path
 import psutil
 import requests
 
+from chaos.drivers.ports import free_ports
 from chaos.drivers.process import status_of
 from chaos.drivers.process_table import ProcessEntry, ProcessTable, spawn
 from chaos.drivers.proxy import ProxyFleet
 from chaos.drivers.state import State
 from chaos.lab.monitoring import Tools
-from chaos.lab.processes import free_ports
 from tests.drivers.loopback import Asked, Said, eventually, running, serving
 
 LEASE_S = 1.0

@@ -19,7 +19,7 @@ import pytest
 
 from benchmarks.kills.results import Kill
 from chaos.app.recovery import LANDED_S
-from chaos.lab.processes import free_ports
+from chaos.drivers.ports import free_ports
 from tests.drivers.loopback import eventually
 from tests.safety.holding import Held, holding
 from tests.safety.kills import GRACE_S, judged, left_nothing

@@ -1,0 +1,148 @@
+"""Plays scenarios before Prometheus' own engine: what would have fired, when, and from which severity on. Wiring.
+
+alteration ─▶ scenarios ─▶ a throw-away store ─▶ rules' expressions, step by step ─▶ alert states ─▶ Rehearsed
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from chaos.drivers.prometheus import PrometheusDriver
+from chaos.drivers.throwaway import Programs, throwaway
+from chaos.promql import looks_back_s
+from chaos.rehearsal.alert_states import Episode, episodes
+from chaos.rehearsal.alteration import Alteration, Course, Played, play
+from chaos.rehearsal.outcome import Rehearsed, rehearsed
+from chaos.rehearsal.timeline import Timeline, openmetrics, series_text, timeline
+from chaos.telemetry import RecordingRule, RuleInfo, Series
+
+MOST_STEPS = 10_000
+"""Of one question; the server allows 11,000."""
+LOOKBACK = 1.5
+"""Scrapes after which a series without a sample is gone: telemetry from a file has no marks of staleness."""
+AT_ONCE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One alert that is rehearsed: its rule, and the labels that it must carry."""
+
+    rule: RuleInfo
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """How long the parts of a scenario are, in seconds."""
+
+    baseline_s: float
+    fault_s: float
+    recovery_s: float
+
+
+def rehearse(
+    programs: Programs,
+    alteration: Alteration,
+    wanted: Sequence[Wanted],
+    severities: Sequence[float],
+    scenarios: int,
+    lengths: Lengths,
+    *,
+    evaluation_s: float,
+    recording_rules: Sequence[RecordingRule] = (),
+    seed: int = 0,
+    report: Callable[[str], None] = lambda said: None,
+) -> list[Rehearsed]:
+    """What each wanted alert did in each scenario: at each severity so many of them."""
+    window_s = _reach([one.rule.expr for one in wanted], recording_rules)
+    course = course_of(alteration, lengths, window_s)
+    chances = np.random.default_rng(seed)
+    played = [play(alteration, course, severity, chances) for severity in severities for _ in range(scenarios)]
+    evaluated = (
+        max((one.rule.last_evaluation_wall_s for one in wanted), default=0.0) or alteration.baseline.start_wall_s
+    )
+    interval_s = next((one.rule.interval_s for one in wanted if one.rule.interval_s > 0), evaluation_s)
+    line = timeline(
+        alteration, course, len(played), window_s=window_s, evaluation_s=interval_s, evaluated_wall_s=evaluated
+    )
+    hours = len(played) * course.slots * line.slot_s / 3600
+    report(f"playing {len(played)} scenarios, {hours:.1f} hours of telemetry")
+    with throwaway(programs, LOOKBACK * line.slot_s) as store:
+        store.put(openmetrics(alteration, line, played))
+        for rule in recording_rules:
+            store.put(_recorded(rule, _asked(store.driver(), rule.expr, line)))
+        server = store.driver()
+        report(f"asking {len(wanted)} rules")
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            found = list(pool.map(lambda one: _one_alert(server, one, line, played), wanted))
+    return [one for alert in found for one in alert]
+
+
+def course_of(alteration: Alteration, lengths: Lengths, window_s: float) -> Course:
+    """The parts in whole slots; the warm-up is as long as the rules look back."""
+    slot_s = alteration.baseline.slot_s
+
+    def slots(seconds: float) -> int:
+        return max(1, math.ceil(seconds / slot_s))
+
+    return Course(slots(window_s) + 2, slots(lengths.baseline_s), slots(lengths.fault_s), slots(lengths.recovery_s))
+
+
+def _reach(exprs: Sequence[str], recording_rules: Sequence[RecordingRule]) -> float:
+    """How far back rules look, through the recording rules that they read."""
+    return max((looks_back_s(expr) for expr in exprs), default=0.0) + sum(
+        looks_back_s(rule.expr) for rule in recording_rules
+    )
+
+
+def _asked(server: PrometheusDriver, expr: str, line: Timeline) -> list[Series]:
+    """The expression at every evaluation of the whole timeline, in as many questions as the server wants."""
+    first, last = line.evaluations(0)[0], line.evaluations(line.count - 1)[-1]
+    steps = round((last - first) / line.evaluation_s) + 1
+    merged: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
+    for begin in range(0, steps, MOST_STEPS):
+        end = min(begin + MOST_STEPS, steps) - 1
+        for one in server.query_range(
+            expr, first + begin * line.evaluation_s, first + end * line.evaluation_s, line.evaluation_s
+        ):
+            merged.setdefault(tuple(sorted(one.labels.items())), []).extend(one.samples)
+    return [Series(dict(labels), tuple(samples)) for labels, samples in merged.items()]
+
+
+def _recorded(rule: RecordingRule, found: Sequence[Series]) -> list[str]:
+    """What the recording rule would have kept, as text for the store."""
+    lines: list[str] = []
+    for one in found:
+        name = series_text({**one.labels, **rule.labels, "__name__": rule.record})
+        lines += [f"{name} {value!r} {at:.3f}\n" for at, value in one.samples if not math.isnan(value)]
+    return [*lines, "# EOF\n"]
+
+
+def _one_alert(server: PrometheusDriver, wanted: Wanted, line: Timeline, played: Sequence[Played]) -> list[Rehearsed]:
+    rule = wanted.rule
+    held: list[dict[tuple[tuple[str, str], ...], list[float]]] = [{} for _ in played]
+    for series in _asked(server, rule.expr, line):
+        labels = {name: value for name, value in series.labels.items() if name != "__name__"}
+        key = tuple(sorted({**labels, **rule.labels, "alertname": rule.name}.items()))
+        for at, _ in series.samples:
+            place = int((at - line.start_wall_s) // line.length_s)
+            if 0 <= place < len(played):
+                held[place].setdefault(key, []).append(at)
+    told: list[Rehearsed] = []
+    for place, one in enumerate(played):
+        moments = line.evaluations(place)
+        found: list[Episode] = []
+        for key, times in held[place].items():
+            found += episodes(dict(key), times, moments, rule.for_s, rule.keep_firing_s)
+        told.append(
+            rehearsed(
+                rule.name, wanted.labels, one.severity, found, line.watched(place), line.effect(place, one),
+                line.removal(place, one),
+            )
+        )  # fmt: skip
+    return told

@@ -1,0 +1,88 @@
+"""Keeps a run's telemetry beside its journal, and finds it again: what alerting rules read, from before the baseline to the end. Wiring."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from chaos.drivers.folder import NoFolder, RunFolder
+from chaos.drivers.prometheus import PrometheusDriver
+from chaos.drivers.recorder import record
+from chaos.errors import ChaosError
+from chaos.events import State
+from chaos.journal import Line
+from chaos.judging.trace import Trace, trace
+from chaos.rehearsal.recording import Recording
+from chaos.telemetry import RuleInfo
+
+NAME: Final = "telemetry.jsonl.gz"
+
+log = logging.getLogger(__name__)
+
+
+def keep(folder: RunFolder, lines: Sequence[Line], prometheus: PrometheusDriver, rules: PrometheusDriver) -> None:
+    """The run's telemetry stands in its folder, as far as it can be asked for: a run without it is a run all the same."""
+    seen = trace(lines)
+    baseline, effect = seen.span(State.baseline), seen.first_effect()
+    if baseline is None or effect is None:
+        return
+    try:
+        known = rules.rules()
+        names = wanted_names(seen, known)
+        loaded = [rule for rule in known if rule.name in names]
+        made = record(
+            prometheus,
+            loaded,
+            baseline[0],
+            seen.last_wall_s,
+            about=f"run {seen.started.run}",
+            recording_rules=rules.recording_rules(),
+        )
+        made = replace(made, effect_wall_s=effect, removal_wall_s=seen.removal(), severity=severity_of(seen))
+        folder.write_packed(NAME, made.lines())
+    except (ChaosError, OSError, ValueError) as error:
+        log.info("the run's telemetry was not kept, so it cannot be rehearsed: %s", error)
+
+
+def wanted_names(seen: Trace, rules: Sequence[RuleInfo]) -> set[str]:
+    """The alerts that the run was about, and those of the same system: rules whose labels do not contradict the system's."""
+    expected = {alert.alert for alert in seen.plan.alerts}
+    match = seen.plan.match
+    mine = {
+        rule.name for rule in rules if match and all(rule.labels.get(name) == value for name, value in match.items())
+    }
+    return expected | mine
+
+
+def severity_of(seen: Trace) -> float:
+    """The share of traffic that the run's faults hurt; all of it where there are no arms."""
+    arms = any(effect.kind in ("proxy", "load") and not effect.whole for effect in seen.plan.faults())
+    return seen.plan.traffic if arms else 1.0
+
+
+def kept(folder: Path) -> Recording:
+    """The telemetry of a run. Raises NoFolder when there is none, or it cannot be read."""
+    try:
+        return Recording.read(RunFolder(folder).packed(NAME))
+    except ValueError as error:
+        raise NoFolder(f"{folder / NAME} cannot be read: {error}") from error
+
+
+def newest_run(runs: Path, experiment: str) -> Path | None:
+    """The newest run folder of this experiment that has kept its telemetry, and whose fault happened; None where there is none."""
+    for folder in sorted(runs.glob(f"*-{experiment}-*"), reverse=True) if runs.is_dir() else ():
+        if (folder / NAME).is_file() and _proved_something(folder):
+            return folder
+    return None
+
+
+def _proved_something(folder: Path) -> bool:
+    try:
+        verdict = json.loads((folder / "verdict.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(verdict, dict) and verdict.get("verdict") not in ("invalid", "interrupted", "aborted", "unsafe")

@@ -1,0 +1,132 @@
+"""Many scenarios one after the other in one virtual stretch of time, so that one server answers for all of them at once. Pure.
+
+Between two scenarios lies more than any rule looks back over: none knows of the one before it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from chaos.rehearsal.alteration import Alteration, Course, Played
+from chaos.rehearsal.grid import Mask, Matrix, together
+
+WEEK_S = 7 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Where each scenario stands. `start_wall_s` is the beginning of the first one's first slot; each takes `length_s`."""
+
+    start_wall_s: float
+    slot_s: float
+    course: Course
+    length_s: float
+    count: int
+    evaluation_s: float
+    evaluation_phase_s: float
+    """An evaluation happens at every multiple of `evaluation_s` after this moment of the wall clock."""
+
+    def begin(self, place: int) -> float:
+        """When the scenario at this place begins."""
+        return self.start_wall_s + place * self.length_s
+
+    def end(self, place: int) -> float:
+        """When its last slot is over."""
+        return self.begin(place) + self.course.slots * self.slot_s
+
+    def effect(self, place: int, played: Played) -> float:
+        """When its fault begins."""
+        return self.begin(place) + (self.course.effect + played.phase) * self.slot_s
+
+    def removal(self, place: int, played: Played) -> float:
+        """When its fault ends."""
+        return self.begin(place) + (self.course.removal + played.phase) * self.slot_s
+
+    def watched(self, place: int) -> float:
+        """From when on its alerts are looked at: the windows are full."""
+        return self.begin(place) + self.course.warmup * self.slot_s
+
+    def evaluations(self, place: int) -> list[float]:
+        """Every evaluation within the scenario, on the wall clock."""
+        first = math.ceil((self.begin(place) - self.evaluation_phase_s) / self.evaluation_s - 1e-6)
+        last = math.floor((self.end(place) - self.evaluation_phase_s) / self.evaluation_s + 1e-6)
+        return [self.evaluation_phase_s + number * self.evaluation_s for number in range(first, last + 1)]
+
+
+def timeline(
+    alteration: Alteration,
+    course: Course,
+    count: int,
+    *,
+    window_s: float,
+    evaluation_s: float,
+    evaluated_wall_s: float,
+) -> Timeline:
+    """The scenarios of this course, whole weeks before the recording, with its phases of scrape and evaluation.
+
+    `window_s` is the longest that any rule looks back over, `evaluated_wall_s` a moment at which the rules were evaluated.
+    """
+    slot_s = alteration.baseline.slot_s
+    # Every scenario begins at the same phase of scrapes and of evaluations.
+    step_s = _common(slot_s, evaluation_s)
+    length_s = math.ceil((course.slots * slot_s + window_s + 3 * slot_s) / step_s) * step_s
+    weeks = math.ceil((count * length_s + WEEK_S) / WEEK_S)
+    start = alteration.baseline.start_wall_s - weeks * WEEK_S
+    return Timeline(start, slot_s, course, length_s, count, evaluation_s, evaluated_wall_s - weeks * WEEK_S)
+
+
+def _common(one: float, other: float) -> float:
+    """The least common multiple of two intervals, to a millisecond."""
+    return math.lcm(max(1, round(one * 1000)), max(1, round(other * 1000))) / 1000
+
+
+def openmetrics(alteration: Alteration, line: Timeline, played: Sequence[Played]) -> Iterator[str]:
+    """The text of every sample of all scenarios, in the format that `promtool tsdb create-blocks-from openmetrics` reads."""
+    base = alteration.baseline
+    names = [series_text(labels) for labels in base.series]
+    # In one scenario after the other; the clock of a gauge that holds a time runs with it.
+    for place, one in enumerate(played):
+        at: Matrix = line.begin(place) + line.slot_s * np.arange(1, line.course.slots + 1, dtype=np.float64)
+        times = [f"{time:.3f}" for time in at]
+        change = together(one.change, base.below, base.copies)
+        for row, name in enumerate(names):
+            values, there = _values(alteration, row, change[row], one.there[row], at)
+            if there.any():
+                yield "".join(
+                    f"{name} {value} {time}\n"
+                    for value, time, here in zip(values, times, there.tolist(), strict=True)
+                    if here
+                )
+    yield "# EOF\n"
+
+
+def _values(
+    alteration: Alteration,
+    row: int,
+    change: Matrix,
+    there: Mask,
+    at: Matrix,
+) -> tuple[list[float], Mask]:
+    base = alteration.baseline
+    if base.counter[row]:
+        values = np.cumsum(change)
+        if not base.there[row].any():
+            # Never seen without the fault: born with its first event, and not gone again.
+            return np.round(values, 9).tolist(), (values > 0) & (np.cumsum(there) > 0)
+        return np.round(values, 9).tolist(), there
+    values = change + at if base.clock[row] else change
+    return values.tolist(), there & ~np.isnan(values)
+
+
+def series_text(labels: Mapping[str, str]) -> str:
+    """A series as it is written: `name{label="value"}`."""
+    others = ",".join(f'{name}="{_escaped(value)}"' for name, value in sorted(labels.items()) if name != "__name__")
+    return f"{labels.get('__name__', '')}{{{others}}}" if others else labels.get("__name__", "")
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
