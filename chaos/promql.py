@@ -176,6 +176,14 @@ class Selected:
         return all(_holds(labels.get(name, ""), sign, value) for name, sign, value in self.conditions)
 
 
+def selected(expr: str) -> tuple[Selected, ...]:
+    """Every selector of the expression, ready to match labels; none when it cannot be parsed."""
+    try:
+        return tuple(Selected(one.name or "", matchers(one)) for one in _vector_selectors(_parsed(expr)))
+    except (ValueError, RecursionError):
+        return ()
+
+
 def _holds(found: str, sign: str, value: str) -> bool:
     if sign in ("=", "!="):
         return (found == value) == (sign == "=")

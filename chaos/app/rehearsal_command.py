@@ -159,8 +159,15 @@ def _wanted(loaded: Loaded, rules: Sequence[RuleInfo]) -> tuple[list[Wanted], di
 def _alteration(loaded: Loaded, recording: Recording, asked: Asked) -> Alteration:
     if recording.effect_wall_s is not None and not asked.model:
         return measured(recording)
-    statements = statements_of(loaded.experiment, loaded.system, loaded.probes, baseline_of(recording))
+    baseline = baseline_of(recording)
+    statements = statements_of(loaded.experiment, loaded.system, loaded.probes, baseline)
     names = ", ".join(fault.fault for fault in loaded.experiment.faults)
+    if not statements and not any(
+        baseline.change[row].any() for row in range(len(baseline.series)) if baseline.counter[row]
+    ):
+        raise NoModel(
+            f"nothing was counted in {recording.about}, so there is no baseline; is there traffic? --over takes more of the past"
+        )
     if not statements:
         raise NoModel(
             f"what {names} does to the metrics that the rules read can be stated by nobody; run the experiment once for a short time, "

@@ -14,7 +14,7 @@ import numpy as np
 
 from chaos.drivers.prometheus import PrometheusDriver
 from chaos.drivers.throwaway import Programs, throwaway
-from chaos.promql import looks_back_s
+from chaos.promql import looks_back_s, selected
 from chaos.rehearsal.alert_states import Episode, episodes
 from chaos.rehearsal.alteration import Alteration, Course, Played, play
 from chaos.rehearsal.outcome import Rehearsed, rehearsed
@@ -60,6 +60,12 @@ def rehearse(
 ) -> list[Rehearsed]:
     """What each wanted alert did in each scenario: at each severity so many of them."""
     window_s = _reach([one.rule.expr for one in wanted], recording_rules)
+    read = [
+        one
+        for expr in (*(one.rule.expr for one in wanted), *(rule.expr for rule in recording_rules))
+        for one in selected(expr)
+    ]
+    alteration = alteration.read_by(read)
     course = course_of(alteration, lengths, window_s)
     chances = np.random.default_rng(seed)
     played = [play(alteration, course, severity, chances) for severity in severities for _ in range(scenarios)]

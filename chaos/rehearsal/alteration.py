@@ -10,11 +10,13 @@ mix at all: such a fault asks for a recording at its own severity.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from chaos.promql import Selected
 from chaos.rehearsal.grid import Grid, Mask, Matrix
 
 Places = npt.NDArray[np.int64]
@@ -40,6 +42,13 @@ class Alteration:
     measured: bool
     source: str
     severity: float = 1.0
+
+    def read_by(self, wanted: Sequence[Selected]) -> Alteration:
+        """The same with no other series than those that these selectors match."""
+        matched = (row for row, labels in enumerate(self.fault.series) if any(one.matches(labels) for one in wanted))
+        rows = self.fault.whole_histograms(matched)
+        after = self.after.only(rows) if self.after is not None else None
+        return replace(self, baseline=self.baseline.only(rows), fault=self.fault.only(rows), after=after)
 
     def mixes(self) -> tuple[str, ...]:
         """The gauges that differ under the fault, and are mixed in proportion because nobody can say more."""

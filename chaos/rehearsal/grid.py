@@ -6,7 +6,7 @@ recording ─▶ grid(recording, from, to) ─▶ Grid: increments of counters, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +54,26 @@ class Grid:
     def slots(self) -> int:
         """How many slots there are."""
         return int(self.change.shape[1])
+
+    def only(self, rows: Sequence[int]) -> Grid:
+        """These rows alone, in their order; the smaller buckets of a bucket that stays must stay, too."""
+        places = {row: place for place, row in enumerate(rows)}
+        picked = list(rows)
+        return Grid(
+            tuple(self.series[row] for row in rows), self.counter[picked], self.whole[picked], self.clock[picked],
+            tuple(places.get(self.below[row], -1) for row in rows), tuple(places.get(self.copies[row], -1) for row in rows),
+            self.start_wall_s, self.slot_s, self.change[picked], self.there[picked],
+        )  # fmt: skip
+
+    def whole_histograms(self, rows: Iterable[int]) -> list[int]:
+        """These rows, and every bucket without which one of them could not be put together again."""
+        found: set[int] = set()
+        for row in rows:
+            here: int = row
+            while here >= 0 and here not in found:
+                found.add(here)
+                here = self.copies[here] if self.copies[here] >= 0 else self.below[here]
+        return sorted(found)
 
     def slice(self, first: int, last: int) -> Grid:
         """The slots from `first` up to `last`, without it."""

@@ -78,9 +78,9 @@ def sentence_of(rows: Sequence[AtSeverity], caught: Threshold) -> str:
     return f"caught from {format_share(caught.smallest)} of traffic on{after}{below}"
 
 
-def severities(most: float, own: float, count: int = 7) -> tuple[float, ...]:
+def severities(most: float, own: float, count: int = 5) -> tuple[float, ...]:
     """None at all, a geometric ladder up to the most that is known, and the experiment's own."""
-    ladder = [round(most * 0.02 ** (1 - step / (count - 1)), 4) for step in range(count)]
+    ladder = [round(most * 0.05 ** (1 - step / (count - 1)), 4) for step in range(count)]
     ladder[-1] = most
     return tuple(sorted({0.0, own, *ladder}))
 

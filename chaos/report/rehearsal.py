@@ -13,7 +13,7 @@ from chaos.visible import visible
 
 _STYLE = {True: "green", False: "red", None: "yellow"}
 _MARK = {True: "✓", False: "✗", None: "?"}
-_BAR = 20
+_BAR = 10
 
 
 def rehearsal_view(report: RehearsalReport) -> Group:
@@ -44,8 +44,8 @@ def _alert(alert: RehearsedAlert, own: float) -> list[RenderableType]:
         overflow="fold",
     )
     table = Table(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
-    for name in ("traffic", "told", "", "after", "5 – 95 %", "early"):
-        table.add_column(name, justify="left" if name in ("told", "") else "right")
+    for name in ("traffic", "told", "", "after", "5 – 95 %", "before"):
+        table.add_column(name, justify="left" if name in ("told", "") else "right", no_wrap=name != "")
     for row in alert.rows:
         table.add_row(*_cells(row, alert.within_s), style="bold" if abs(row.severity - own) < 1e-9 else "")
     return [title, table]
@@ -61,6 +61,6 @@ def _cells(row: AtSeverity, within_s: float | None) -> tuple[str, ...]:
         else ("", "")
     )
     return (
-        format_share(row.severity), bar, f"{row.caught} of {row.scenarios}{within} [{low:.0%}, {high:.0%}]", *times,
+        format_share(row.severity), bar, f"{row.caught}/{row.scenarios}{within} [{low:.0%}, {high:.0%}]", *times,
         f"{row.early}" if row.early else "",
     )  # fmt: skip
