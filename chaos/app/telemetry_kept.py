@@ -16,6 +16,7 @@ from chaos.errors import ChaosError
 from chaos.events import State
 from chaos.journal import Line
 from chaos.judging.trace import Trace, trace
+from chaos.plans import PlannedProbe
 from chaos.rehearsal.recording import Recording
 from chaos.telemetry import RuleInfo
 
@@ -41,11 +42,17 @@ def keep(folder: RunFolder, lines: Sequence[Line], prometheus: PrometheusDriver,
             seen.last_wall_s,
             about=f"run {seen.started.run}",
             recording_rules=rules.recording_rules(),
+            queries=[query_of(probe, seen.plan.window_s) for probe in seen.plan.steady()],
         )
         made = replace(made, effect_wall_s=effect, removal_wall_s=seen.removal(), severity=severity_of(seen))
         folder.write_packed(NAME, made.lines())
     except (ChaosError, OSError, ValueError) as error:
         log.info("the run's telemetry was not kept, so it cannot be rehearsed: %s", error)
+
+
+def query_of(probe: PlannedProbe, window_s: float) -> str:
+    """What the probe asks over the usual window."""
+    return probe.query.replace("$window", f"{round(window_s * 1000)}ms" if window_s % 1 else f"{round(window_s)}s")
 
 
 def wanted_names(seen: Trace, rules: Sequence[RuleInfo]) -> set[str]:

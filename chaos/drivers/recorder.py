@@ -28,18 +28,19 @@ def record(
     *,
     about: str | None = None,
     recording_rules: Sequence[RecordingRule] = (),
+    queries: Sequence[str] = (),
 ) -> Recording:
-    """Everything between the two moments that these rules read, and as much before as they look back over.
+    """Everything between the two moments that these rules and queries read, and as much before as they look back over.
 
     Where a rule reads what a recording rule made, what that one reads is recorded instead. Raises Unreachable.
     """
     scrape_s, evaluation_s = prometheus.config()
     types = prometheus.metric_types()
-    needed = needed_rules([rule.expr for rule in rules], recording_rules)
-    wanted = wanted_selectors([*(rule.expr for rule in rules), *(rule.expr for rule in needed)], needed)
-    reach_s = max(
-        (looks_back_s(expr) for expr in [*(rule.expr for rule in rules), *(one.expr for one in needed)]), default=0.0
-    )
+    asked = [*(rule.expr for rule in rules), *queries]
+    needed = needed_rules(asked, recording_rules)
+    asked += [rule.expr for rule in needed]
+    wanted = wanted_selectors(asked, needed)
+    reach_s = max((looks_back_s(expr) for expr in asked), default=0.0)
     reach_s += sum(looks_back_s(one.expr) for one in needed)
     begin = start_wall_s - reach_s - scrape_s
     found: dict[tuple[tuple[str, str], ...], RecordedSeries] = {}

@@ -1,0 +1,130 @@
+"""What one run says of one fault and of every alert that was listened to. Computed from the journal alone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from chaos.detection import Gate
+from chaos.journal import Line
+from chaos.judging import judge
+from chaos.judging.trace import Trace, trace
+from chaos.progress import carries
+from chaos.verdict import Verdict, VerdictName
+
+State = Literal["broken", "held", "unknown"]
+
+PROVES_NOTHING: frozenset[VerdictName] = frozenset({"unsafe", "interrupted", "aborted", "invalid"})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One expected alert: its outcome, the first gate that failed, and the seconds from the first effect until somebody was told."""
+
+    alert: str
+    outcome: str
+    gate: str | None
+    after_s: float | None
+    within_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One fault in one run. `state` says whether the system left its steady state; `fired` has the alerts that fired beside the
+    expected ones, with the seconds from the first effect. `severity` is the share of traffic that was hurt.
+    """
+
+    run: str
+    experiment: str
+    system: str
+    fault: str
+    explain: str
+    at_wall_s: float
+    verdict: VerdictName
+    state: State
+    severity: float
+    told: tuple[Told, ...]
+    fired: Mapping[str, float]
+    harmed: tuple[str, ...] = ()
+    """The steady-state probes that left their bounds."""
+    folder: str = ""
+
+    @property
+    def proves(self) -> bool:
+        """Whether the run proves anything about its faults."""
+        return self.verdict not in PROVES_NOTHING
+
+    @property
+    def caught(self) -> bool:
+        """Whether somebody was told in time: an expected alert, or where none was expected any that fired."""
+        if self.told:
+            return any(one.outcome == "detected" for one in self.told)
+        return bool(self.fired)
+
+
+def tried(lines: Sequence[Line], folder: str = "") -> list[Tried]:
+    """Each fault of the run. Raises BrokenJournal when the lines are no run."""
+    seen, verdict = trace(lines), judge(lines)
+    state, harmed = _state(verdict)
+    expected = {alert.alert for alert in seen.plan.alerts}
+    told = tuple(_told(verdict))
+    fired = {name: after_s for name, after_s in _fired(seen).items() if name not in expected}
+    arms = any(effect.kind in ("proxy", "load") and not effect.whole for effect in seen.plan.faults())
+    faults = {effect.fault: effect for effect in seen.plan.faults() if effect.fault is not None}
+    return [
+        Tried(
+            run=seen.started.run,
+            experiment=seen.plan.experiment,
+            system=seen.plan.system,
+            fault=name,
+            explain=effect.explain,
+            at_wall_s=seen.first_wall_s,
+            verdict=verdict.verdict,
+            state=state,
+            severity=seen.plan.traffic if arms else 1.0,
+            told=told,
+            fired=fired,
+            harmed=harmed,
+            folder=folder,
+        )
+        for name, effect in faults.items()
+    ]
+
+
+def _state(verdict: Verdict) -> tuple[State, tuple[str, ...]]:
+    """Broken when any probe left its bound, held when every one that was asked of kept it."""
+    harmed = tuple(
+        row.title
+        for row in verdict.probes
+        if (row.role == "harm" and row.verdict == "confirmed") or (row.role == "hold" and row.verdict == "deviated")
+    )
+    if harmed:
+        return "broken", harmed
+    holds = [row.verdict for row in verdict.probes if row.role == "hold"]
+    return ("held" if holds and all(one == "confirmed" for one in holds) else "unknown"), ()
+
+
+def _told(verdict: Verdict) -> list[Told]:
+    return [
+        Told(
+            one.alert,
+            one.outcome,
+            one.failed_gate.value if one.failed_gate is not None and one.outcome != "detected" else None,
+            one.told_after_s if one.told_after_s is not None else one.stage(Gate.firing).after_s,
+            one.within_s,
+        )
+        for one in verdict.detections
+    ]
+
+
+def _fired(seen: Trace) -> dict[str, float]:
+    """Alert → seconds from the first effect to the first look at which it fired, of those of this system that began after it."""
+    first = seen.first_effect()
+    found: dict[str, float] = {}
+    for look in seen.alerts if first is not None else ():
+        for alert in look.alerts:
+            mine = carries(alert.labels, seen.plan.match) and alert.state == "firing"
+            if mine and first is not None and alert.active_at_wall_s >= first:
+                found.setdefault(alert.name, round(look.at_wall_s - first, 1))
+    return found
