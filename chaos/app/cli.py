@@ -193,9 +193,16 @@ def run(
         raise InvalidFile(problems)
     order = list(EXIT_CODE)
     worst: VerdictName = "confirmed"
+    name: VerdictName
     for one in loaded:
         try:
-            name = _run_one(one, seed, runs, as_json=as_json, yes=yes, command=command)
+            if one.experiment.sweep is not None:
+                code = _sweep_one(one, seed, runs, as_json=as_json, yes=yes)
+                if code in (EXIT_CODE["unsafe"], EXIT_CODE["interrupted"]):
+                    raise typer.Exit(code)
+                name = _OF_A_SWEEP.get(code, "invalid")
+            else:
+                name = _run_one(one, seed, runs, as_json=as_json, yes=yes, command=command)
         except Refused as error:
             tell_refusal(error)
             name = "invalid"
@@ -203,6 +210,46 @@ def run(
         if name in ("unsafe", "interrupted"):
             break
     raise typer.Exit(EXIT_CODE[worst])
+
+
+_OF_A_SWEEP: dict[int, VerdictName] = {0: "confirmed", 1: "undetected", 4: "aborted"}
+"""How a sweep's exit code counts among several experiments."""
+
+
+def _sweep_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes: bool) -> int:
+    """A run for each severity; the exit code: 0 when every alert tells at some severity, 1 when not, 3 when nothing was proven."""
+    from chaos.app import running, sweeping
+    from chaos.app.live import Lines
+    from chaos.drivers.throwaway import Programs
+    from chaos.errors import MissingTool
+    from chaos.experiment.sweeping import Swept, swept
+    from chaos.lab import monitoring
+    from chaos.report.sensitivity import sensitivity_view
+    from chaos.sensitivity import ending
+
+    console = _console(stderr=True)
+
+    def one(at: Loaded) -> running.Ended:
+        prepared = running.prepare(at, seed)
+        with Lines(console) as view:
+            return running.run(prepared, runs, view, signals=True, production=yes)
+
+    try:
+        tools = monitoring.find(STATE, say)
+        programs = Programs(tools.prometheus, tools.promtool)
+    except MissingTool:
+        programs = None
+    done = sweeping.sweep(loaded, one, programs, say)
+    path = runs / f"sweep-{loaded.experiment.name}.json"
+    path.write_text(done.found.to_json() + "\n")
+    if as_json:
+        print(done.found.to_json())
+    else:
+        found = swept(loaded.experiment)
+        assert isinstance(found, Swept)
+        _console().print(sensitivity_view(done.found, found))
+    say(f"the sweep's numbers are in {path}")
+    return done.worst or {"caught": 0, "not caught": 1, "nothing proven": 3}[ending(done.found)]
 
 
 def _run_one(

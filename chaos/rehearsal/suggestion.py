@@ -112,8 +112,6 @@ def _evidence(one: Suggestion) -> list[str]:
     ]
     if one.caught is not None:
         after = f", after {one.caught.median_s:.0f} s" if one.caught.median_s is not None else ""
-        said.append(
-            f"Rehearsed: told in {one.caught.caught} of {one.caught.scenarios} scenarios at {format_share(one.caught.severity)} of traffic{after}; "
-            f"quiet in all {one.quiet_scenarios} without it ({one.quiet_hours:.1f} hours)."
-        )
+        told = f"told in {one.caught.caught} of {one.caught.scenarios} scenarios at {format_share(one.caught.severity)} of traffic{after}"
+        said.append(f"Rehearsed: {told}; quiet in all {one.quiet_scenarios} without it ({one.quiet_hours:.1f} hours).")
     return said

@@ -1,0 +1,159 @@
+"""Runs a sweep: one run after the other, each when its alerts are quiet again, until the answer is in. Wiring."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chaos.app.files import Loaded
+from chaos.app.rehearsing import Lengths, Wanted, rehearse
+from chaos.app.running import Ended
+from chaos.app.surveyor import drivers_of
+from chaos.app.telemetry_kept import kept
+from chaos.drivers.throwaway import Programs
+from chaos.errors import ChaosError, Refused
+from chaos.experiment import Experiment, experiment_of
+from chaos.experiment.sweeping import TRAFFIC, Swept, at, swept
+from chaos.planning.alerts import matching_rule
+from chaos.rehearsal.models import NoModel
+from chaos.rehearsal.of_runs import measured
+from chaos.rehearsal.outcome import CLAIM_FROM, by_severity, threshold
+from chaos.rehearsal.report import between
+from chaos.sensitivity import Sensitivity, Trial, TrialAlert, next_severity, sensitivity
+from chaos.verdict import EXIT_CODE, Verdict
+
+QUIET_S = 300.0
+"""How long the alerts of one run may take to be quiet before the next."""
+LOOK_S = 1.0
+LADDER = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0)
+"""Parts of the largest severity that was measured, at which the curve is rehearsed first."""
+ENDS_ALL = ("unsafe", "interrupted")
+PROVES_NOTHING = ("unsafe", "interrupted", "aborted", "invalid")
+
+
+@dataclass(frozen=True, slots=True)
+class Swung:
+    """A sweep that is over: what it says, and the worst that happened on the way (an exit code; 0 when nothing did)."""
+
+    found: Sensitivity
+    worst: int
+
+
+def sweep(
+    loaded: Loaded, run: Callable[[Loaded], Ended], programs: Programs | None, report: Callable[[str], None]
+) -> Swung:
+    """Every run of the sweep has been made. `run` makes one; `programs` rehearse the curve between, None leaves it out."""
+    found = swept(loaded.experiment)
+    assert isinstance(found, Swept), "the file was checked"
+    trials: list[Trial] = []
+    while (severity := next_severity(found, trials)) is not None:
+        report(f"sweep: run {len(trials) + 1} at {found.text(severity)}")
+        one = at_severity(loaded, found, severity)
+        if trials:
+            _until_quiet(one, report)
+        ended = run(one)
+        trials.append(trial_of(ended.verdict, severity, found.text(severity), str(ended.folder)))
+        if ended.verdict.verdict in ENDS_ALL:
+            break
+    parameter = loaded.experiment.sweep.parameter if loaded.experiment.sweep else ""
+    curve, basis = _rehearsed(loaded, found, trials, programs, report) if programs is not None else ({}, None)
+    worst = max((EXIT_CODE[trial.verdict] for trial in trials if trial.verdict in (*ENDS_ALL, "aborted")), default=0)
+    return Swung(sensitivity(loaded.experiment.name, parameter, found, trials, curve, basis), worst)
+
+
+def at_severity(loaded: Loaded, found: Swept, severity: float) -> Loaded:
+    """The experiment at one severity, with a text that says the same and keeps `${NAME}` as it was written."""
+    document = at(loaded.document, found, severity)
+    experiment: Experiment = experiment_of(document)
+    written: Any = yaml.safe_load(loaded.text)
+    text = yaml.safe_dump(
+        at(replace(document, data={**written}), found, severity).data, sort_keys=False, allow_unicode=True
+    )
+    heading = f"# {loaded.path.name} at {found.text(severity)} of its sweep\n"
+    return replace(loaded, experiment=experiment, document=document, text=heading + text)
+
+
+def trial_of(verdict: Verdict, severity: float, text: str, folder: str) -> Trial:
+    """What one run says."""
+    harmed = any(
+        (row.role == "harm" and row.verdict == "confirmed") or (row.role == "hold" and row.verdict == "deviated")
+        for row in verdict.probes
+    )
+    alerts = tuple(
+        TrialAlert(
+            one.alert,
+            one.outcome in ("detected", "unresolved"),
+            one.told_after_s,
+            one.failed_gate.value if one.failed_gate else None,
+        )
+        for one in verdict.detections
+    )
+    return Trial(severity, text, verdict.verdict, verdict.verdict not in PROVES_NOTHING, harmed, alerts, folder)
+
+
+def _until_quiet(loaded: Loaded, report: Callable[[str], None]) -> None:
+    """No expected alert is pending, firing or held by Alertmanager. Raises Refused when that does not come."""
+    drivers = drivers_of(loaded.system, loaded.system_path.parent)
+    names = {alert.alert for alert in loaded.experiment.expect.alerts}
+    until_s, said = time.monotonic() + QUIET_S, False
+    while time.monotonic() < until_s:
+        on = {rule.name for rule in drivers.rules.rules() if rule.name in names and rule.alerts}
+        if drivers.alertmanager is not None:
+            on |= {one.labels.get("alertname", "") for one in drivers.alertmanager.alerts()} & names
+        if not on:
+            return
+        if not said:
+            report(f"waiting until {', '.join(sorted(on))} is quiet again")
+            said = True
+        time.sleep(LOOK_S)
+    raise Refused(
+        [f"{', '.join(sorted(names))} did not become quiet within {QUIET_S:g}s, so the next run would prove nothing"]
+    )
+
+
+def _rehearsed(
+    loaded: Loaded, found: Swept, trials: Sequence[Trial], programs: Programs, report: Callable[[str], None]
+) -> tuple[dict[str, tuple[float | None, bool]], str | None]:
+    """Alert → from which severity on rehearsal catches it, by what the most severe run measured; nothing where shares do not mix."""
+    proving = [trial for trial in trials if trial.proves]
+    mixes = found.kind == "share" and found.path[-1] in (TRAFFIC, "share")
+    if not proving or not mixes:
+        return {}, None
+    largest = max(proving, key=lambda trial: trial.severity)
+    try:
+        recording = kept(Path(largest.folder))
+        alteration = replace(measured(recording), severity=1.0)
+        wanted = [
+            (Wanted(rule, dict(alert.labels)), alert.within)
+            for alert in loaded.experiment.expect.alerts
+            if (rule := matching_rule(alert, recording.rules)) is not None
+        ]
+        fault_s = max((fault.duration or 60.0 for fault in loaded.experiment.faults), default=60.0)
+        lengths = Lengths(max(loaded.experiment.baseline, 10.0), fault_s, loaded.experiment.recovery)
+
+        def played(parts: Sequence[float], seed: int) -> list[Any]:
+            return rehearse(
+                programs, alteration, [one for one, _ in wanted], parts, CLAIM_FROM, lengths,
+                evaluation_s=recording.evaluation_s, recording_rules=recording.recording_rules, seed=seed, report=report,
+            )  # fmt: skip
+
+        done = played(LADDER, 0)
+        closer = between({one.rule.name: threshold(_rows(done, one, within)) for one, within in wanted}, 3)
+        done += played(closer, 1) if closer else []
+    except (ChaosError, NoModel) as error:
+        report(f"the curve is not rehearsed: {error}")
+        return {}, None
+    curve: dict[str, tuple[float | None, bool]] = {}
+    for one, within in wanted:
+        caught = threshold(_rows(done, one, within))
+        curve[one.rule.name] = (None if caught.smallest is None else caught.smallest * largest.severity, caught.claimed)
+    return curve, f"the measured effect of the run at {largest.text}, {CLAIM_FROM} scenarios for each severity"
+
+
+def _rows(done: Sequence[Any], one: Wanted, within: float | None) -> Any:
+    return by_severity([each for each in done if each.alert == one.rule.name], within)

@@ -1,0 +1,55 @@
+"""What a sweep says, in a terminal. Renderables for rich; no I/O."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from chaos.experiment.sweeping import Swept
+from chaos.sensitivity import Sensitivity, Trial
+from chaos.visible import visible
+
+
+def sensitivity_view(found: Sensitivity, swept: Swept) -> Group:
+    """The sentence of each alert, every run, and the blind band."""
+    parts: list[RenderableType] = [
+        Text(),
+        Text(visible(f"{found.experiment}, swept over {found.parameter}"), style="bold"),
+    ]
+    for alert in found.alerts:
+        tone = "green" if alert.smallest is not None else "red"
+        parts.append(
+            Text.assemble((visible(alert.alert), f"bold {tone}"), f" {visible(alert.sentence)}", overflow="fold")
+        )
+        if alert.rehearsed is not None:
+            chance = "with a chance of nine in ten" if alert.rehearsed_claimed else "in nine of ten scenarios"
+            parts.append(Text(f"  rehearsed: from {swept.text(alert.rehearsed)} on {chance}"))
+    table = Table(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
+    for name in (visible(found.parameter), "system", *(visible(alert.alert) for alert in found.alerts), "verdict"):
+        table.add_column(name)
+    for trial in found.trials:
+        table.add_row(*_cells(trial, found))
+    parts += [Text(), table]
+    if found.blind:
+        blind = f"Blind band: at {', '.join(found.blind)} the system left its steady state and nobody was told"
+        parts += [Text(), Text(visible(blind), style="bold red", overflow="fold")]
+    if found.rehearsal:
+        parts.append(Text(visible(f"· rehearsed from {found.rehearsal}"), style="dim", overflow="fold"))
+    once = "· each severity was run once, which is one throw: no chance is claimed from these runs alone"
+    parts.append(Text(once, style="dim", overflow="fold"))
+    return Group(*parts)
+
+
+def _cells(trial: Trial, found: Sensitivity) -> list[Text]:
+    by_name = {one.alert: one for one in trial.alerts}
+    cells = [Text(trial.text), Text("broken" if trial.broken else "held" if trial.proves else "?")]
+    for alert in found.alerts:
+        one = by_name.get(alert.alert)
+        if one is None or not trial.proves:
+            cells.append(Text("?", style="yellow"))
+        elif one.told:
+            cells.append(Text(f"✓ {one.after_s:.1f}s" if one.after_s is not None else "✓", style="green"))
+        else:
+            cells.append(Text(f"✗ {one.gate or ''}", style="red"))
+    return [*cells, Text(trial.verdict)]
