@@ -337,13 +337,21 @@ def rehearse_(
         Optional[Path],  # noqa: UP045
         typer.Option("--rules", help="a file of Prometheus' rules, instead of those that are loaded"),
     ] = None,
+    projected: Annotated[
+        bool,
+        typer.Option(
+            "--projected", help="what a run's treatment arm showed on a small share, projected to all traffic"
+        ),
+    ] = False,
     scenarios: Annotated[int, typer.Option("--scenarios", min=1, max=2000, help="for each severity")] = 50,
     seed: Annotated[int, typer.Option("--seed", help="repeat what chance decided")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Says what would fire, when, and from which severity on: in virtual time, by Prometheus' own engine. Hurts nothing."""
     from chaos.app import files as reading
+    from chaos.app.projecting import projection
     from chaos.app.rehearsal_command import Asked, rehearsal
+    from chaos.app.telemetry_kept import newest_run
     from chaos.drivers.throwaway import Programs
     from chaos.lab import monitoring
     from chaos.report.rehearsal import rehearsal_view
@@ -355,8 +363,18 @@ def rehearse_(
         raise typer.BadParameter(str(error), param_hint="--over") from error
     loaded = reading.load(file, system=system, variables=_variables(var), state=STATE)
     tools = monitoring.find(STATE, say)
-    asked = Asked(runs, run, model, over_s, rules, scenarios, seed=seed)
-    made = rehearsal(loaded, asked, Programs(tools.prometheus, tools.promtool), say)
+    programs = Programs(tools.prometheus, tools.promtool)
+    if projected:
+        folder = run or newest_run(runs, loaded.experiment.name)
+        if folder is None:
+            raise Refused(
+                [
+                    f"no run of {loaded.experiment.name} in {runs} has kept its telemetry; run it once, or name one with --run"
+                ]
+            )
+        made = projection(loaded, folder, programs, scenarios, say, seed)
+    else:
+        made = rehearsal(loaded, Asked(runs, run, model, over_s, rules, scenarios, seed=seed), programs, say)
     if as_json:
         print(made.to_json())
     else:

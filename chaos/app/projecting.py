@@ -1,0 +1,110 @@
+"""What would fire if everybody were hurt: the arms' difference, measured live on a small share, put through the real rules. Wiring.
+
+treatment arm's counts ─▶ statements ─▶ baseline as it would be with all traffic hurt ─▶ scenarios ─▶ would the rules tell?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from chaos.app.files import Loaded
+from chaos.app.rehearsing import Lengths, Wanted, rehearse
+from chaos.app.telemetry_kept import kept
+from chaos.drivers.folder import RunFolder
+from chaos.drivers.throwaway import Programs
+from chaos.errors import Refused
+from chaos.faults.base import Signal
+from chaos.judging.arms import arm_rows
+from chaos.judging.trace import Trace, trace
+from chaos.planning.alerts import matching_rule
+from chaos.rehearsal.models import NoModel, Statement
+from chaos.rehearsal.of_runs import stated
+from chaos.rehearsal.report import RehearsalReport, alert_report, severities
+from chaos.rehearsal.statements import lag_of, measured_statement
+from chaos.units import format_share
+
+FEWEST = 20
+"""Requests or outcomes of the treatment arm, of less than which no share is projected."""
+
+
+def projection(
+    loaded: Loaded, folder: Path, programs: Programs, scenarios: int, report: Callable[[str], None], seed: int = 0
+) -> RehearsalReport:
+    """What the expected alerts would do from the run's share of traffic up to all of it. Raises Refused when nobody can say."""
+    recording, seen = kept(folder), trace(RunFolder(folder).lines())
+    statements, told = measured_in_treatment(loaded, seen)
+    if not statements:
+        raise Refused(
+            [
+                (
+                    "the treatment arm's counts say nothing of what the rules read: projected are accuracy, availability and the error ratio, "
+                    f"of at least {FEWEST} requests or outcomes"
+                )
+            ]
+        )
+    source = f"what the treatment arm of {recording.about} showed at {format_share(recording.severity)} of traffic ({'; '.join(told)})"
+    try:
+        alteration = stated(recording, statements, f"{source}, projected to all traffic")
+    except NoModel as error:
+        raise Refused([str(error)]) from error
+    wanted: list[Wanted] = []
+    withins: dict[str, float | None] = {}
+    for alert in loaded.experiment.expect.alerts:
+        rule = matching_rule(alert, recording.rules)
+        if rule is not None:
+            wanted.append(Wanted(rule, dict(alert.labels)))
+            withins[rule.name] = alert.within
+    if not wanted:
+        raise Refused(["no expected alert has a rule in what the run recorded"])
+    plan = seen.plan
+    fault_s = max((effect.duration_s for effect in plan.faults()), default=60.0)
+    lengths = Lengths(max(plan.baseline_s, 10.0), fault_s, plan.recovery_s)
+    found = rehearse(
+        programs, alteration, wanted, severities(1.0, plan.traffic), scenarios, lengths, evaluation_s=recording.evaluation_s,
+        recording_rules=recording.recording_rules, seed=seed, report=report,
+    )  # fmt: skip
+    slots = len(found) / len(wanted) * (lengths.baseline_s + lengths.fault_s + lengths.recovery_s)
+    return RehearsalReport(
+        experiment=loaded.experiment.name,
+        system=loaded.system.name,
+        source=alteration.source,
+        measured=False,
+        severity=1.0,
+        scenarios=scenarios,
+        virtual_hours=round(slots / 3600, 2),
+        alerts=tuple(alert_report(found, one.rule.name, withins[one.rule.name], 1.0) for one in wanted),
+        notes=(
+            "a projection, and no proof: the arm's shares were measured, that all traffic behaves like it is assumed",
+            "no queue fills, no retry storm, no cache: what only shows at full load is not in it",
+        ),
+    )
+
+
+def measured_in_treatment(loaded: Loaded, seen: Trace) -> tuple[list[Statement], list[str]]:
+    """What each signal that the load counts by arm read in the treatment arm, as statements and in words."""
+    row = next((row for row in arm_rows(seen) if row.arm == "treatment"), None)
+    if row is None:
+        return [], []
+    values: dict[Signal, tuple[float | None, int]] = {
+        Signal.accuracy: (None if row.wrong_share is None else 1 - row.wrong_share, row.labelled),
+        Signal.availability: (None if row.error_share is None else 1 - row.error_share, row.requests),
+    }
+    statements: list[Statement] = []
+    told: list[str] = []
+    for signal, (value, count) in values.items():
+        if value is None or count < FEWEST:
+            continue
+        made = next(_statements(loaded, signal, value), None)
+        if made is not None:
+            statements.append(made)
+            told.append(f"{signal.value} {value:.3g} of {count}")
+    return statements, told
+
+
+def _statements(loaded: Loaded, signal: Signal, value: float) -> Iterator[Statement]:
+    for probe in loaded.probes.values():
+        if probe.signal is signal:
+            made = measured_statement(probe, loaded.system, value, lag_of(loaded.experiment, signal))
+            if made is not None:
+                yield made
