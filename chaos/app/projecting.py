@@ -38,8 +38,8 @@ def projection(
         raise Refused(
             [
                 (
-                    "the treatment arm's counts say nothing of what the rules read: projected are accuracy, availability and the error ratio, "
-                    f"of at least {FEWEST} requests or outcomes"
+                    "the treatment arm's counts say nothing of what the rules read: projected are accuracy, availability and the error "
+                    f"ratio, of at least {FEWEST} requests or outcomes"
                 )
             ]
         )

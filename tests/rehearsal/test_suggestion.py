@@ -1,0 +1,69 @@
+"""A suggested rule lies between what is usual and what was hurt, is a rule that Prometheus loads, and says what it rests on."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaos.lab import monitoring
+from chaos.promql import left_side
+from chaos.rehearsal.outcome import AtSeverity
+from chaos.rehearsal.suggestion import Suggestion, rule_of, rules_file, threshold
+from chaos.rules_file import parse_rules
+
+STATE = Path(__file__).parents[2] / ".chaos"
+RULE = rule_of(
+    "approval_hispanic", 'sum(increase(a{g="h"}[30s]))\n  / sum(increase(a[30s]))', 0.6, low_is_bad=True,
+    count="sum(increase(a[30s]))", needs=20, for_s=5.0, labels={"service": "loan"},
+)  # fmt: skip
+CAUGHT = AtSeverity("ApprovalHispanicLow", 0.5, 100, 100, 1.0, (0.96, 1.0), 17.0, 14.0, 20.0, 0)
+FOUND = Suggestion("biased_outputs", "run-1", "approval_hispanic", RULE, None, 0.79, 0.41, CAUGHT, 100, 4.6)
+
+
+@given(
+    st.lists(st.floats(0.8, 1.0), min_size=1, max_size=20),
+    st.lists(st.floats(0.0, 0.7), min_size=1, max_size=20),
+    st.booleans(),
+)
+def test_the_threshold_lies_between_the_usual_and_the_hurt(
+    usual: list[float], hurt: list[float], low_is_bad: bool
+) -> None:
+    sign = 1 if low_is_bad else -1
+    found = threshold([sign * one for one in usual], [sign * one for one in hurt], low_is_bad=low_is_bad)
+    assert found is not None
+    bound, worst, middle = found
+    assert min(worst, middle) < bound < max(worst, middle)
+
+
+@pytest.mark.parametrize(("usual", "hurt"), [([0.9, 0.5], [0.6]), ([], [0.5]), ([0.9], [math.nan]), ([0.9], [0.95])])
+def test_where_the_two_cannot_be_told_apart_there_is_none(usual: list[float], hurt: list[float]) -> None:
+    assert threshold(usual, hurt, low_is_bad=True) is None
+
+
+def test_the_rule_compares_the_probes_own_expression_and_asks_for_enough_events() -> None:
+    assert RULE.name == "ApprovalHispanicLow"
+    compared = left_side(RULE.expr)
+    assert compared is not None
+    assert (compared.operator, compared.threshold) == ("<", 0.6)
+    assert RULE.expr.endswith("and (sum(increase(a[30s]))) > 20")
+    assert RULE.labels == {"service": "loan", "severity": "page"}
+
+
+def test_the_file_is_one_that_prometheus_loads_and_says_what_each_rule_rests_on(tmp_path: Path) -> None:
+    text = rules_file([FOUND, replace(FOUND, rule=None, why_not="no probe left its bound")])
+    path = tmp_path / "rules.yml"
+    path.write_text(text)
+    checked = subprocess.run(
+        [str(monitoring.find(STATE).promtool), "check", "rules", str(path)], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "1 rules found" in checked.stdout
+    [read], _ = parse_rules(text)
+    assert (read.expr, read.for_s, dict(read.labels)) == (RULE.expr, RULE.for_s, dict(RULE.labels))
+    assert "told in 100 of 100 scenarios at 50% of traffic, after 17 s; quiet in all 100 without it (4.6 hours)" in text
