@@ -185,6 +185,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     """What is worth knowing and no reason to worry."""
     refusals: tuple[str, ...] = ()
+    swept: str | None = None
+    """The severity of this run, where it is one of a sweep: `7.05%`."""
 
     def effect(self, name: str) -> PlannedEffect:
         """The effect of this id."""

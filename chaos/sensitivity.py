@@ -30,6 +30,7 @@ class TrialAlert:
     told: bool
     after_s: float | None
     gate: str | None = None
+    outcome: str = ""
 
 
 @dataclass(frozen=True, slots=True)

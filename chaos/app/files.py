@@ -64,6 +64,8 @@ class Loaded:
     system: System
     system_path: Path
     probes: Catalogue
+    swept: str | None = None
+    """The severity, where this is one run of a sweep."""
 
 
 def content(kind: str) -> Path:

@@ -8,7 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,14 +52,12 @@ def prepare(loaded: Loaded, seed: str | None = None) -> Prepared:
     drivers = drivers_of(loaded.system, loaded.system_path.parent)
     found = survey(loaded.experiment, loaded.system, loaded.probes, drivers)
     made = plan(loaded.experiment, loaded.system, loaded.probes, found, seed or secrets.token_hex(8))
-    made = with_data(_with_hands(made, drivers), loaded)
+    made = replace(with_data(_with_hands(made, drivers), loaded), swept=loaded.swept)
     return Prepared(loaded, made, drivers, json.dumps(asdict(found), default=str))
 
 
 def with_data(made: Plan, loaded: Loaded) -> Plan:
     """The plan, which refuses faults of the load that cannot happen with the load's rows. Raises InvalidFile when there are none."""
-    from dataclasses import replace
-
     from chaos.drivers.load.arrivals import read_rows
     from chaos.drivers.load.faults import unfit
     from chaos.faults.loads import Population
@@ -83,8 +81,6 @@ def load_faults(made: Plan) -> dict[str, str]:
 
 def _with_hands(made: Plan, drivers: Drivers) -> Plan:
     """The plan, with the command by which a person undoes each effect."""
-    from dataclasses import replace
-
     from chaos.drivers.base import Container
     from chaos.faults.containers import act_of
 

@@ -75,7 +75,7 @@ def at_severity(loaded: Loaded, found: Swept, severity: float) -> Loaded:
         at(replace(document, data={**written}), found, severity).data, sort_keys=False, allow_unicode=True
     )
     heading = f"# {loaded.path.name} at {found.text(severity)} of its sweep\n"
-    return replace(loaded, experiment=experiment, document=document, text=heading + text)
+    return replace(loaded, experiment=experiment, document=document, text=heading + text, swept=found.text(severity))
 
 
 def trial_of(verdict: Verdict, severity: float, text: str, folder: str) -> Trial:
@@ -90,6 +90,7 @@ def trial_of(verdict: Verdict, severity: float, text: str, folder: str) -> Trial
             one.outcome in ("detected", "unresolved"),
             one.told_after_s,
             one.failed_gate.value if one.failed_gate else None,
+            one.outcome,
         )
         for one in verdict.detections
     )

@@ -105,15 +105,21 @@ def matrix(
     at_wall_s: float,
     max_age_s: float | None = None,
 ) -> Matrix:
-    """The newest proving run of each fault decides. `faults` maps every fault that could be tried to its family; a run that is older
+    """The newest proving run of each fault decides, and of a sweep the most severe one. `faults` maps every fault that could be tried to its family; a run that is older
     than `max_age_s` counts as none.
     """
     newest: dict[str, Tried] = {}
     smallest: dict[tuple[str, str], float] = {}
-    for one in sorted(runs, key=lambda each: each.at_wall_s):
-        if max_age_s is not None and at_wall_s - one.at_wall_s > max_age_s:
-            continue
-        if one.proves or one.fault not in newest or not newest[one.fault].proves:
+    young = [one for one in runs if max_age_s is None or at_wall_s - one.at_wall_s <= max_age_s]
+    most: dict[tuple[str, str], float] = {}
+    for one in young:
+        if one.swept and one.proves:
+            most[one.fault, one.experiment] = max(one.severity, most.get((one.fault, one.experiment), 0.0))
+    for one in sorted(young, key=lambda each: each.at_wall_s):
+        decides = not one.swept or one.severity >= most.get((one.fault, one.experiment), 0.0)
+        if not decides:
+            pass  # it looked for the least that is noticed
+        elif one.proves or one.fault not in newest or not newest[one.fault].proves:
             newest[one.fault] = one
         for told in one.told if one.proves else ():
             if told.outcome == "detected":

@@ -49,6 +49,8 @@ class Tried:
     harmed: tuple[str, ...] = ()
     """The steady-state probes that left their bounds."""
     folder: str = ""
+    swept: bool = False
+    """Whether it is one run of a sweep: the less severe ones look for the least that is noticed, and are no lapse when it is not."""
 
     @property
     def proves(self) -> bool:
@@ -87,6 +89,7 @@ def tried(lines: Sequence[Line], folder: str = "") -> list[Tried]:
             fired=fired,
             harmed=harmed,
             folder=folder,
+            swept=seen.plan.swept is not None,
         )
         for name, effect in faults.items()
     ]

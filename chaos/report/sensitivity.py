@@ -51,5 +51,6 @@ def _cells(trial: Trial, found: Sensitivity) -> list[Text]:
         elif one.told:
             cells.append(Text(f"✓ {one.after_s:.1f}s" if one.after_s is not None else "✓", style="green"))
         else:
-            cells.append(Text(f"✗ {one.gate or ''}", style="red"))
+            late = f"late, {one.after_s:.1f}s" if one.outcome == "late" and one.after_s is not None else one.outcome
+            cells.append(Text(f"✗ {one.gate or late}", style="red"))
     return [*cells, Text(trial.verdict)]

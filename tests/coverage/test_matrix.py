@@ -73,6 +73,15 @@ def test_an_alert_that_fired_beside_the_expected_one_proves_that_it_can() -> Non
     assert proven == {"Other": 1, "Dead": 0, "AccuracyLow": 1}
 
 
+def test_of_a_sweep_the_most_severe_run_decides_and_the_least_that_was_noticed_is_told() -> None:
+    most = changed(run="r-0", at_wall_s=NOW_S - 2 * DAY_S, severity=0.15, swept=True)
+    least = changed(run="r-1", at_wall_s=NOW_S - DAY_S, severity=0.09, swept=True)
+    missed = changed(run="r-2", at_wall_s=NOW_S, severity=0.07, swept=True, told=(MISSED,), verdict="undetected")
+    found = matrix([most, least, missed], {}, [], NOW_S)
+    assert (found.rows[0].run, found.rows[0].quadrant) == ("r-0", "killed")
+    assert found.rows[0].cells["AccuracyLow"].severity == 0.09
+
+
 RUNS = st.builds(
     changed,
     fault=st.sampled_from(["delay", "kill", "hang"]),
