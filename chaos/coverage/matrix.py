@@ -105,8 +105,8 @@ def matrix(
     at_wall_s: float,
     max_age_s: float | None = None,
 ) -> Matrix:
-    """The newest proving run of each fault decides, and of a sweep the most severe one. `faults` maps every fault that could be tried to its family; a run that is older
-    than `max_age_s` counts as none.
+    """The newest proving run of each fault decides, and of a sweep the most severe one. `faults` maps every fault that could
+    be tried to its family; a run that is older than `max_age_s` counts as none.
     """
     newest: dict[str, Tried] = {}
     smallest: dict[tuple[str, str], float] = {}
