@@ -23,7 +23,7 @@ OVER = {"collect", "ended"}
 """States in which nothing can be hurt any more, and the run only gathers what it has seen."""
 NAMES = {
     "warden": re.compile("warden"),
-    "load": re.compile("Locust|the load (ended|could not|is gone)"),
+    "load": re.compile("Locust|the load (ended|could not|is gone|does not listen|reported nothing)"),
     "fault proxy": re.compile("fault proxy"),
 }
 """How the verdict calls whoever was killed."""
