@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from chaos.experiment.sweeping import Swept
+from chaos.rehearsal.outcome import AtSeverity
 from chaos.units import format_duration
 from chaos.verdict import VerdictName
 
@@ -93,6 +94,17 @@ class AlertSensitivity:
     rehearsed: float | None = None
     """From which severity on rehearsal catches it with a chance of nine in ten; None where it was not rehearsed."""
     rehearsed_claimed: bool = False
+    curve: tuple[AtSeverity, ...] = ()
+    """The rehearsed severities between, with their intervals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What rehearsal says of one alert: see AlertSensitivity."""
+
+    rehearsed: float | None = None
+    claimed: bool = False
+    rows: tuple[AtSeverity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +129,20 @@ def sensitivity(
     parameter: str,
     swept: Swept,
     trials: Sequence[Trial],
-    rehearsed: Mapping[str, tuple[float | None, bool]] | None = None,
+    curves: Mapping[str, Curve] | None = None,
     rehearsal: str | None = None,
 ) -> Sensitivity:
-    """The trials, counted. `rehearsed` maps an alert to the severity from which on rehearsal catches it, and whether that is claimed."""
+    """The trials, counted, beside what rehearsal says of each alert."""
     ordered = sorted(trials, key=lambda trial: trial.severity)
     names = dict.fromkeys(one.alert for trial in ordered for one in trial.alerts)
     blind = [
         trial.text for trial in ordered if trial.proves and trial.broken and not any(one.told for one in trial.alerts)
     ]
-    alerts = tuple(_alert(name, swept, ordered, (rehearsed or {}).get(name, (None, False))) for name in names)
+    alerts = tuple(_alert(name, swept, ordered, (curves or {}).get(name, Curve())) for name in names)
     return Sensitivity(experiment, parameter, tuple(ordered), alerts, tuple(blind), rehearsal)
 
 
-def _alert(name: str, swept: Swept, ordered: Sequence[Trial], rehearsed: tuple[float | None, bool]) -> AlertSensitivity:
+def _alert(name: str, swept: Swept, ordered: Sequence[Trial], curve: Curve) -> AlertSensitivity:
     seen = [(trial.severity, one) for trial in ordered if trial.proves for one in trial.alerts if one.alert == name]
     caught = [(severity, one) for severity, one in seen if one.told]
     missed = [severity for severity, one in seen if not one.told]
@@ -139,7 +151,9 @@ def _alert(name: str, swept: Swept, ordered: Sequence[Trial], rehearsed: tuple[f
     after_s = caught[0][1].after_s if caught else None
     disagree = smallest is not None and any(one > smallest for one in missed)
     sentence = _sentence(swept, smallest, below, after_s, disagree=disagree)
-    return AlertSensitivity(name, smallest, below, after_s, disagree, sentence, *rehearsed)
+    return AlertSensitivity(
+        name, smallest, below, after_s, disagree, sentence, curve.rehearsed, curve.claimed, curve.rows
+    )  # fmt: skip
 
 
 def _sentence(

@@ -224,7 +224,7 @@ def _sweep_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, y
     from chaos.errors import MissingTool
     from chaos.experiment.sweeping import Swept, swept
     from chaos.lab import monitoring
-    from chaos.report.sensitivity import sensitivity_view
+    from chaos.report.sensitivity import page, sensitivity_view
     from chaos.sensitivity import ending
 
     console = _console(stderr=True)
@@ -240,15 +240,17 @@ def _sweep_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, y
     except MissingTool:
         programs = None
     done = sweeping.sweep(loaded, one, programs, say)
-    path = runs / f"sweep-{loaded.experiment.name}.json"
-    path.write_text(done.found.to_json() + "\n")
+    found = swept(loaded.experiment)
+    assert isinstance(found, Swept), "the file was checked"
+    path = runs / f"sweep-{loaded.experiment.name}"
+    path.with_suffix(".json").write_text(done.found.to_json() + "\n")
+    within_s = {alert.alert: alert.within for alert in loaded.experiment.expect.alerts}
+    path.with_suffix(".html").write_text(page(done.found, found, within_s), encoding="utf-8")
     if as_json:
         print(done.found.to_json())
     else:
-        found = swept(loaded.experiment)
-        assert isinstance(found, Swept)
         _console().print(sensitivity_view(done.found, found))
-    say(f"the sweep's numbers are in {path}")
+    say(f"the sweep is in {path}.html and {path}.json")
     return done.worst or {"caught": 0, "not caught": 1, "nothing proven": 3}[ending(done.found)]
 
 

@@ -22,9 +22,9 @@ from chaos.experiment.sweeping import TRAFFIC, Swept, at, swept
 from chaos.planning.alerts import matching_rule
 from chaos.rehearsal.models import NoModel
 from chaos.rehearsal.of_runs import measured
-from chaos.rehearsal.outcome import CLAIM_FROM, by_severity, threshold
+from chaos.rehearsal.outcome import CLAIM_FROM, AtSeverity, Rehearsed, by_severity, threshold
 from chaos.rehearsal.report import between
-from chaos.sensitivity import Sensitivity, Trial, TrialAlert, next_severity, sensitivity
+from chaos.sensitivity import Curve, Sensitivity, Trial, TrialAlert, next_severity, sensitivity
 from chaos.verdict import EXIT_CODE, Verdict
 
 QUIET_S = 300.0
@@ -119,7 +119,7 @@ def _until_quiet(loaded: Loaded, report: Callable[[str], None]) -> None:
 
 def _rehearsed(
     loaded: Loaded, found: Swept, trials: Sequence[Trial], programs: Programs, report: Callable[[str], None]
-) -> tuple[dict[str, tuple[float | None, bool]], str | None]:
+) -> tuple[dict[str, Curve], str | None]:
     """Alert → from which severity on rehearsal catches it, by what the most severe run measured; nothing where shares do not mix."""
     proving = [trial for trial in trials if trial.proves]
     mixes = found.kind == "share" and found.path[-1] in (TRAFFIC, "share")
@@ -137,7 +137,7 @@ def _rehearsed(
         fault_s = max((fault.duration or 60.0 for fault in loaded.experiment.faults), default=60.0)
         lengths = Lengths(max(loaded.experiment.baseline, 10.0), fault_s, loaded.experiment.recovery)
 
-        def played(parts: Sequence[float], seed: int) -> list[Any]:
+        def played(parts: Sequence[float], seed: int) -> list[Rehearsed]:
             return rehearse(
                 programs, alteration, [one for one, _ in wanted], parts, CLAIM_FROM, lengths,
                 evaluation_s=recording.evaluation_s, recording_rules=recording.recording_rules, seed=seed, report=report,
@@ -149,12 +149,15 @@ def _rehearsed(
     except (ChaosError, NoModel) as error:
         report(f"the curve is not rehearsed: {error}")
         return {}, None
-    curve: dict[str, tuple[float | None, bool]] = {}
+    curve: dict[str, Curve] = {}
     for one, within in wanted:
-        caught = threshold(_rows(done, one, within))
-        curve[one.rule.name] = (None if caught.smallest is None else caught.smallest * largest.severity, caught.claimed)
+        rows = _rows(done, one, within)
+        caught = threshold(rows)
+        scaled = tuple(replace(row, severity=row.severity * largest.severity) for row in rows)
+        smallest = None if caught.smallest is None else caught.smallest * largest.severity
+        curve[one.rule.name] = Curve(smallest, caught.claimed, scaled)
     return curve, f"the measured effect of the run at {largest.text}, {CLAIM_FROM} scenarios for each severity"
 
 
-def _rows(done: Sequence[Any], one: Wanted, within: float | None) -> Any:
+def _rows(done: Sequence[Rehearsed], one: Wanted, within: float | None) -> tuple[AtSeverity, ...]:
     return by_severity([each for each in done if each.alert == one.rule.name], within)

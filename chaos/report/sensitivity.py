@@ -1,13 +1,18 @@
-"""What a sweep says, in a terminal. Renderables for rich; no I/O."""
+"""What a sweep says, in a terminal and as a page of its own. No I/O."""
 
 from __future__ import annotations
 
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from chaos.experiment.sweeping import Swept
-from chaos.sensitivity import Sensitivity, Trial
+from chaos.report.curve import Live, draw_curve
+from chaos.sensitivity import AlertSensitivity, Sensitivity, Trial
 from chaos.visible import visible
 
 
@@ -54,3 +59,28 @@ def _cells(trial: Trial, found: Sensitivity) -> list[Text]:
             late = f"late, {one.after_s:.1f}s" if one.outcome == "late" and one.after_s is not None else one.outcome
             cells.append(Text(f"✗ {one.gate or late}", style="red"))
     return [*cells, Text(trial.verdict)]
+
+
+def page(found: Sensitivity, swept: Swept, within_s: dict[str, float | None]) -> str:
+    """The sweep as one file: no script, nothing from elsewhere, everything escaped."""
+    alerts = [(alert, _picture(alert, found, swept, within_s.get(alert.alert))) for alert in found.alerts]
+    return _environment().get_template("sensitivity.html.j2").render(found=found, alerts=alerts)
+
+
+def _picture(alert: AlertSensitivity, found: Sensitivity, swept: Swept, within_s: float | None) -> Markup:
+    live = [
+        Live(trial.severity, one.told, one.after_s)
+        for trial in found.trials
+        if trial.proves
+        for one in trial.alerts
+        if one.alert == alert.alert
+    ]
+    return Markup(draw_curve(alert.curve, live, swept.text, within_s))  # noqa: S704 - curve.py escapes every label
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("chaos", "report/templates"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
