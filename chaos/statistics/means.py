@@ -6,7 +6,7 @@ what is printed of it says that it is asymptotic.
 
 In a window with nT and nC events the difference of the arms' means counts with the weight w = nT·nC / (nT + nC), which is known
 before the values are. So the weighted sum of (difference – true difference) is a martingale whatever both arms drift by together, and
-however the split moves; its variance is the sum of w²·(vT / nT + vC / nC), with the variances v pooled from within the windows. Robbins' normal
+however the split moves; its variance is the sum of w²·(vT / nT + vC / nC), v pooled from within the windows. Robbins' normal
 mixture bounds it at all times at once.
 
 Source: Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024), Time-uniform central limit theory and asymptotic confidence sequences.

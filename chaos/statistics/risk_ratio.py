@@ -93,19 +93,19 @@ class RiskRatio:
         """After one more window, whose counts are increments. A window in which one arm saw nobody is skipped."""
         if treatment.exposed == 0 or control.exposed == 0:
             return replace(self, skipped=self.skipped + 1)
+        seen = replace(
+            self,
+            treatment=ArmCounts(self.treatment.exposed + treatment.exposed, self.treatment.bad + treatment.bad),
+            control=ArmCounts(self.control.exposed + control.exposed, self.control.bad + control.bad),
+        )
+        if treatment.bad + control.bad == 0:
+            return seen  # evidence comes of bad events alone
         above = self._step(self._above, self.broken_margin, 1.0, treatment, control)
         below = self._step(self._below, self.held_margin, -1.0, treatment, control)
         grid = np.zeros(len(_RATIOS)) if not self._grid else np.array(self._grid)
         yes, no = _log_share(_RATIOS, treatment.exposed, control.exposed)
         grid = grid + treatment.bad * yes + control.bad * no
-        following = replace(
-            self,
-            treatment=ArmCounts(self.treatment.exposed + treatment.exposed, self.treatment.bad + treatment.bad),
-            control=ArmCounts(self.control.exposed + control.exposed, self.control.bad + control.bad),
-            _above=tuple(above),
-            _below=tuple(below),
-            _grid=tuple(grid),
-        )
+        following = replace(seen, _above=tuple(above), _below=tuple(below), _grid=tuple(grid))
         return replace(following, decision=following._decide(self.decision))  # noqa: SLF001
 
     def _step(
