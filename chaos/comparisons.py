@@ -9,7 +9,7 @@ judge a run share ALPHA, so that the chance that any of them ever says broken wr
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from chaos.exposure import ArmSample, Sample
@@ -34,6 +34,12 @@ HELD_MARGIN = 1.5
 """Treatment held when it is certain to be less than so many times as bad as control (with an error of 5 % for each comparison)."""
 QUANTILE = 0.99
 """Slow is what was slower than this quantile of the control arm before the fault, up to the next bound of the histogram."""
+
+
+def deciding(signals: Iterable[str | None]) -> tuple[Compared, ...]:
+    """The comparisons that `arms: held` is decided by: those that say what these signals of the steady state do, else all."""
+    named = {COUNTED[signal] for signal in signals if signal in COUNTED}
+    return tuple(what for what in JUDGED if what in named or not named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +147,33 @@ def moved(
 def _summed(samples: Iterable[Sample], what: Compared, bound_s: float | None) -> ArmCounts:
     control = [counts(sample, what, bound_s)[1] for sample in samples]
     return ArmCounts(sum(one.exposed for one in control), sum(one.bad for one in control))
+
+
+@dataclass
+class Live:
+    """The comparisons that `arms: held` waits for, while the run goes on. Says what is open; findings are the judge's."""
+
+    deciding: tuple[Compared, ...]
+    samples: list[Sample] = field(default_factory=list)
+    """Since the baseline began."""
+    _running: dict[Compared, Comparison] = field(default_factory=dict)
+    _first_wall_s: float | None = None
+    _taken: int = 0
+
+    def baseline_begins(self) -> None:
+        """What was counted so far was the warm-up."""
+        self.samples.clear()
+
+    def open(self, first_wall_s: float) -> list[Compared]:
+        """The comparisons that are undecided over the seconds that ended after the first effect."""
+        if first_wall_s != self._first_wall_s:
+            bound_s = slow_bound(sample for sample in self.samples if sample.wall_s <= first_wall_s)
+            self._first_wall_s, self._taken = first_wall_s, 0
+            self._running = {
+                what: compare((), what, EACH, bound_s if what == "slow" else None) for what in self.deciding
+            }
+        fresh, self._taken = self.samples[self._taken :], len(self.samples)
+        for sample in fresh:
+            if sample.wall_s > first_wall_s:
+                self._running = {what: one.after(sample) for what, one in self._running.items()}
+        return [what for what, one in self._running.items() if one.result.decision == "undecided"]

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from chaos.comparisons import (
     ALPHA,
-    COUNTED,
     EACH,
     JUDGED,
     TITLE,
     Compared,
     Comparison,
     compare,
+    deciding,
     mean_latency,
     moved,
     segments,
@@ -82,10 +82,7 @@ def _judged(trace: Trace, seen: _Seen, what: Compared) -> Finding:
 
 def _asked(trace: Trace, what: Compared) -> bool:
     """Whether `arms: held` is to be decided by this comparison: those of the steady state's probes, else all."""
-    if not trace.plan.arms_held:
-        return False
-    named = {COUNTED[probe.signal] for probe in trace.plan.steady() if probe.signal in COUNTED}
-    return not named or what in named
+    return trace.plan.arms_held and what in deciding(probe.signal for probe in trace.plan.steady())
 
 
 def _verdict(trace: Trace, found: Comparison, *, apart: bool) -> VerdictName:
