@@ -89,7 +89,7 @@ def _told(arms: ArmsForesight, one: ComparisonForesight) -> str:
     else:
         when = f"is told in about {_about(one.doubled_s)}" if one.doubled_s is not None else "is not told within a week"
         doubled = f"{who} a doubling of {title} ({_share(base)} → {_share(2 * base)}) {when}"
-    smallest = f"x{one.smallest_ratio_80:.2g}" if one.smallest_ratio_80 is not None else "none"
+    smallest = f"x{one.smallest_ratio_80:.3g}" if one.smallest_ratio_80 is not None else "none"
     return f"{doubled}; the smallest change found in {format_duration(arms.seconds)} ({LIKELY:.0%}) is {smallest}"
 
 

@@ -27,7 +27,7 @@ def test_the_plan_says_in_one_sentence_what_can_be_told_and_when() -> None:
     drawn = planned(EVEN, ACCURACY_ALONE)
     assert drawn.arms is not None
     assert drawn.arms.told() == (
-        "with 40/s at 50% a doubling of mistakes (5% → 10%) is told in about 26s; the smallest change found in 1m (80%) is x1.8",
+        "with 40/s at 50% a doubling of mistakes (5% → 10%) is told in about 26s; the smallest change found in 1m (80%) is x1.83",
     )
     assert drawn.refusals == ()
 

@@ -155,6 +155,13 @@ def test_a_group_in_which_treatment_is_worse_is_named_and_no_other() -> None:
     assert found.verdict == "confirmed"
 
 
+def test_a_split_that_is_not_the_planned_one_makes_the_run_invalid() -> None:
+    verdict = judge(Story(treatment_per_s=20, control_per_s=20).lines())
+    split = next(one for one in verdict.findings if one.question == "Were subjects split as planned?")
+    assert split.verdict == "invalid"
+    assert verdict.verdict == "invalid"
+
+
 def test_seconds_of_before_are_no_part_of_the_comparison() -> None:
     """Treatment was worse before the fault, which `validity` says; what is compared is the time of the fault alone."""
 
