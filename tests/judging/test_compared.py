@@ -68,6 +68,15 @@ def test_slow_is_what_is_slower_than_the_control_arms_p99_before_the_fault() -> 
     assert found.evidence["slower than, s"] == 0.1
 
 
+def test_what_the_fault_makes_slow_has_no_part_in_what_slow_means() -> None:
+    """It reaches control, too: by the control arm under the fault, slow would begin where nothing is slower."""
+    found = compared(
+        story(lambda name, hurt: arm(20, slow=(16 if name == "treatment" else 4) if hurt else 0)), "slow requests"
+    )
+    assert found.evidence["slower than, s"] == 0.1
+    assert found.evidence["decision"] == "broken"
+
+
 def test_arms_that_stay_alike_for_long_enough_have_held() -> None:
     found = compared(story(alike), "mistakes")
     assert (found.verdict, found.evidence["decision"]) == ("confirmed", "held")

@@ -64,6 +64,7 @@ def test_without_bad_events_nothing_is_known():
     nothing = after([(ArmCounts(100, 0), ArmCounts(100, 0))] * 5)
     assert (nothing.e_broken, nothing.e_held) == (pytest.approx(1.0), pytest.approx(1.0))
     assert nothing.decision == "undecided"
+    assert (nothing.treatment, nothing.control) == (ArmCounts(500, 0), ArmCounts(500, 0)), "but that they were seen"
     assert nothing.interval == (0.0, math.inf)
     assert math.isnan(nothing.ratio)
 
