@@ -102,6 +102,16 @@ def test_a_fault_that_hurts_everybody_alike_has_no_arms_to_foresee() -> None:
     assert foresee_arms(40, 0.5, 0.0, {"wrong": 0.05}) is None
 
 
+def test_arms_held_without_two_arms_that_somebody_counts_is_refused() -> None:
+    from tests.values import containers
+
+    found = survey(containers={"loan-model": containers("replica-1")})
+    everybody = ("traffic: 10%", "traffic: 100%")
+    for drawn in (planned(HELD, KILL, found=found), planned(HELD, everybody)):
+        assert any(why.startswith("`arms: held` compares two arms") for why in drawn.refusals)
+    assert planned(KILL, found=found).refusals == ()
+
+
 def test_subjects_that_come_back_are_no_new_evidence() -> None:
     returning = ("feedback: {after", "returning: 50%, feedback: {after")
     assert planned(returning).arms == replace(planned(returning).arms, rate_per_s=20.0)  # type: ignore[type-var]

@@ -47,6 +47,9 @@ def findings(trace: Trace) -> Iterator[Finding]:
     """The comparisons that judge, then what judges nothing: positive decisions, mean latency, groups."""
     seen = _seen(trace)
     if seen is None:
+        if trace.plan.arms_held and trace.first_effect() is not None:
+            why = "cannot tell: the run's own load counted nothing in two arms"
+            yield Finding("resilience", "How does treatment compare with control?", "inconclusive", why)
         return
     for what in JUDGED:
         yield _judged(trace, seen, what)

@@ -50,9 +50,16 @@ def _bad(value: float | None, signal: str) -> float | None:
 
 
 def arms_refusals(drawn: Plan) -> list[str]:
-    """Why `arms: held` cannot be decided in the time; only where it was asked for."""
-    if not drawn.arms_held or drawn.arms is None:
+    """Why `arms: held` cannot be decided at all, or not in the time; only where it was asked for."""
+    if not drawn.arms_held or drawn.traffic <= 0:
         return []
+    if drawn.arms is None:
+        return [
+            (
+                "`arms: held` compares two arms by what the run's own load counts, and here is no load, or are no two arms; write `load:`, "
+                "`traffic:` below 100% and a fault that has arms, or leave `arms: held` out"
+            )
+        ]
     asked = deciding(probe.signal for probe in drawn.steady())
     return [why for what in asked if (why := undecidable(drawn.arms, what)) is not None]
 

@@ -11,6 +11,7 @@ from chaos.events import Observed, Record
 from chaos.exposure import ArmSample, SliceCounts
 from chaos.judging import judge
 from chaos.observation import LoadRead
+from chaos.plans import Plan
 from chaos.verdict import Finding, Verdict
 from tests.judging.journals import JUDGED, WALL, Story, lines_of
 from tests.worlds import ACCURACY
@@ -125,6 +126,21 @@ def test_a_probe_of_latency_asks_for_slow_requests() -> None:
         compared(story(uncounted, plan), "slow requests").answer
         == "cannot tell: no latency was counted in the baseline"
     )
+
+
+def test_arms_that_nobody_counted_have_not_held() -> None:
+    """Nobody looked, so nothing is known; without the question nothing is missing."""
+
+    def asked(plan: Plan) -> list[Finding]:
+        entries = [one for one in Story(plan=plan).entries() if not _of_load(one[1])]
+        return [one for one in judge(lines_of(entries)).findings if one.question.startswith("How does treatment")]
+
+    assert [one.verdict for one in asked(HELD)] == ["inconclusive"]
+    assert asked(replace(HELD, arms_held=False)) == []
+
+
+def _of_load(record: Record) -> bool:
+    return isinstance(record, Observed) and isinstance(record.observation, LoadRead)
 
 
 def test_nothing_is_judged_where_arms_held_was_not_asked_for() -> None:

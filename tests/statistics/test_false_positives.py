@@ -11,10 +11,10 @@ from benchmarks.statistics.many import ManyRuns
 from benchmarks.statistics.scenarios import ALIKE, AT_THE_MARGIN, BELOW, Scenario, flat
 from chaos.statistics import ArmCounts, RiskRatio
 
-RUNS = 4_000
+RUNS = 2_500
 ALPHA = 0.05
 ERROR = math.sqrt(ALPHA * (1 - ALPHA) / RUNS)
-"""A standard error of the rate of a judge that errs in exactly ALPHA of its runs: 0.35 points."""
+"""A standard error of the rate of a judge that errs in exactly ALPHA of its runs: 0.44 points."""
 
 
 def decided(scenario: Scenario, runs: int = RUNS, seed: int = 1, **judge: float) -> float:
