@@ -1,5 +1,5 @@
 # `make quickstart` shows what this is; `make test` runs everything. Both set up what they need.
-.PHONY: help setup quickstart test check lint types unit docs interop compiled catalogue bench kills offswitch soak fuzz format clean
+.PHONY: help setup quickstart test check lint types unit docs interop compiled catalogue statistics bench kills offswitch soak fuzz format clean
 .DEFAULT_GOAL := help
 # Compiled modules make every command start three times as fast.
 unexport PYTHONDONTWRITEBYTECODE
@@ -54,6 +54,9 @@ catalogue: setup  ## every fault's experiment in the lab, into docs/coverage.md;
 bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs/benchmarks.md, and `make offswitch` (an hour, a quiet machine; ARGS=--quick: 8 minutes)
 	@.venv/bin/python -m benchmarks.proxy --publish $(ARGS)
 	@$(if $(filter-out --quick,$(ARGS)),true,scripts/with-engine .venv/bin/python -m benchmarks.offswitch --docker --publish $(ARGS))
+
+statistics: setup  ## how often comparisons of the arms err, and how soon they tell, simulated into docs/detection.md (two minutes)
+	@.venv/bin/python -m benchmarks.statistics $(ARGS)
 
 kills: setup  ## who dies at every step of a run, with every kind of effect on: is anything left? into docs/kills.md (an hour and a half; ARGS=--sample: minutes)
 	@scripts/with-engine .venv/bin/python -m benchmarks.kills $(ARGS)

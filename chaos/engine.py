@@ -297,6 +297,7 @@ class Run:
         self._note(StateEntered(target, self.why))
         if target is State.baseline:
             self._windows["baseline"] = (self._wall_s, None)
+            self.progress.arms.baseline_begins()
         elif target is State.inject:
             self._windows["fault"] = (self._wall_s, None)
         elif target is State.recovery:

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class SliceCounts:
-    """One slice (a group of subjects) of one arm in one second. `positive` counts positive decisions."""
+    """One slice (a group of subjects) of one arm in one second, by the first requests of its subjects.
+
+    `positive` counts positive decisions.
+    """
 
     answered: int = 0
     positive: int = 0
@@ -48,13 +51,24 @@ class Touched:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeats:
+    """What of an arm's counts came of requests that were not the first of their subject: no new evidence of anything."""
+
+    labelled: int = 0
+    wrong: int = 0
+    latency_le: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ArmSample:
     """One arm in one second.
 
     `sent` counts requests that were sent in it; the rest counts what was answered in it (errors included). `first` are
     first requests of their subject, which is what statistics count. `latency_le` is cumulative: bound in seconds, as
     text, → answers at most that slow, counted from the intended start. `told` are outcomes that were sent back, `faults` the
-    load's own faults (by index, as text) that did something.
+    load's own faults (by index, as text) that did something. `repeats` is what statistics leave out of `labelled`, `wrong` and
+    `latency_le`. Of first requests alone: `first_decided` had a decision that is known, `first_positive` a positive one, and
+    `first_latency_s` and `first_latency_squares` are the sums of their latencies in seconds, and of their squares.
     """
 
     sent: int = 0
@@ -68,6 +82,11 @@ class ArmSample:
     slices: Mapping[str, SliceCounts] = field(default_factory=dict)
     told: int = 0
     faults: Mapping[str, Touched] = field(default_factory=dict)
+    repeats: Repeats = Repeats()
+    first_decided: int = 0
+    first_positive: int = 0
+    first_latency_s: float = 0.0
+    first_latency_squares: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from pydantic import TypeAdapter
 
+from chaos.arms_foresight import ArmsForesight
 from chaos.bounds import Bound
 from chaos.caps import Most
 from chaos.faults.aims import Aim
@@ -172,6 +173,8 @@ class Plan:
     silent: tuple[str, ...]
     control: bool
     arms_held: bool
+    arms: ArmsForesight | None = None
+    """What the comparisons of the arms can tell, and when; None where there are none."""
     mode: str = "live"
     """live | shadow: whether answers are hurt, or copies of them"""
     most: str | None = None

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from chaos.comparisons import TITLE, Compared, Live, deciding
 from chaos.exposure import Sample
 from chaos.observation import (
     SLOW_S,
@@ -104,6 +105,11 @@ class Progress:
     """Index of a fault of another tool → everything that was seen of its effect, since it was to begin once that was so."""
     awaited: set[int] = field(default_factory=set)
     """The faults of other tools that were to begin: what is seen of them from then on is their effect."""
+    arms: Live = field(init=False)
+
+    def __post_init__(self) -> None:
+        held = self.plan.arms_held and self.plan.divides() and self.plan.traffic < 1
+        self.arms = Live(deciding(probe.signal for probe in self.plan.steady()) if held else ())
 
     def learn(self, seen: Observation, at_s: float) -> None:
         """Takes in one observation made about `at_s` seconds into the run."""
@@ -140,6 +146,8 @@ class Progress:
 
     def _learn_second(self, sample: Sample) -> None:
         self.sent += sample.sent
+        if self.arms.deciding:
+            self.arms.samples.append(sample)
         deeds = [touched for arm in sample.arms.values() for touched in arm.faults.values()]
         for touched in deeds:
             if touched.first_wall_s is not None:
@@ -257,9 +265,12 @@ class Progress:
         """Whether every question that a fault can decide has its answer; then nobody needs to be hurt longer."""
         if self.first_effect_wall_s is None or not self.plan.alerts:
             return False
-        return all(self._told(alert) for alert in self.plan.alerts) and all(
-            self.harmed(name) for name in self.plan.harms
-        )
+        told = all(self._told(alert) for alert in self.plan.alerts)
+        return told and all(self.harmed(name) for name in self.plan.harms) and not self._arms_open()
+
+    def _arms_open(self) -> list[Compared]:
+        """The comparisons of the arms that were asked for and are undecided, though their samples have come."""
+        return self.arms.open(self.first_effect_wall_s) if self.first_effect_wall_s is not None else []
 
     def read_until_wall_s(self) -> float:
         """The time of the youngest reading of a steady-state probe; 0 when there is none."""
@@ -279,7 +290,10 @@ class Progress:
             if not self._told(alert):
                 fired = alert.alert in self.firing and alert.delivered_to
                 open_.append(f"{alert.alert} to {f'reach {alert.delivered_to}' if fired else 'fire'}")
-        return open_ + [f"{name} to leave its bound" for name in self.plan.harms if not self.harmed(name)]
+        open_ += [f"{name} to leave its bound" for name in self.plan.harms if not self.harmed(name)]
+        return open_ + [
+            f"treatment and control to be told apart, or alike, in {TITLE[what]}" for what in self._arms_open()
+        ]
 
     def unsettled(self) -> list[str]:
         """What has not come back since the undo, in words; empty when everything has."""

@@ -59,7 +59,10 @@ class Survey:
     rule_values: Mapping[str, float | None] = field(default_factory=dict)
     """Alert name → what its left side reads now; None when it returns nothing."""
     outcomes: Mapping[str, float | None] = field(default_factory=dict)
-    """Steady-state probe that a fault aims at → what it usually reads in the steady state; None when nobody knows, or it is several."""
+    """Steady-state probe that a fault aims at, or whose events the load counts by arm → what it usually reads in the steady state.
+
+    None when nobody knows, or it is several.
+    """
     route: Route | None = None
     silenced: tuple[AlertInstance, ...] = ()
     containers: Mapping[str, tuple[ContainerFound, ...]] = field(default_factory=dict)

@@ -38,7 +38,8 @@ from chaos.events import (
     UndoFailed,
     Undone,
 )
-from chaos.observation import AlertsRead, ArmTraffic, FaultTraffic, ProbeReading, ProbesRead, ProxyRead
+from chaos.exposure import Sample
+from chaos.observation import AlertsRead, ArmTraffic, FaultTraffic, LoadRead, ProbeReading, ProbesRead, ProxyRead
 from tests.worlds import DRIFT, HOLD, KILL, PLAN, WRONG, with_effects
 
 WALL = 1_700_000_000.0
@@ -273,6 +274,14 @@ def test_the_first_readings_of_a_short_baseline_are_waited_for():
     seen = world(replace(PLAN, baseline_s=0.3), first_reading_s=6.0)
     seen.play()
     assert State.inject in seen.states
+
+
+def test_what_the_load_counts_in_the_warm_up_is_no_part_of_what_arms_are_compared_by():
+    early, usual = (Sample(second, WALL + second, 40.0, 40, 0, 0, 0.0) for second in (3, 9))
+    read = [(sample.wall_s - WALL, Observed(LoadRead((sample,)))) for sample in (early, usual)]
+    seen = world(replace(PLAN, arms_held=True), later=read)
+    seen.play()
+    assert seen.run.progress.arms.samples == [usual]
 
 
 def test_a_baseline_without_data_is_not_met():

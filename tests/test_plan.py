@@ -168,7 +168,19 @@ def test_an_outcome_is_what_its_probe_usually_read_in_the_steady_state_of_the_la
     assert asked == {
         "accuracy": f"quantile_over_time(0.5, ((({right} / {known}) >= 0.88) and on() (({known}) >= 60))[1h:])",
     }
-    assert outcomes(experiment(), system(), probes()) == {}
+    assert outcomes(experiment(), system(), probes()) == asked, (
+        "the load counts mistakes by arm, so how many are usual is asked"
+    )
+    without_load = ("load: {rate: 40/s, data: lab:applications, feedback: {after: 2s, share: 50%}}\n", "")
+    real_users = ("traffic: 10%", "subjects: users, traffic: 10%")
+    assert outcomes(experiment(without_load, real_users), system(), probes()) == {}
+
+
+def test_what_is_usual_is_read_where_the_bound_was_met():
+    watched = ("  - probe: latency\n    max: 2x baseline", "  - probe: errors\n    max: 2%")
+    failed, all_ = (f'sum(rate({name}{{job="loan"}}[30s]))' for name in ("failed", "asked"))
+    expected = f"quantile_over_time(0.5, (((({failed} / {all_}) >= 0) <= 0.02))[1h:])"
+    assert outcomes(experiment(watched), system(), probes())["errors"] == expected
 
 
 # --- features ---------------------------------------------------------------------------------------------------------

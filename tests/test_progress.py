@@ -180,6 +180,59 @@ def test_a_harm_on_too_few_events_is_open():
     assert not after(EVERYTHING[0], reading(0.5, count=3.0), *EVERYTHING[2:]).decided()
 
 
+def counted(at: float, wrong: int) -> LoadRead:
+    """One second in which so many of twenty answers of the treatment arm were wrong, and one of the control arm's."""
+    arms = {
+        "treatment": ArmSample(first=20, labelled=20, wrong=wrong),
+        "control": ArmSample(first=20, labelled=20, wrong=1),
+    }
+    return LoadRead((Sample(int(at), WALL + at, 40.0, 40, 0, 0, 0.0, arms),))
+
+
+HELD = replace(PLAN, arms_held=True)
+ANSWERED = (proxies(first_effect=WALL + 4), alerts("ModelAccuracyLow"), reading(0.8), told("firing"))
+
+
+def test_arms_that_are_asked_to_hold_keep_a_fault_on_until_they_are_told_apart_or_alike():
+    few, many = [counted(5 + at, wrong=8) for at in range(1)], [counted(5 + at, wrong=8) for at in range(6)]
+    assert after(*ANSWERED, *few, plan=PLAN).decided(), "nobody asked"
+    waiting = after(*ANSWERED, *few, plan=HELD)
+    assert not waiting.decided()
+    assert waiting.waiting_for() == ["treatment and control to be told apart, or alike, in mistakes"]
+    for seen in many[1:]:
+        waiting.learn(seen, 9.0)
+    assert waiting.decided()
+    assert waiting.waiting_for() == []
+
+
+def test_what_the_arms_did_before_the_first_effect_answers_nothing_even_where_the_effect_is_told_of_late():
+    early = [counted(-2 - at, wrong=8) for at in range(6)]
+    assert not after(*early, *ANSWERED, plan=HELD).decided()
+    same_seconds_after = [counted(5 + at, wrong=8) for at in range(6)]
+    assert after(*same_seconds_after, *ANSWERED, plan=HELD).decided(), "samples came before the look at the proxies"
+
+
+def test_slow_requests_are_slow_by_the_baseline_and_not_by_the_warm_up():
+    latency = replace(ACCURACY, title="latency", signal="latency")
+    plan = replace(PLAN, arms_held=True, probes=(latency,), harms=())
+
+    def taking(at: float, treatment: int, control: int) -> LoadRead:
+        arms = {
+            name: ArmSample(first=20, latency_le={"0.1": fast, "1": 20})
+            for name, fast in (("treatment", treatment), ("control", control))
+        }
+        return LoadRead((Sample(1, WALL + at, 40.0, 40, 0, 0, 0.0, arms),))
+
+    for baseline_begins in (True, False):
+        progress = after(taking(0, 0, 0), plan=plan)
+        if baseline_begins:
+            progress.arms.baseline_begins()
+        seen = [taking(at, 20, 20) for at in (1, 2, 3)] + [taking(5 + at, 5, 20) for at in range(5)]
+        for one in (*seen, *ANSWERED):
+            progress.learn(one, 9.0)
+        assert progress.decided() is baseline_begins
+
+
 def test_a_plan_without_expected_alerts_runs_its_time():
     assert not after(*EVERYTHING, plan=replace(PLAN, alerts=())).decided()
 

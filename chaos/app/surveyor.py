@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -102,7 +103,9 @@ def survey(experiment: Experiment, system: System, probes: Catalogue, drivers: D
         clock_offset_s=offset if isinstance(offset, float) else 0.0,
         rules=loaded,
         rule_values=values,
-        outcomes=_outcomes(outcomes(experiment, system, probes), drivers.prometheus, ask) if answered else {},
+        outcomes=_outcomes(experiment, outcomes(experiment, system, probes), drivers.prometheus, ask)
+        if answered
+        else {},
         route=route,
         silenced=silenced,
         containers=containers,
@@ -126,12 +129,24 @@ def _unreadable(asked: dict[str, str], prometheus: PrometheusDriver) -> list[str
 
 
 def _outcomes(
-    asked: dict[str, str], prometheus: PrometheusDriver, ask: Callable[[Callable[[], object]], object]
+    experiment: Experiment,
+    asked: dict[str, str],
+    prometheus: PrometheusDriver,
+    ask: Callable[[Callable[[], object]], object],
 ) -> dict[str, float | None]:
-    """What each probe that a fault aims at reads; None unless it is one value."""
+    """What each of these probes usually reads; None unless it is one value.
+
+    Only where a fault aims at it is it an error that it cannot be read: for anything else it is a prediction less.
+    """
+    aims = {aim.outcome for fault in experiment.faults if (aim := fault.aim()) is not None}
     read: dict[str, float | None] = {}
     for title, query in asked.items():
-        found = ask(partial(prometheus.query, query))
+        found: object = None
+        if title in aims:
+            found = ask(partial(prometheus.query, query))
+        else:
+            with suppress(ChaosError):
+                found = prometheus.query(query)
         samples = [series.samples for series in found] if isinstance(found, list) else []
         read[title] = samples[0][-1][1] if len(samples) == 1 and samples[0] else None
     return read

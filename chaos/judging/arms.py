@@ -2,49 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
-from chaos.exposure import Sample
+from chaos.comparisons import COUNTED
+from chaos.comparisons import counts as counts_of
+from chaos.judging import compared
 from chaos.judging.steady import bound_text, unresolved, worst_value
 from chaos.judging.trace import Trace
 from chaos.plans import PlannedProbe
 from chaos.progress import broken_bound
-from chaos.statistics import ArmCounts, RiskRatio, clopper_pearson
+from chaos.statistics import clopper_pearson
 from chaos.units import format_share
 from chaos.verdict import ArmRow, Finding, VerdictName
-
-_COUNTED = {"accuracy": "wrong", "error_ratio": "errors", "availability": "errors"}
-"""Signal → which of the load's counts per arm it is made of."""
-
-
-def arm_counts(sample: Sample, what: str) -> tuple[ArmCounts, ArmCounts]:
-    """Treatment's and control's exposure and bad events in one second: `errors` or `wrong`."""
-    found: list[ArmCounts] = []
-    for arm in ("treatment", "control"):
-        seen = sample.arms.get(arm)
-        if seen is None:
-            found.append(ArmCounts(0, 0))
-        elif what == "errors":
-            found.append(ArmCounts(seen.first, seen.first_errors))
-        else:
-            found.append(ArmCounts(seen.labelled, seen.wrong))
-    return found[0], found[1]
-
-
-def compare(samples: list[Sample], what: str, alpha: float = 0.05) -> RiskRatio:
-    """The arms' comparison over these seconds, looked at every second; `alpha` is the chance of ever saying broken wrongly."""
-    running = RiskRatio(alpha=alpha)
-    for sample in samples:
-        running = running.update(*arm_counts(sample, what))
-    return running
 
 
 def findings(trace: Trace) -> Iterator[Finding]:
     """What was delivered where an outcome was asked for, whether the control arm was unharmed, and how the arms compare."""
     yield from _delivered(trace)
     yield from _control(trace)
-    yield from _arms_held(trace)
+    yield from compared.findings(trace)
 
 
 def _delivered(trace: Trace) -> Iterator[Finding]:
@@ -80,10 +56,10 @@ def _control(trace: Trace) -> Iterator[Finding]:
     worst: VerdictName = "confirmed"
     told: list[str] = []
     for probe in trace.plan.steady():
-        what = _COUNTED.get(probe.signal or "")
-        if what is None:
+        what = COUNTED.get(probe.signal or "")
+        if what is None or what == "slow":  # a bound on a quantile is none on the share of slow requests
             continue
-        counts = [arm_counts(sample, what)[1] for sample in during]
+        counts = [counts_of(sample, what)[1] for sample in during]
         exposed, bad = sum(one.exposed for one in counts), sum(one.bad for one in counts)
         judged, text = _control_probe(trace, probe, exposed, bad)
         told.append(text)
@@ -113,30 +89,6 @@ def _control_probe(trace: Trace, probe: PlannedProbe, exposed: int, bad: int) ->
     if broken_bound(probe, interval[0], baseline) and broken_bound(probe, interval[1], baseline):
         return "deviated", f"{text}, out of {bound_text(probe)}"
     return "inconclusive", f"{text}, too few to tell"
-
-
-def _arms_held(trace: Trace) -> Iterator[Finding]:
-    first, removal = trace.first_effect(), trace.removal()
-    if first is None or not trace.samples or trace.plan.traffic >= 1 or not trace.plan.divides():
-        return
-    during = trace.samples_between(first, removal or trace.last_wall_s)
-    for what in ("wrong", "errors"):
-        result = compare(during, what)
-        low, high = result.interval
-        answer = f"risk ratio {result.ratio:.2f} [{low:.2f}, {high:.2f}], {result.decision}"
-        if math.isnan(result.ratio):
-            answer = f"no such events; {result.decision}"
-        evidence = {
-            "ratio": None if math.isnan(result.ratio) else result.ratio,
-            "low": low,
-            "high": None if math.isinf(high) else high,
-            "decision": result.decision,
-        }
-        verdict: VerdictName = "confirmed"
-        if trace.plan.arms_held:
-            verdict = {"held": "confirmed", "broken": "deviated"}.get(result.decision, "inconclusive")  # type: ignore[assignment]
-        title = "mistakes" if what == "wrong" else "errors"
-        yield Finding("resilience", f"How does treatment compare with control in {title}?", verdict, answer, evidence)
 
 
 def arm_rows(trace: Trace) -> list[ArmRow]:

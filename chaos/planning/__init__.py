@@ -10,6 +10,7 @@ from dataclasses import replace
 from chaos.experiment import Experiment
 from chaos.planning.aims import aimed, outcomes, towards
 from chaos.planning.alerts import alerts_of
+from chaos.planning.comparing import arms_notes, arms_of, arms_refusals
 from chaos.planning.effects import effects_of
 from chaos.planning.notes import notes_of, warnings_of
 from chaos.planning.probes import guards_of, queries, steady_probes
@@ -68,8 +69,10 @@ def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Surv
         warnings=warnings_of(experiment, system, alerts),
         notes=notes_of(experiment, alerts, survey),
     )
-    refusals = (*survey.errors, *beyond, *refused, *missing, *refusals_of(experiment, system, survey, drawn))
-    return replace(drawn, refusals=refusals)
+    drawn = replace(drawn, arms=arms_of(drawn, experiment, survey))
+    why = (*refusals_of(experiment, system, survey, drawn), *arms_refusals(drawn))
+    refusals = (*survey.errors, *beyond, *refused, *missing, *why)
+    return replace(drawn, refusals=refusals, notes=(*drawn.notes, *arms_notes(drawn)))
 
 
 def _load(experiment: Experiment) -> PlannedLoad | None:

@@ -16,25 +16,30 @@ from chaos.survey import Survey
 from chaos.system import System
 from chaos.units import format_share
 
+_COUNTED = ("accuracy", "availability", "error_ratio")
+"""Signals that are shares of the events which the load counts by arm."""
 REMEMBERED = "1h"
 """How old a reading may be from which a share is found: without traffic there is none now, but earlier ones are as good."""
 
 
 def outcomes(experiment: Experiment, system: System, probes: Catalogue) -> dict[str, str]:
-    """Title of each steady-state probe that a fault aims at → PromQL of what it usually reads in the steady state.
+    """Title of each steady-state probe that a fault aims at, or whose events the load counts by arm → PromQL of its usual reading.
 
     That is the median over the last hour of the readings that had enough behind them and met the probe's own bound: one reading may be
     chance, one of a few outcomes mostly is, one without any is NaN, and one beyond its bound may be an earlier run's fault.
     """
     aims = {aim.outcome for fault in experiment.faults if (aim := fault.aim()) is not None}
+    counted = _COUNTED if experiment.load is not None else ()
     variables = system.probe_variables()
     asked: dict[str, str] = {}
     for probe in steady_probes(experiment, probes, variables):
-        if probe.title not in aims:
+        if probe.title not in aims and probe.signal not in counted:
             continue
-        least = probe.bound("minimum")
+        least, most = probe.bound("minimum"), probe.bound("maximum")
         floor = least.value if least is not None and least.kind != "baseline" else 0.0
         reading = f"(({probe.query}) >= {floor:g})"
+        if most is not None and most.kind != "baseline":
+            reading = f"({reading} <= {most.value:g})"
         if probe.count is not None:
             reading += f" and on() (({probe.count}) >= {probe.needs:g})"
         asked[probe.title] = f"quantile_over_time(0.5, ({reading})[{REMEMBERED}:])".replace(

@@ -21,7 +21,7 @@ from chaos.visible import visible
 
 _NOT_TEXT = re.compile(r"[^\t\n\r\x20-\x7E\xA0-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 SIGN: Mapping[CellState, str] = {
-    "proven": "✓", "late": "⏱", "missed": "✗", "beside": "+", "silent": "·", "undecided": "?",
+    "proven": "✓", "late": "!", "missed": "✗", "beside": "+", "silent": "·", "undecided": "?",
 }  # fmt: skip
 MEANING: Mapping[CellState, str] = {
     "proven": "proven to tell",

@@ -145,6 +145,8 @@ def plan_view(plan: Plan) -> Group:
     parts += _section("What is done", *(_text(f"{effect.id}: {effect.explain}") for effect in plan.effects))
     parts += _section("To whom", *(_text(said) for said in _whom(plan)))
     parts += _section("When", _moments(plan))
+    if plan.arms is not None:
+        parts += _section("Treatment against control", *(_text(f"arms: {said}") for said in plan.arms.told()))
     if plan.alerts:
         parts += _section("Who must notice", *(_planned_alert(alert) for alert in plan.alerts))
     if plan.guards:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from chaos.statistics.bands import quantile_band, window_deviation
+from chaos.statistics.latencies import quantile_bound, slower_than
+from chaos.statistics.means import ArmValues, MeanDifference
+from chaos.statistics.multiplicity import bonferroni, e_benjamini_hochberg
+from chaos.statistics.power import Traffic, chance_to_tell, events_to_tell, seconds_to_tell, smallest_ratio
 from chaos.statistics.risk_ratio import ArmCounts, Decision, RiskRatio
 from chaos.statistics.shares import (
     LARGEST_EXACT,
@@ -15,11 +19,22 @@ from chaos.statistics.shares import (
 __all__ = [
     "LARGEST_EXACT",
     "ArmCounts",
+    "ArmValues",
     "Decision",
+    "MeanDifference",
     "RiskRatio",
+    "Traffic",
+    "bonferroni",
+    "chance_to_tell",
     "clopper_pearson",
+    "e_benjamini_hochberg",
+    "events_to_tell",
     "quantile_band",
+    "quantile_bound",
     "sample_ratio_mismatch",
+    "seconds_to_tell",
+    "slower_than",
+    "smallest_ratio",
     "standard_error",
     "standard_errors_apart",
     "window_deviation",

@@ -37,20 +37,32 @@ class ArmCounts:
             raise ValueError(f"{self.bad} bad of {self.exposed} exposed is impossible")
 
 
-def _steps() -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Distances in log r from the margin: 0.05 … 3."""
-    return np.linspace(_NEAREST, _FURTHEST, _STEPS)
+_DISTANCES: np.ndarray[tuple[int], np.dtype[np.float64]] = np.linspace(_NEAREST, _FURTHEST, _STEPS)
+"""In log r from the margin."""
+_LOG_WEIGHTS: np.ndarray[tuple[int], np.dtype[np.float64]] = -0.5 * _DISTANCES**2 - np.log(
+    np.exp(-0.5 * _DISTANCES**2).sum()
+)
 
 
-def _weights() -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Half-normal weights with scale 1 over those distances; they sum to one."""
-    raw = np.exp(-0.5 * _steps() ** 2)
-    found: np.ndarray[tuple[int], np.dtype[np.float64]] = raw / raw.sum()
-    return found
+def log_weights() -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """The logarithms of the mixture's weights over its ratios: half-normal with scale 1. The weights sum to one."""
+    return _LOG_WEIGHTS
+
+
+def log_likelihood_ratios(
+    margin: float, side: float, treatment: float, control: float
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    """What a bad event in treatment, and one in control, says for each ratio of the mixture against the margin.
+
+    `side` is 1 for the ratios above the margin and -1 for those below; the exposures are those of the window.
+    """
+    yes, no = _log_share(math.log(margin) + side * _DISTANCES, treatment, control)
+    yes_at, no_at = _log_share(np.array([math.log(margin)]), treatment, control)
+    return yes - yes_at, no - no_at
 
 
 def _log_share(
-    log_ratio: np.ndarray[tuple[int], np.dtype[np.float64]], treatment: int, control: int
+    log_ratio: np.ndarray[tuple[int], np.dtype[np.float64]], treatment: float, control: float
 ) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
     """The logarithms of p(r) and 1 - p(r): in which arm a bad event falls."""
     odds = log_ratio + math.log(treatment) - math.log(control)
@@ -81,30 +93,27 @@ class RiskRatio:
         """After one more window, whose counts are increments. A window in which one arm saw nobody is skipped."""
         if treatment.exposed == 0 or control.exposed == 0:
             return replace(self, skipped=self.skipped + 1)
-        above = self._step(self._above, math.log(self.broken_margin), 1.0, treatment, control)
-        below = self._step(self._below, math.log(self.held_margin), -1.0, treatment, control)
-        grid = np.zeros(len(_RATIOS)) if not self._grid else np.array(self._grid)
-        yes, no = _log_share(_RATIOS, treatment.exposed, control.exposed)
-        grid = grid + treatment.bad * yes + control.bad * no
-        following = replace(
+        seen = replace(
             self,
             treatment=ArmCounts(self.treatment.exposed + treatment.exposed, self.treatment.bad + treatment.bad),
             control=ArmCounts(self.control.exposed + control.exposed, self.control.bad + control.bad),
-            _above=tuple(above),
-            _below=tuple(below),
-            _grid=tuple(grid),
         )
+        if treatment.bad + control.bad == 0:
+            return seen  # evidence comes of bad events alone
+        above = self._step(self._above, self.broken_margin, 1.0, treatment, control)
+        below = self._step(self._below, self.held_margin, -1.0, treatment, control)
+        grid = np.zeros(len(_RATIOS)) if not self._grid else np.array(self._grid)
+        yes, no = _log_share(_RATIOS, treatment.exposed, control.exposed)
+        grid = grid + treatment.bad * yes + control.bad * no
+        following = replace(seen, _above=tuple(above), _below=tuple(below), _grid=tuple(grid))
         return replace(following, decision=following._decide(self.decision))  # noqa: SLF001
 
     def _step(
         self, so_far: tuple[float, ...], margin: float, side: float, treatment: ArmCounts, control: ArmCounts
     ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         now = np.zeros(_STEPS) if not so_far else np.array(so_far)
-        yes, no = _log_share(margin + side * _steps(), treatment.exposed, control.exposed)
-        yes_at, no_at = _log_share(np.array([margin]), treatment.exposed, control.exposed)
-        moved: np.ndarray[tuple[int], np.dtype[np.float64]] = (
-            now + treatment.bad * (yes - yes_at) + control.bad * (no - no_at)
-        )
+        falls, stays = log_likelihood_ratios(margin, side, treatment.exposed, control.exposed)
+        moved: np.ndarray[tuple[int], np.dtype[np.float64]] = now + treatment.bad * falls + control.bad * stays
         return moved
 
     def _decide(self, before: Decision) -> Decision:
@@ -157,4 +166,4 @@ _LOG_PRIOR: np.ndarray[tuple[int], np.dtype[np.float64]] = np.log(_PRIOR / _PRIO
 def _mixed(logs: tuple[float, ...]) -> float:
     if not logs:
         return 1.0
-    return float(np.exp(min(700.0, float(np.logaddexp.reduce(np.array(logs) + np.log(_weights()))))))
+    return float(np.exp(min(700.0, float(np.logaddexp.reduce(np.array(logs) + _LOG_WEIGHTS)))))

@@ -74,6 +74,28 @@ def test_an_outcome_that_a_fault_aims_at_is_read_where_it_is_one_value(
     assert seen.outcomes == {"accuracy": known}
 
 
+@pytest.mark.parametrize("aimed", [True, False])
+def test_what_is_usual_and_cannot_be_read_stops_a_run_only_where_a_fault_aims_at_it(
+    *, aimed: bool, tmp_path: Path
+) -> None:
+    """An hour of a large Prometheus may take longer than it allows; without it the plan predicts less."""
+    edits = [("    duration: 60s", "    to_accuracy: 70%\n    duration: 60s")] if aimed else []
+    nowhere = f"http://127.0.0.1:{free_ports(1)[0]}"
+
+    def answer(asked: Asked) -> Said:
+        if "quantile_over_time" in asked.path + asked.body.decode():
+            return Said(422, body=json.dumps({"status": "error", "errorType": "timeout", "error": "too much"}).encode())
+        if "/query" not in asked.path:
+            return Said(body=json.dumps({"status": "success", "data": {"yaml": "global: {}", "groups": []}}).encode())
+        return Said(body=json.dumps({"status": "success", "data": {"resultType": "vector", "result": []}}).encode())
+
+    with serving(answer) as prometheus:
+        where = system(("http://127.0.0.1:9090", prometheus.url), ("http://127.0.0.1:9099", nowhere))
+        seen = survey(experiment(*edits), where, probes(), drivers_of(where, tmp_path))
+    assert seen.outcomes == {"accuracy": None}
+    assert any("too much" in error for error in seen.errors) is aimed
+
+
 def test_the_plan_knows_what_each_picked_one_is_like_now(replicas: list[ProcessEntry], tmp_path: Path) -> None:
     befores, refused = surveyed(KILLED, tmp_path)
     assert befores == [{"identity": identity(replicas[0]), "status": "running"}]

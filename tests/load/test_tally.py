@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
@@ -51,11 +52,30 @@ def test_every_outcome_is_counted_once_in_its_arm(drawn: list[Outcome]) -> None:
             sum(one.latency_s <= bound for one in mine) for bound in BOUNDS_S
         ]
         for part in ("north", "south"):
-            inside = [one for one in mine if one.slice == part]
+            inside = [one for one in mine if one.slice == part and one.first]
+            assert (part in arm.slices) == bool(inside)
             if inside:
                 assert arm.slices[part].answered == len(inside)
                 assert arm.slices[part].positive == sum(one.positive is True for one in inside)
                 assert arm.slices[part].wrong == sum(one.wrong is True for one in inside)
+
+
+@given(st.lists(outcomes, max_size=40))
+def test_what_is_no_first_request_of_its_subject_is_counted_apart(drawn: list[Outcome]) -> None:
+    tally = Tally(BOUNDS_S)
+    for outcome in drawn:
+        tally.answer(outcome)
+    for name, arm in closed(tally).arms.items():
+        first = [one for one in drawn if one.arm == name and one.first]
+        again = [one for one in drawn if one.arm == name and not one.first]
+        assert arm.repeats.labelled == sum(one.wrong is not None for one in again)
+        assert arm.repeats.wrong == sum(one.wrong is True for one in again)
+        for bound in BOUNDS_S:
+            assert arm.repeats.latency_le.get(f"{bound:g}", 0) == sum(one.latency_s <= bound for one in again)
+        assert arm.first_decided == sum(one.positive is not None for one in first)
+        assert arm.first_positive == sum(one.positive is True for one in first)
+        assert arm.first_latency_s == pytest.approx(sum(one.latency_s for one in first))
+        assert arm.first_latency_squares == pytest.approx(sum(one.latency_s**2 for one in first))
 
 
 def test_a_closed_second_leaves_nothing_to_the_next() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
+from chaos.arms_foresight import foresee_arms
 from chaos.detection import FAILURE, Gate
 from chaos.foresight import Foresight
 from chaos.judging import judge
@@ -208,6 +209,13 @@ def test_letters_of_other_scripts_and_our_own_marks_stay_as_they_are():
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_plan_says_what_the_arms_comparison_can_tell():
+    foreseen = foresee_arms(40.0, 0.5, 60.0, {"wrong": 0.05})
+    said = unfolded(plan_view(replace(JUDGED, arms=foreseen)), 80)
+    assert "arms:with40/sat50%adoublingofmistakes(5%→10%)istoldinabout26s" in said
+    assert "arms:" not in unfolded(plan_view(JUDGED), 80)
 
 
 def test_the_plan_says_what_is_done_to_whom_and_who_will_be_told():

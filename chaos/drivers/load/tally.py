@@ -22,6 +22,13 @@ class _Slice:
 
 
 @dataclass(slots=True)
+class _Repeats:
+    labelled: int = 0
+    wrong: int = 0
+    latency_le: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class _Arm:
     sent: int = 0
     answered: int = 0
@@ -34,6 +41,11 @@ class _Arm:
     slices: dict[str, _Slice] = field(default_factory=dict)
     told: int = 0
     faults: dict[str, Touched] = field(default_factory=dict)
+    repeats: _Repeats = field(default_factory=_Repeats)
+    first_decided: int = 0
+    first_positive: int = 0
+    first_latency_s: float = 0.0
+    first_latency_squares: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,17 @@ class Tally:
             arm.latency_le[text] += outcome.latency_s <= bound
         arm.labelled += outcome.wrong is not None
         arm.wrong += bool(outcome.wrong)
+        if outcome.first:
+            self._first(arm, outcome)
+        else:
+            self._again(arm.repeats, outcome)
+
+    def _first(self, arm: _Arm, outcome: Outcome) -> None:
+        """What only the first request of a subject is evidence of."""
+        arm.first_decided += outcome.positive is not None
+        arm.first_positive += bool(outcome.positive)
+        arm.first_latency_s += outcome.latency_s
+        arm.first_latency_squares += outcome.latency_s**2
         if outcome.slice is None or (outcome.slice not in arm.slices and len(arm.slices) >= MOST_SLICES):
             return
         part = arm.slices.setdefault(outcome.slice, _Slice())
@@ -91,6 +114,13 @@ class Tally:
         part.positive += bool(outcome.positive)
         part.labelled += outcome.wrong is not None
         part.wrong += bool(outcome.wrong)
+
+    def _again(self, repeats: _Repeats, outcome: Outcome) -> None:
+        """A subject that was counted before."""
+        repeats.labelled += outcome.wrong is not None
+        repeats.wrong += bool(outcome.wrong)
+        for bound, text in self._bounds:
+            repeats.latency_le[text] = repeats.latency_le.get(text, 0) + (outcome.latency_s <= bound)
 
     def tell(self, arm: str) -> None:
         """One outcome was sent back."""
