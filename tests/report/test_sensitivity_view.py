@@ -1,0 +1,55 @@
+"""A sweep as people see it: the sentence, every run, the blind band, and a picture in which nothing foreign is obeyed."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from xml.etree import ElementTree as ET
+
+from rich.console import Console
+
+from chaos.rehearsal.outcome import AtSeverity
+from chaos.report.curve import Live, draw_curve
+from chaos.report.sensitivity import page, sensitivity_view
+from chaos.sensitivity import Curve, sensitivity
+from tests.test_sensitivity import GRID, trial
+
+ROWS = tuple(
+    AtSeverity("AccuracyLow", severity, 200, caught, caught / 200, (max(0.0, caught / 200 - 0.05), min(1.0, caught / 200 + 0.05)), 30.0, 20.0, 40.0, 0)
+    for severity, caught in ((0.0, 0), (0.02, 10), (0.05, 120), (0.1, 200))
+)  # fmt: skip
+FOUND = sensitivity(
+    "e", "traffic", GRID, [trial(0.05, told=False), trial(0.1, told=True)],
+    {"AccuracyLow": Curve(0.083, True, ROWS)}, "the run at 10%",
+)  # fmt: skip
+
+
+def test_the_terminal_says_from_when_on_and_where_nobody_was_told() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(sensitivity_view(FOUND, GRID))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "AccuracyLow caught from 10% on, in 40s; at 5% nobody is told" in text
+    assert "rehearsed: from 8.3% on with a chance of nine in ten" in text
+    assert "Blind band: at 0.05 the system left its steady state and nobody was told" in text
+    assert "✗ pending" in text
+
+
+def test_the_picture_has_every_rehearsed_severity_and_every_live_run() -> None:
+    live = [Live(0.05, False, None), Live(0.1, True, 40.0)]
+    picture = ET.fromstring(draw_curve(ROWS, live, GRID.text, 60.0))
+    assert len(picture.findall("circle")) == 3  # nothing is drawn at no severity at all
+    marks = [one.get("class") for one in picture.findall("path")]
+    assert sorted(marks) == ["live", "live", "missed"]  # the one that told stands in both plots
+    numbers = [float(one) for one in re.findall(r"c[xy]=\"([\d.]+)\"", draw_curve(ROWS, live, GRID.text))]
+    assert all(0 <= one <= 760 for one in numbers)
+
+
+def test_without_any_severity_there_is_no_picture() -> None:
+    assert draw_curve((), (), GRID.text) == ""
+
+
+def test_the_page_obeys_nothing_that_comes_from_outside() -> None:
+    text = page(replace(FOUND, experiment="<script>x</script>"), GRID, {"AccuracyLow": 60.0})
+    assert "<script" not in text
+    assert "<svg" in text
