@@ -47,7 +47,10 @@ def ending(alert: PlannedAlert, history: AlertHistory, times: Times) -> Ending:
         told = "its end was told, and no look at Prometheus shows that it had ended"
         return Ending(None, f"{told}: Alertmanager says so by itself when Prometheus is silent", True, source, step)
     at, note = said, ""
-    if seen.at_wall_s - last > max(LOOKS_S, 2 * step + 1.0) and said < seen.at_wall_s:
+    if last > said:
+        note = f"its end was told {last - said:.0f}s before it ended in Prometheus"
+        at, source = last + step, "end of ALERTS"
+    elif said < seen.at_wall_s and seen.at_wall_s - last > max(LOOKS_S, 2 * step + 1.0):
         silent_s = seen.at_wall_s - max(said, last)
         note = f"its end was told {silent_s:.0f}s before Prometheus, which was silent, could know it"
         at, source, step = seen.at_wall_s, "the first look at Prometheus that shows it", seen.at_wall_s - last
