@@ -227,12 +227,6 @@ def test_an_alert_that_came_back_after_its_resolve_is_not_resolved():
     assert found(replace(WELL, deliveries=again)).outcome == "unresolved"
 
 
-def test_an_alert_that_resolved_before_the_removal_is_resolved_at_the_removal():
-    early = (told(1_010.0), told(1_020.0, "resolved"))
-    detection = found(replace(WELL, deliveries=early))
-    assert (detection.outcome, detection.resolved_after_s) == ("detected", 0.0)
-
-
 def test_a_resolve_that_another_receiver_got_says_nothing():
     assert (
         found(replace(WELL, deliveries=(told(1_010.0), told(1_037.0, "resolved", "tickets")))).outcome == "unresolved"

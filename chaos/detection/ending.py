@@ -105,7 +105,9 @@ def _back(alert: PlannedAlert, history: AlertHistory, times: Times, last: float,
         return None
     if any(ended < at <= ended + patience for one in mine for at in _read(one)):
         return None
-    later = [at for one in history.signal for at in _read(one) if at > ended and at >= (times.removal or 0.0)]
+    # What is started again may have another name; a neighbour that was there all the time says nothing.
+    fresh = [one for one in history.signal if one in mine or min(_read(one), default=0.0) > last]
+    later = [at for one in fresh for at in _read(one) if at > ended and at >= (times.removal or 0.0)]
     return min(later, default=math.inf)
 
 

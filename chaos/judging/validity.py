@@ -16,6 +16,8 @@ LOAD_FLOOR = 0.9
 """Below this share of the asked rate the load was not what the experiment speaks of."""
 LOAD_LAG_S = 3.0
 """How much of a phase's end may still be missing from the load's reports."""
+UNSEEN_S = 10.0
+"""When the proxies were last asked so long before the undo, their counts say nothing about the time under fault."""
 MISMATCH = 0.001
 """Chance below which a split as uneven as the one seen is taken for a broken assignment."""
 ALREADY_APART = 0.001
@@ -219,9 +221,15 @@ def _arms(trace: Trace) -> Iterator[Finding]:
 def _agreement(trace: Trace) -> Iterator[Finding]:
     """Load and proxies count the same subjects in the same arms, up to what is on its way between two looks."""
     load = trace.plan.load
-    for target, looks in trace.proxies.items():
-        armed = [look for look in looks if look.state == "armed"]
-        if not armed or load is None or target in trace.plan.whole_targets():
+    held = dict.fromkeys(effect.target for effect in trace.plan.effects if effect.kind == "hold")
+    span = trace.span(State.inject)
+    for target in held:
+        armed = [look for look in trace.proxies.get(target, ()) if look.state == "armed"]
+        if load is None or target in trace.plan.whole_targets():
+            continue
+        question = f"Do load and proxies at {target} count the same arms?"
+        if not armed or (span is not None and span[1] - armed[-1].at_wall_s > max(UNSEEN_S, 3.0 * len(held))):
+            yield Finding("validity", question, "inconclusive", "cannot tell: nobody asked the proxies before the undo")
             continue
         last = armed[-1]
         until = [sample for sample in trace.samples if sample.wall_s <= last.at_wall_s]
@@ -232,7 +240,6 @@ def _agreement(trace: Trace) -> Iterator[Finding]:
             "proxy treatment": last.treatment.first_attempts, "load treatment": treatment,
             "proxy control": last.control.first_attempts, "load control": control,
         }  # fmt: skip
-        question = f"Do load and proxies at {target} count the same arms?"
         at_proxy = f"{last.treatment.first_attempts}/{last.control.first_attempts} at the proxy"
         counts = f"{at_proxy}, {treatment}/{control} at the load"
         good = apart <= slack
