@@ -101,7 +101,9 @@ def _back(alert: PlannedAlert, history: AlertHistory, times: Times, last: float,
     mine = [one for one in _of_instances(alert, history) if any(times.effect <= at <= last for at in _read(one))]
     ended = last + step
     patience = times.scrape_s + max(2 * step, 2.0)
-    if not mine or times.end < ended + patience:
+    # What is never there in a healthy system, such as `absent(…)`, is gone because the system is healthy again.
+    usual = any(times.baseline <= at < times.effect for one in mine for at in _read(one))
+    if not usual or times.end < ended + patience:
         return None
     if any(ended < at <= ended + patience for one in mine for at in _read(one)):
         return None

@@ -126,7 +126,7 @@ def instead(alert: PlannedAlert, history: AlertHistory, times: Times) -> str | N
         for one in seen.alerts
         if one.state == "firing" and one.active_at_wall_s >= times.effect - times.evaluation_s
     ]  # fmt: skip
-    namesakes = [one for one in firing if one.name == alert.alert and not carries(one.labels, alert.labels)]
+    namesakes = [one for one in firing if one.name == alert.alert]  # with the expected labels it would have been found
     others = [one for one in firing if one.name not in {alert.alert, *history.expected}]
     found = namesakes or [one for one in others if carries(one.labels, history.match)]
     told = dict.fromkeys(_named(one, alert, times) for one in sorted(found, key=lambda one: one.active_at_wall_s))

@@ -52,6 +52,11 @@ def test_the_instances_own_series_counts_and_not_a_healthy_neighbours() -> None:
     assert found(replace(WELL, signal=(read(until(1_036), {"instance": "b"}), signal(1_002.0)))).outcome == "detected"
 
 
+def test_what_is_there_only_while_something_is_wrong_is_gone_when_all_is_well() -> None:
+    only = tuple((float(at), 1.0) for at in range(1_002, 1_036))
+    assert found(replace(WELL, signal=(read(only),)), replace(ALERT, operator=">")).resolved_after_s == 7.0
+
+
 def test_a_signal_that_was_never_read_says_nothing_against_the_end() -> None:
     assert found(replace(WELL, signal=())).resolved_after_s == 7.0
 
