@@ -17,6 +17,7 @@ from chaos.detection.gates import FAILURE, Detection, Gate, Outcome, Stage
 from chaos.detection.history import (
     BAND,
     BLIND_S,
+    LOOK_S,
     AlertHistory,
     Moment,
     Samples,
@@ -169,7 +170,7 @@ def _untold(
         soonest = f"nobody can be told sooner than {alert.lower_bound_s:g}s after it began"
         return "undecided", f"the fault was on for {hurt_for_s:.1f}s; {soonest}"
     if alert.delivered_to is not None and walk[Gate.firing].at_wall_s is not None:
-        if history.sink_asked_wall_s < times.until:
+        if history.sink_asked_wall_s < min(times.until, times.end - LOOK_S):
             return "not_observed", f"it fired, and no sink could say whether {alert.delivered_to} was told"
         quiet = suppressed(alert, history)
         active = walk[Gate.active].at_wall_s
@@ -194,7 +195,8 @@ def _unresolved(
     if end.unproven:
         return "undecided", f"whether it resolved is open: {end.note}"
     if end.at_wall_s is None:
-        watched_s = (min(times.end, history.sink_asked_wall_s) if alert.delivered_to else times.end) - times.removal
+        until = min(times.end, history.sink_asked_wall_s + LOOK_S) if alert.delivered_to else times.end
+        watched_s = until - times.removal
         if watched_s < within_s:
             asked = f"asked for resolved within {within_s:g}s"
             return "undecided", f"watched for {max(0.0, watched_s):.0f}s after the removal; {asked}"

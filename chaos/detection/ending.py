@@ -14,10 +14,6 @@ from chaos.observation import AlertsRead, SeriesRead
 from chaos.plans import PlannedAlert
 from chaos.progress import carries
 
-LOOKS_S = 3.0
-"""Between the last look that shows an alert and the first that does not, at most so much passes in a run that sees: a look is made every
-second, and one may be lost."""
-
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -50,7 +46,7 @@ def ending(alert: PlannedAlert, history: AlertHistory, times: Times) -> Ending:
     if last > said:
         note = f"its end was told {last - said:.0f}s before it ended in Prometheus"
         at, source = last + step, "end of ALERTS"
-    elif said < seen.at_wall_s and seen.at_wall_s - last > max(LOOKS_S, 2 * step + 1.0):
+    elif said < seen.at_wall_s and seen.at_wall_s - last > times.blind_s:
         silent_s = seen.at_wall_s - max(said, last)
         note = f"its end was told {silent_s:.0f}s before Prometheus, which was silent, could know it"
         at, source, step = seen.at_wall_s, "the first look at Prometheus that shows it", seen.at_wall_s - last

@@ -24,6 +24,9 @@ three of four."""
 BLIND_S = 15.0
 """An alert may come and go unseen in a longer time without a look."""
 
+LOOK_S = 1.5
+"""A look is made every second: so much of the end may still be missing from the last one."""
+
 Samples = Sequence[tuple[float, float]]
 Moment = tuple[float, float, str]
 """When, in wall-clock seconds; by how much it may have been earlier; and who says so."""

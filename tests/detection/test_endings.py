@@ -88,6 +88,11 @@ def test_a_prometheus_that_comes_back_has_the_last_word_on_the_end() -> None:
     assert "before Prometheus, which was silent, could know it" in detection.explanation
 
 
+def test_a_few_looks_that_are_lost_make_no_end_later() -> None:
+    slow = [one for one in WELL.polled if not 1_035.5 < one.at_wall_s < 1_045.0]
+    assert found(replace(WELL, polled=slow)).resolved_after_s == 7.0
+
+
 def test_an_alert_that_went_on_after_it_was_told_to_be_over_ended_when_it_did() -> None:
     on = [polled(at + 0.4, "firing", 1_003.5) for at in range(1_009, 1_045)]
     detection = found(replace(WELL, polled=looks(970.0, 1_100.0, *on), firing=(alerts(1_008.5, 1_045.5),)))
@@ -114,7 +119,16 @@ def test_without_a_receiver_a_prometheus_that_died_makes_no_end() -> None:
 def test_a_resolve_after_the_sink_was_last_asked_is_open() -> None:
     detection = found(replace(WELL, deliveries=(told(1_010.0),), sink_asked_wall_s=1_050.0))
     assert (detection.outcome, detection.failed_gate) == ("undecided", None)
-    assert "watched for 20s" in detection.explanation
+    assert "watched for 22s" in detection.explanation
+
+
+def test_the_last_second_before_the_end_need_not_have_been_asked_for() -> None:
+    """The journal's last line is younger than the last look at the sink."""
+    history = replace(WELL, deliveries=(told(1_010.0),), sink_asked_wall_s=1_089.0)
+    assert found(history, times=replace(TIMES, end=1_090.0)).outcome == "unresolved"
+    silent = replace(WELL, deliveries=(), sink_asked_wall_s=1_029.0)
+    assert found(silent, times=replace(TIMES, end=1_030.0)).outcome == "undelivered"
+    assert found(silent).outcome == "not_observed"
 
 
 def test_what_never_fired_never_ends() -> None:
