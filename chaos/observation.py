@@ -99,12 +99,13 @@ class RoutedAlert:
 
 @dataclass(frozen=True, slots=True)
 class RoutedRead:
-    """Every alert that Alertmanager holds, and the silences that keep an expected one quiet."""
+    """Every alert that Alertmanager holds, and the silences that keep an expected one quiet. `asked`: the system has an Alertmanager."""
 
     at_wall_s: float
     alerts: tuple[RoutedAlert, ...]
     kind: Literal["routed"] = "routed"
     silences: tuple[Silence, ...] = ()
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)

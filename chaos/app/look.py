@@ -129,7 +129,7 @@ class Look:
     def routed(self) -> RoutedRead:
         """Every alert that Alertmanager holds; none when the system names no Alertmanager."""
         if self.alertmanager is None:
-            return RoutedRead(time.time(), ())
+            return RoutedRead(time.time(), (), asked=False)
         asked = time.time()
         held = self.alertmanager.alerts()
         mine = [alert for alert in held if alert.labels.get("alertname") in self._expected()]

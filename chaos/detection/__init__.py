@@ -44,7 +44,7 @@ def detect(alert: PlannedAlert, history: AlertHistory, times: Times) -> Detectio
     broken = _broken(alert, history, times, walk)
     if broken is not None:
         return Detection(alert.alert, "invalid", stages, Gate.alive, broken, alert.within_s)
-    failed = _first_failed(alert, walk)
+    failed = _first_failed(_asked(alert, history), walk)
     outcome, explanation = _outcome(alert, history, times, walk, failed, end)
     return Detection(
         alert.alert,
@@ -132,9 +132,16 @@ def _broken(alert: PlannedAlert, history: AlertHistory, times: Times, walk: Mapp
     return sightless
 
 
-def _first_failed(alert: PlannedAlert, walk: Mapping[Gate, Stage]) -> Gate | None:
+def _asked(alert: PlannedAlert, history: AlertHistory) -> tuple[Gate, ...]:
+    """The gates that somebody looked at: without a receiver none after the firing, without an Alertmanager not what it holds."""
+    if alert.delivered_to is None:
+        return _ORDER[:3]
+    blindly = bool(history.routed) and not any(seen.asked for seen in history.routed)
+    return tuple(gate for gate in _ORDER if gate is not Gate.active) if blindly else _ORDER
+
+
+def _first_failed(order: Sequence[Gate], walk: Mapping[Gate, Stage]) -> Gate | None:
     """The first gate after the last one that was passed: a later gate that was passed proves the earlier ones."""
-    order = _ORDER if alert.delivered_to is not None else _ORDER[:3]
     passed = [place for place, gate in enumerate(order) if walk[gate].at_wall_s is not None]
     following = (max(passed) + 1) if passed else 0
     return order[following] if following < len(order) else None

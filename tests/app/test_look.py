@@ -50,6 +50,10 @@ def test_a_sink_that_is_gone_loses_nothing_that_another_one_has_heard(order: tup
         assert seen.deliveries().deliveries == (), "each notification is told once"
 
 
+def test_a_system_without_alertmanager_is_told_from_one_that_holds_nothing() -> None:
+    assert look().routed().asked is False
+
+
 def test_when_no_sink_answers_that_is_told_as_a_failure() -> None:
     with pytest.raises(Unreachable):
         look(oncall=NOBODY, tickets=NOBODY).deliveries()

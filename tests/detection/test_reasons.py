@@ -70,6 +70,12 @@ def test_an_alertmanager_that_did_not_answer_is_nobodys_miss() -> None:
     assert found(dead, UNTOLD).outcome == "detected", "where nobody need be told, nobody asks Alertmanager"
 
 
+def test_a_system_without_alertmanager_is_not_blamed_for_what_that_would_hold() -> None:
+    nobody = tuple(replace(seen, asked=False) for seen in held(970.0, 1_100.0))
+    detection = found(replace(WELL, deliveries=(), routed=nobody))
+    assert (detection.outcome, detection.failed_gate) == ("undelivered", Gate.delivered)
+
+
 # --- something kept it quiet ------------------------------------------------------------------------------------------
 
 
