@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chaos.detection import BLIND_S
@@ -184,6 +184,8 @@ def _may_miss(before: VerdictName, kept: Sequence[Line], lines: Sequence[Line]) 
 
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(sorted(JOURNALS)), st.lists(losses, min_size=1, max_size=3))
+@example("load and proxies disagree", [looks_lost(ProxyRead, 0.0, 27.0)])
+@example("load and proxies disagree", [looks_lost(ProxyRead, 6.0, 60.0)])
 def test_what_is_lost_never_improves_a_verdict(name: str, lost: list[Change]) -> None:
     lines, before = journal(name)
     kept = _changed(lines, lost)
