@@ -28,6 +28,7 @@ from chaos.detection.history import (
     first_delivery,
     first_firing,
     first_pending,
+    longest_gap,
     signal_left,
 )
 from chaos.detection.parts import offsets, parts
@@ -227,5 +228,6 @@ __all__ = [
     "Stage",
     "Times",
     "detect",
+    "longest_gap",
     "offsets",
 ]

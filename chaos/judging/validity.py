@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from chaos.detection import BLIND_S, longest_gap
 from chaos.events import State
 from chaos.exposure import Sample
 from chaos.judging.arms import compare
@@ -34,6 +35,7 @@ def findings(trace: Trace) -> Iterator[Finding]:
     yield from _load(trace)
     yield from _arms(trace)
     yield from _eyes(trace)
+    yield from _levels(trace)
 
 
 def _baseline(trace: Trace) -> Iterator[Finding]:
@@ -281,3 +283,19 @@ def _eyes(trace: Trace) -> Iterator[Finding]:
         )
     else:
         yield Finding("validity", question, "confirmed", f"yes, in each of {len(looks)} looks", {"looks": len(looks)})
+
+
+def _levels(trace: Trace) -> Iterator[Finding]:
+    """Of a probe without a window the worst look counts, so what should hold may have broken while nobody looked."""
+    effect = trace.first_effect()
+    until = trace.removal() or trace.last_wall_s
+    if effect is None or until <= effect:
+        return
+    for probe in trace.plan.steady():
+        if probe.windowed or probe.title not in trace.plan.holds:
+            continue
+        looks = [one.at_wall_s for seen in trace.probes for one in seen.readings if one.probe == probe.title]
+        gap_s, _ = longest_gap(looks, effect, until)
+        if gap_s > max(BLIND_S, 3 * trace.plan.scrape_s):
+            question = f"Was {probe.title} looked at all the time?"
+            yield Finding("validity", question, "inconclusive", f"no: nobody looked for {gap_s:.0f}s under the fault")

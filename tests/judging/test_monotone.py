@@ -17,6 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chaos.detection import BLIND_S
+from chaos.engine import Trigger
 from chaos.events import Applied, Collected, Observed, Record, Undone
 from chaos.journal import Line, from_text
 from chaos.judging import judge
@@ -25,19 +26,23 @@ from chaos.observation import (
     AlertsRead,
     Delivered,
     DeliveriesRead,
+    ExternalRead,
     LoadRead,
+    ProbeReading,
     ProbesRead,
     ProxyRead,
     RoutedRead,
 )
 from chaos.verdict import EXIT_CODE, VerdictName
-from tests.judging.journals import SILENT, WALL, Story, lines_of
+from tests.judging.journals import SILENT, WALL, Story, among, lines_of
 from tests.judging.test_judge import CAUSES, JUDGED, UNEXPECTED
+from tests.test_external import SHOWN
+from tests.test_external import journal as _external_journal
 from tests.worlds import ALERT
 
 ORDER = list(EXIT_CODE)
 OPEN: frozenset[VerdictName] = frozenset({"inconclusive", "invalid"})
-KINDS = (ProbesRead, AlertsRead, RoutedRead, DeliveriesRead, ProxyRead, LoadRead)
+KINDS = (ExternalRead, ProbesRead, AlertsRead, RoutedRead, DeliveriesRead, ProxyRead, LoadRead)
 LENGTH_S = 101.0
 RECORDED = Path(__file__).with_name("confirmed.jsonl")
 TICKET = AlertSeen("ModelAccuracyLow", {"alertname": "ModelAccuracyLow", "severity": "ticket"}, "firing", WALL + 18.0)
@@ -54,12 +59,37 @@ def _disagreeing(line: Line) -> Line:
             return line
 
 
+LEVEL = replace(JUDGED.probes[1], windowed=False)
+LEVELLED = replace(JUDGED, probes=(JUDGED.probes[0], LEVEL))
+AGAIN = tuple((float(at), 1.0) for at in range(36, 50))
+
+
+def _levelled(broken_from: float) -> list[Line]:
+    """Nobody is expected to tell; a probe without a window is looked at every second, and broken from this moment on."""
+    quiet = replace(SILENT, plan=replace(LEVELLED, alerts=(), harms=("accuracy",)), undo_why=Trigger.over.value)
+    looks = [
+        (second + 0.5, Observed(ProbesRead((_level(second + 0.5, broken=broken_from < second < 46.0),))))
+        for second in range(1, 59)
+    ]
+    return lines_of(among(quiet.entries(), *looks))
+
+
+def _level(at_s: float, *, broken: bool) -> ProbeReading:
+    return ProbeReading("availability", "sliding", 30.0, WALL + at_s, (0.5 if broken else 1.0,), 400.0)
+
+
 JOURNALS: dict[str, Callable[[], list[Line]]] = {
     **{cause: (lambda cause=cause: lines_of(CAUSES[cause][2])) for cause in CAUSES},
     "load and proxies disagree": lambda: [_disagreeing(line) for line in Story().lines()],
     "resolved too late": lambda: Story(plan=FLAPS).lines(),
     "silenced": lambda: Story(suppressed=True, delivered=None, undo=46.0, recovered=60.0, resolved=50.0).lines(),
     "nobody was told of another's labels": lambda: replace(SILENT, others=(TICKET,)).lines(),
+    "a level broke under the fault": lambda: _levelled(26.0),
+    "a level held": lambda: _levelled(90.0),
+    "another tool's effect came back": lambda: _external_journal(
+        *(*SHOWN, *((at, 0.0) for at in range(32, 36)), *AGAIN)
+    ),
+    "another tool's effect went": lambda: _external_journal(*(*SHOWN, *((at, 0.0) for at in range(32, 50)))),
     "a recorded run": lambda: [from_text(text) for text in RECORDED.read_text().splitlines()],
 }
 
@@ -186,6 +216,7 @@ def _may_miss(before: VerdictName, kept: Sequence[Line], lines: Sequence[Line]) 
 @given(st.sampled_from(sorted(JOURNALS)), st.lists(losses, min_size=1, max_size=3))
 @example("load and proxies disagree", [looks_lost(ProxyRead, 0.0, 27.0)])
 @example("load and proxies disagree", [looks_lost(ProxyRead, 6.0, 60.0)])
+@example("a level broke under the fault", [looks_lost(ProbesRead, 26.0, 60.0)])
 def test_what_is_lost_never_improves_a_verdict(name: str, lost: list[Change]) -> None:
     lines, before = journal(name)
     kept = _changed(lines, lost)
