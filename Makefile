@@ -1,5 +1,5 @@
 # `make quickstart` shows what this is; `make test` runs everything. Both set up what they need.
-.PHONY: help setup quickstart test check lint types unit docs interop compiled catalogue statistics bench kills offswitch soak fuzz format clean
+.PHONY: help setup quickstart test check lint types unit docs interop compiled catalogue statistics bench kills offswitch soak fuzz format clean detection-times
 .DEFAULT_GOAL := help
 # Compiled modules make every command start three times as fast.
 unexport PYTHONDONTWRITEBYTECODE
@@ -63,6 +63,9 @@ kills: setup  ## who dies at every step of a run, with every kind of effect on: 
 
 offswitch: setup  ## from a guard's breach, `chaos stop` and Ctrl-C to the last undo, into docs/offswitch.md (25 minutes, a quiet machine; ARGS=--quick: 3)
 	@scripts/with-engine .venv/bin/python -m benchmarks.offswitch --docker --publish $(ARGS)
+
+detection-times: setup  ## are the measured times of detection true? into docs/detection-times.md (three minutes, a quiet machine)
+	@.venv/bin/python -m benchmarks.detection $(ARGS)
 
 soak: setup  ## mixed traffic through one proxy: does it leak or err? (ten minutes; ARGS="--minutes 60")
 	@.venv/bin/python -m benchmarks.soak $(ARGS)

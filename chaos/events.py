@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Literal
 
 from chaos.exposure import LoadSummary
-from chaos.observation import Observation, ProbeReading, SeriesRead
+from chaos.observation import Observation, ProbeReading, ScrapeClock, SeriesRead
 
 
 class State(StrEnum):
@@ -224,12 +224,13 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What Collect fetched; what could not be fetched is in `errors`."""
+    """What Collect fetched, and when each target was last scraped; what could not be fetched is in `errors`."""
 
     series: tuple[SeriesRead, ...] = ()
     windows: tuple[tuple[str, ProbeReading], ...] = ()
     errors: tuple[str, ...] = ()
     kind: Literal["collected"] = "collected"
+    scrapes: tuple[ScrapeClock, ...] = ()
 
 
 Event = (

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from chaos.exposure import Sample
+from chaos.telemetry import AlertGroup, Silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +50,40 @@ class AlertSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleClock:
+    """When a rule was last evaluated, by Prometheus' own word (0: never yet), and how often it is."""
+
+    last_wall_s: float
+    interval_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeClock:
+    """When a target was last scraped, by Prometheus' own word, and how often it is."""
+
+    job: str
+    instance: str
+    last_wall_s: float
+    interval_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class AlertsRead:
-    """Every pending or firing alert of Prometheus, and the rules whose health is not ok (name → last error)."""
+    """Every pending or firing alert of Prometheus, and the rules whose health is not ok (name → last error).
+
+    `evaluated` has the clocks of the expected alerts' rules, those that are loaded; None when nobody asked for them.
+    """
 
     at_wall_s: float
     alerts: tuple[AlertSeen, ...]
     unhealthy: Mapping[str, str] = field(default_factory=dict)
     kind: Literal["alerts"] = "alerts"
+    evaluated: Mapping[str, RuleClock] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RoutedAlert:
-    """One alert instance as Alertmanager has it."""
+    """One alert instance as Alertmanager has it. `groups` are those of an expected alert alone."""
 
     fingerprint: str
     labels: Mapping[str, str]
@@ -69,20 +92,29 @@ class RoutedAlert:
     silenced_by: tuple[str, ...] = ()
     inhibited_by: tuple[str, ...] = ()
     receivers: tuple[str, ...] = ()
+    updated_at_wall_s: float | None = None
+    """When Alertmanager last heard of it."""
+    groups: tuple[AlertGroup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RoutedRead:
-    """Every alert that Alertmanager holds."""
+    """Every alert that Alertmanager holds, and the silences that keep an expected one quiet. `asked`: the system has an Alertmanager."""
 
     at_wall_s: float
     alerts: tuple[RoutedAlert, ...]
     kind: Literal["routed"] = "routed"
+    silences: tuple[Silence, ...] = ()
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One alert in one notification that a receiver's sink got. `receiver` is the system file's name for it."""
+    """One alert in one notification that a receiver's sink got. `receiver` is the system file's name for it.
+
+    `notified` is Alertmanager's name for the receiver, and `group` has the labels of the group that was told; None where the sink does
+    not keep them.
+    """
 
     receiver: str
     received_at_wall_s: float
@@ -91,14 +123,17 @@ class Delivered:
     labels: Mapping[str, str]
     starts_at_wall_s: float
     ends_at_wall_s: float | None = None
+    notified: str = ""
+    group: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveriesRead:
-    """What arrived at the sinks since the last look."""
+    """What arrived at the sinks since the last look. `unanswered` are the receivers whose sink could not be asked."""
 
     deliveries: tuple[Delivered, ...]
     kind: Literal["deliveries"] = "deliveries"
+    unanswered: tuple[str, ...] = ()
 
 
 SLOW_S = 2.5

@@ -66,6 +66,7 @@ class Memory:
             "receiver": body.get("receiver", ""),
             "status": body.get("status", ""),
             "groupKey": body.get("groupKey", ""),
+            "groupLabels": body.get("groupLabels"),
             "alerts": [{key: alert.get(key) for key in wanted} for alert in body.get("alerts", [])],
         }
         row = json.dumps(note) + "\n"

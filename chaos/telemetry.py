@@ -67,6 +67,26 @@ class AlertInstance:
     inhibited_by: tuple[str, ...] = ()
     silenced_by: tuple[str, ...] = ()
     receivers: tuple[str, ...] = ()
+    updated_at_wall_s: float | None = None
+    """When Alertmanager last heard of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertGroup:
+    """One group of alerts that are told together: to whom, and the labels that they share."""
+
+    receiver: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """One silence: who made it, why, and until when it lasts."""
+
+    id: str
+    created_by: str
+    comment: str
+    ends_at_wall_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +109,8 @@ class Notification:
     receiver: str
     status: str
     alerts: tuple[NotifiedAlert, ...]
+    group: Mapping[str, str] | None = None
+    """The labels of the group that was told; None where the sink does not keep them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +122,4 @@ class TargetHealth:
     health: str
     interval_s: float
     last_error: str = ""
+    last_scrape_wall_s: float = 0.0

@@ -313,9 +313,15 @@ def test_the_effects_moments_are_those_of_its_query() -> None:
 
 
 def test_the_removal_is_proven_by_its_query() -> None:
-    finding = found(journal(*SHOWN, (32.0, 0.0)), "Is the removal of external at model proven?")
+    finding = found(journal(*SHOWN, (36.0, 0.0), (46.0, 0.0)), "Is the removal of external at model proven?")
     assert finding.verdict == "confirmed"
     assert "reads 0" in finding.answer
+
+
+def test_a_removal_that_nobody_went_on_to_look_at_is_open() -> None:
+    finding = found(journal(*SHOWN, (32.0, 0.0), (34.0, 0.0)), "Is the removal of external at model proven?")
+    assert finding.verdict == "inconclusive"
+    assert "nobody looked for long enough" in finding.answer
 
 
 def test_an_effect_that_comes_back_after_its_removal_is_unsafe() -> None:

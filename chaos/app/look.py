@@ -25,6 +25,8 @@ from chaos.observation import (
     ProbesRead,
     RoutedAlert,
     RoutedRead,
+    RuleClock,
+    ScrapeClock,
     SeriesRead,
 )
 from chaos.plans import Plan, PlannedEffect, PlannedProbe
@@ -114,14 +116,27 @@ class Look:
             if alert.state in ("pending", "firing")
         )
         sick = {rule.name: rule.last_error or rule.health for rule in rules if rule.health not in ("ok", "unknown")}
-        return AlertsRead(time.time(), seen, sick)
+        clocks = {
+            rule.name: RuleClock(rule.last_evaluation_wall_s, rule.interval_s)
+            for rule in rules
+            if rule.name in self._expected()
+        }
+        return AlertsRead(time.time(), seen, sick, evaluated=clocks)
+
+    def _expected(self) -> set[str]:
+        return {alert.alert for alert in self.plan.alerts}
 
     def routed(self) -> RoutedRead:
         """Every alert that Alertmanager holds; none when the system names no Alertmanager."""
         if self.alertmanager is None:
-            return RoutedRead(time.time(), ())
+            return RoutedRead(time.time(), (), asked=False)
+        asked = time.time()
+        held = self.alertmanager.alerts()
+        mine = [alert for alert in held if alert.labels.get("alertname") in self._expected()]
+        groups = self.alertmanager.groups() if mine else {}
+        quiet = {name for alert in mine for name in alert.silenced_by}
         return RoutedRead(
-            time.time(),
+            asked,
             tuple(
                 RoutedAlert(
                     fingerprint=alert.fingerprint,
@@ -131,32 +146,48 @@ class Look:
                     silenced_by=tuple(alert.silenced_by),
                     inhibited_by=tuple(alert.inhibited_by),
                     receivers=tuple(alert.receivers),
+                    updated_at_wall_s=alert.updated_at_wall_s,
+                    groups=groups.get(alert.fingerprint, ()) if alert in mine else (),
                 )
-                for alert in self.alertmanager.alerts()
+                for alert in held
             ),
+            silences=tuple(one for one in self.alertmanager.silences() if one.id in quiet) if quiet else (),
         )
 
     def deliveries(self) -> DeliveriesRead:
         """What the sinks got since the last look, and since the run began."""
         found: list[Delivered] = []
+        failed: dict[str, ChaosError] = {}
         for receiver, sink in self.sinks.items():
-            for note in sink.notifications(self._heard.get(receiver, 0)):
-                self._heard[receiver] = max(self._heard.get(receiver, 0), note.id)
-                if note.received_at_wall_s < self.begun_wall_s:
-                    continue
-                found += [
-                    Delivered(
-                        receiver=receiver,
-                        received_at_wall_s=note.received_at_wall_s,
-                        status=alert.status,
-                        fingerprint=alert.fingerprint,
-                        labels=alert.labels,
-                        starts_at_wall_s=alert.starts_at_wall_s,
-                        ends_at_wall_s=alert.ends_at_wall_s,
-                    )
-                    for alert in note.alerts
-                ]
-        return DeliveriesRead(tuple(found))
+            try:
+                found += self._heard_by(receiver, sink)
+            except ChaosError as error:  # one sink that is gone must not lose what another one has heard
+                failed[receiver] = error
+        if failed and len(failed) == len(self.sinks):
+            raise next(iter(failed.values()))
+        return DeliveriesRead(tuple(found), unanswered=tuple(failed))
+
+    def _heard_by(self, receiver: str, sink: SinkClient) -> list[Delivered]:
+        found: list[Delivered] = []
+        for note in sink.notifications(self._heard.get(receiver, 0)):
+            self._heard[receiver] = max(self._heard.get(receiver, 0), note.id)
+            if note.received_at_wall_s < self.begun_wall_s:
+                continue
+            found += [
+                Delivered(
+                    receiver=receiver,
+                    received_at_wall_s=note.received_at_wall_s,
+                    status=alert.status,
+                    fingerprint=alert.fingerprint,
+                    labels=alert.labels,
+                    starts_at_wall_s=alert.starts_at_wall_s,
+                    ends_at_wall_s=alert.ends_at_wall_s,
+                    notified=note.receiver,
+                    group=note.group,
+                )
+                for alert in note.alerts
+            ]
+        return found
 
     # --- at the end ---------------------------------------------------------------------------------------------------
 
@@ -191,7 +222,16 @@ class Look:
                     ]
                 except ChaosError as error:
                     errors.append(str(error))
-        return Collected(tuple(series), tuple(readings), tuple(dict.fromkeys(errors)))
+        return Collected(tuple(series), tuple(readings), tuple(dict.fromkeys(errors)), scrapes=self._scrapes(errors))
+
+    def _scrapes(self, errors: list[str]) -> tuple[ScrapeClock, ...]:
+        """When each target was last scraped; nothing of a server that does not say so, such as one that only keeps rules."""
+        try:
+            targets = self.prometheus.targets() if self.plan.alerts else []
+        except ChaosError as error:
+            errors.append(str(error))
+            return ()
+        return tuple(ScrapeClock(one.job, one.instance, one.last_scrape_wall_s, one.interval_s) for one in targets)
 
     def _step_s(self, end: float) -> float:
         """Prometheus answers at most 11,000 steps a query; a thousand are enough for a picture."""

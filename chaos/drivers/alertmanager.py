@@ -10,7 +10,7 @@ from chaos.drivers.http import TIMEOUT_S, ask, json_of, session, understood, wit
 from chaos.drivers.prometheus import wall_of
 from chaos.errors import Unreachable
 from chaos.routes import Route, parse_alertmanager_config
-from chaos.telemetry import AlertInstance
+from chaos.telemetry import AlertGroup, AlertInstance, Silence
 
 WHAT = "Alertmanager"
 
@@ -48,6 +48,32 @@ class AlertmanagerDriver:
                     inhibited_by=tuple(row["status"].get("inhibitedBy") or ()),
                     silenced_by=tuple(row["status"].get("silencedBy") or ()),
                     receivers=tuple(one["name"] for one in row.get("receivers") or ()),
+                    updated_at_wall_s=wall_of(row.get("updatedAt")) or None,
+                )
+                for row in rows
+            ]
+
+    def groups(self) -> dict[str, tuple[AlertGroup, ...]]:
+        """Fingerprint → the groups in which this alert is told."""
+        rows = self._get("/api/v2/alerts/groups")
+        found: dict[str, list[AlertGroup]] = {}
+        with understood(WHAT, self.url):
+            for row in rows:
+                group = AlertGroup(row["receiver"]["name"], dict(row.get("labels") or {}))
+                for one in row["alerts"]:
+                    found.setdefault(one["fingerprint"], []).append(group)
+        return {fingerprint: tuple(groups) for fingerprint, groups in found.items()}
+
+    def silences(self) -> list[Silence]:
+        """Every silence that it knows, those that are over included."""
+        rows = self._get("/api/v2/silences")
+        with understood(WHAT, self.url):
+            return [
+                Silence(
+                    str(row["id"]),
+                    str(row.get("createdBy", "")),
+                    str(row.get("comment", "")),
+                    wall_of(row.get("endsAt")),
                 )
                 for row in rows
             ]

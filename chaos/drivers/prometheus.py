@@ -161,6 +161,7 @@ class PrometheusDriver:
                     health=row["health"],
                     interval_s=parse_duration(row.get("scrapeInterval") or "60s"),
                     last_error=row.get("lastError", ""),
+                    last_scrape_wall_s=wall_of(row.get("lastScrape")),
                 )
                 for row in data["activeTargets"]
             ]

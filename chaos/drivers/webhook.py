@@ -41,6 +41,7 @@ def _notification(row: Mapping[str, Any]) -> Notification:
         received_at_wall_s=row["received_at"],
         receiver=row.get("receiver", ""),
         status=row.get("status", ""),
+        group=dict(row["groupLabels"]) if isinstance(row.get("groupLabels"), dict) else None,
         alerts=tuple(
             NotifiedAlert(
                 status=one["status"],

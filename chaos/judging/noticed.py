@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from chaos.detection import AlertHistory, Detection, Gate, Outcome, Times, detect
+from chaos.detection import BLIND_S, AlertHistory, Detection, Gate, Outcome, Samples, Times, detect, offsets
 from chaos.events import State
 from chaos.judging.trace import Trace
 from chaos.observation import AlertSeen
+from chaos.plans import PlannedAlert
 from chaos.progress import carries
 from chaos.verdict import Finding, VerdictName
 
@@ -16,6 +18,7 @@ _VERDICT: dict[Outcome, VerdictName] = {
     "detected": "confirmed",
     "late": "late",
     "undetected": "undetected",
+    "wrong_alert": "undetected",
     "undelivered": "undelivered",
     "unresolved": "unresolved",
     "not_observed": "inconclusive",
@@ -23,45 +26,57 @@ _VERDICT: dict[Outcome, VerdictName] = {
     "invalid": "invalid",
 }
 
-BLIND_S = 15.0
-"""An alert may come and go unseen in a longer time without a look."""
-
 
 def detections(trace: Trace) -> list[Detection]:
     """What became of each expected alert; empty when the fault never took effect."""
+    times = times_of(trace)
+    if times is None:
+        return []
+    return [detect(alert, history(trace, alert, times.effect), times) for alert in trace.plan.alerts]
+
+
+def times_of(trace: Trace) -> Times | None:
+    """What detection is measured against; None when the fault never took effect."""
     effect = trace.first_effect()
     baseline = trace.span(State.baseline)
     if effect is None or baseline is None:
-        return []
-    times = Times(baseline[0], effect, trace.removal(), trace.last_wall_s, trace.plan.scrape_s, trace.plan.evaluation_s)
-    return [
-        detect(alert, _history(trace, alert.alert, alert.delivered_to, effect), times) for alert in trace.plan.alerts
-    ]
+        return None
+    removal = trace.removal()
+    return Times(baseline[0], effect, removal, trace.last_wall_s, trace.plan.scrape_s, trace.plan.evaluation_s)
 
 
-def _history(trace: Trace, alert: str, receiver: str | None, effect: float) -> AlertHistory:
+def history(trace: Trace, alert: PlannedAlert, effect: float) -> AlertHistory:
+    """Everything that was seen of this alert."""
     looks = [seen for seen in trace.alerts if seen.at_wall_s >= effect]
-    sick = next((seen.unhealthy[alert] for seen in looks if alert in seen.unhealthy), None)
+    sick = next((seen.unhealthy[alert.alert] for seen in looks if alert.alert in seen.unhealthy), None)
+    asked = [at for at, unanswered in trace.sinks if alert.delivered_to not in unanswered]
     return AlertHistory(
-        signal=tuple(one.samples for one in trace.series(f"signal:{alert}")),
-        pending=tuple(one.samples for one in trace.series(f"alert:{alert}:pending")),
-        firing=tuple(one.samples for one in trace.series(f"alert:{alert}:firing")),
+        signal=tuple(trace.series(f"signal:{alert.alert}")),
+        pending=_samples(trace, alert, "pending"),
+        firing=_samples(trace, alert, "firing"),
         polled=trace.alerts,
         routed=trace.routed,
         deliveries=trace.deliveries,
         unhealthy=sick,
         looked=bool(looks),
-        watched_sink=receiver is None or "deliveries" not in trace.failed or bool(trace.deliveries),
+        sink_asked_wall_s=max(asked, default=-math.inf),
+        scrapes=trace.collected.scrapes if trace.collected is not None else (),
+        expected=frozenset(one.alert for one in trace.plan.alerts),
+        match=trace.plan.match,
     )
+
+
+def _samples(trace: Trace, alert: PlannedAlert, state: str) -> tuple[Samples, ...]:
+    """The samples of ALERTS in this state: of the instances with the expected labels alone."""
+    series = trace.series(f"alert:{alert.alert}:{state}")
+    return tuple(one.samples for one in series if carries(one.labels, alert.labels))
 
 
 def findings(trace: Trace, found: Sequence[Detection]) -> Iterator[Finding]:
     """One finding per expected alert, and one about everybody else."""
     held = not trace.plan.harms
-    for one in found:
-        stages: dict[str, str | float | int | None] = {
-            f"{stage.gate.value}, s": None if stage.after_s is None else round(stage.after_s, 3) for stage in one.stages
-        }
+    for one, alert in zip(found, trace.plan.alerts, strict=False):  # nothing is found where the fault never took effect
+        stages = _evidence(trace, alert, one)
         told = one.explanation
         if one.outcome == "detected" and held:
             told += " (an early warning: the system held)"
@@ -74,6 +89,18 @@ def findings(trace: Trace, found: Sequence[Detection]) -> Iterator[Finding]:
         yield Finding("detection", f"Did {one.alert} tell?", _VERDICT[one.outcome], answer, stages)
     if trace.plan.quiet or trace.plan.silent:
         yield _quiet(trace)
+
+
+def _evidence(trace: Trace, alert: PlannedAlert, found: Detection) -> dict[str, str | float | int | None]:
+    """The time of each stage; what the time until somebody was told is made of; and where in their intervals the servers look."""
+    evidence: dict[str, str | float | int | None] = {
+        f"{stage.gate.value}, s": None if stage.after_s is None else round(stage.after_s, 3) for stage in found.stages
+    }
+    times = times_of(trace)
+    if times is not None:
+        known = {**found.parts, **offsets(alert, history(trace, alert, times.effect), times)}
+        evidence |= {name: round(value, 3) for name, value in known.items()}
+    return evidence
 
 
 def _unexpected(trace: Trace, since: float) -> dict[str, AlertSeen]:
@@ -118,4 +145,4 @@ def _quiet(trace: Trace) -> Finding:
     return Finding("detection", question, "false_alarm", f"no: {', '.join(when)}", {"alerts": ", ".join(seen)})
 
 
-__all__ = ["Gate", "detections", "findings"]
+__all__ = ["Gate", "detections", "findings", "history", "times_of"]

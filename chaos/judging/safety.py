@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
+from chaos.detection import BLIND_S, longest_gap
 from chaos.engine import Trigger
 from chaos.events import State
 from chaos.judging.trace import Trace
@@ -116,10 +117,19 @@ def _removed_elsewhere(trace: Trace) -> Iterator[Finding]:
             later_s = again.at_wall_s - undone.at_wall_s
             answer = f"no: it was there again {later_s:.1f}s later; {trace.plan.by_hand.get(effect.id, effect.id)}"
             yield Finding("safety", question, "unsafe", answer, evidence)
+        elif _unseen_s(trace, undone.at_wall_s, [one.at_wall_s for one in after]) > BLIND_S:
+            answer = "it had ended, and then nobody looked for long enough that it may have been there again"
+            yield Finding("safety", question, "inconclusive", answer, evidence)
         else:
             reads = undone.evidence.get("the effect's query reads", "as if it were off")
             answer = f"yes: its query reads {reads}, and {undone.call or 'that was all'}"
             yield Finding("safety", question, "confirmed", answer, evidence)
+
+
+def _unseen_s(trace: Trace, since: float, looks: list[float]) -> float:
+    """The longest time without a look from then until the recovery was over, in seconds."""
+    recovery = trace.span(State.recovery)
+    return longest_gap(looks, since, recovery[1])[0] if recovery is not None and recovery[1] > since else 0.0
 
 
 def _removed_from_load(trace: Trace) -> Iterator[Finding]:

@@ -73,6 +73,8 @@ class Trace:
     alerts: list[AlertsRead] = field(default_factory=list)
     routed: list[RoutedRead] = field(default_factory=list)
     deliveries: list[Delivered] = field(default_factory=list)
+    sinks: list[tuple[float, frozenset[str]]] = field(default_factory=list)
+    """When the sinks were asked, and which of them did not answer."""
     proxies: dict[str, list[ProxyRead]] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
     externals: dict[int, list[ExternalSeen]] = field(default_factory=dict)
@@ -218,6 +220,8 @@ def _sort(into: Trace, line: Line) -> None:
             into.guard = into.guard or guard
         case Observed(observation=seen):
             _sort_observation(into, seen)
+            if isinstance(seen, DeliveriesRead):
+                into.sinks.append((line.wall_s, frozenset(seen.unanswered)))
         case QueryFailed(question=question, error=error):
             into.failed.setdefault(question, []).append(error)
         case LoadStopped() as load:

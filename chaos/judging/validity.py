@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from chaos.comparisons import Compared, compare
+from chaos.detection import BLIND_S, longest_gap
 from chaos.events import State
 from chaos.exposure import Sample
 from chaos.judging.trace import Trace
@@ -16,6 +17,8 @@ LOAD_FLOOR = 0.9
 """Below this share of the asked rate the load was not what the experiment speaks of."""
 LOAD_LAG_S = 3.0
 """How much of a phase's end may still be missing from the load's reports."""
+UNSEEN_S = 10.0
+"""When the proxies were last asked so long before the undo, their counts say nothing about the time under fault."""
 MISMATCH = 0.001
 """Chance below which a split as uneven as the one seen is taken for a broken assignment."""
 ALREADY_APART = 0.001
@@ -32,6 +35,7 @@ def findings(trace: Trace) -> Iterator[Finding]:
     yield from _load(trace)
     yield from _arms(trace)
     yield from _eyes(trace)
+    yield from _levels(trace)
 
 
 def _baseline(trace: Trace) -> Iterator[Finding]:
@@ -219,9 +223,15 @@ def _arms(trace: Trace) -> Iterator[Finding]:
 def _agreement(trace: Trace) -> Iterator[Finding]:
     """Load and proxies count the same subjects in the same arms, up to what is on its way between two looks."""
     load = trace.plan.load
-    for target, looks in trace.proxies.items():
-        armed = [look for look in looks if look.state == "armed"]
-        if not armed or load is None or target in trace.plan.whole_targets():
+    held = dict.fromkeys(effect.target for effect in trace.plan.effects if effect.kind == "hold")
+    span = trace.span(State.inject)
+    for target in held:
+        armed = [look for look in trace.proxies.get(target, ()) if look.state == "armed"]
+        if load is None or target in trace.plan.whole_targets():
+            continue
+        question = f"Do load and proxies at {target} count the same arms?"
+        if not armed or (span is not None and span[1] - armed[-1].at_wall_s > max(UNSEEN_S, 3.0 * len(held))):
+            yield Finding("validity", question, "inconclusive", "cannot tell: nobody asked the proxies before the undo")
             continue
         last = armed[-1]
         until = [sample for sample in trace.samples if sample.wall_s <= last.at_wall_s]
@@ -232,7 +242,6 @@ def _agreement(trace: Trace) -> Iterator[Finding]:
             "proxy treatment": last.treatment.first_attempts, "load treatment": treatment,
             "proxy control": last.control.first_attempts, "load control": control,
         }  # fmt: skip
-        question = f"Do load and proxies at {target} count the same arms?"
         at_proxy = f"{last.treatment.first_attempts}/{last.control.first_attempts} at the proxy"
         counts = f"{at_proxy}, {treatment}/{control} at the load"
         good = apart <= slack
@@ -276,3 +285,19 @@ def _eyes(trace: Trace) -> Iterator[Finding]:
         )
     else:
         yield Finding("validity", question, "confirmed", f"yes, in each of {len(looks)} looks", {"looks": len(looks)})
+
+
+def _levels(trace: Trace) -> Iterator[Finding]:
+    """Of a probe without a window the worst look counts, so what should hold may have broken while nobody looked."""
+    effect = trace.first_effect()
+    until = trace.removal() or trace.last_wall_s
+    if effect is None or until <= effect:
+        return
+    for probe in trace.plan.steady():
+        if probe.windowed or probe.title not in trace.plan.holds:
+            continue
+        looks = [one.at_wall_s for seen in trace.probes for one in seen.readings if one.probe == probe.title]
+        gap_s, _ = longest_gap(looks, effect, until)
+        if gap_s > max(BLIND_S, 3 * trace.plan.scrape_s):
+            question = f"Was {probe.title} looked at all the time?"
+            yield Finding("validity", question, "inconclusive", f"no: nobody looked for {gap_s:.0f}s under the fault")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 import requests
 
@@ -64,6 +66,30 @@ def test_a_silenced_alert_is_suppressed_and_names_its_silence(watch: Watch) -> N
     found = in_state(watch, "Silenced", "suppressed")
     assert found.silenced_by == (watch.silence,)
     assert found.inhibited_by == ()
+
+
+def test_a_silence_is_read_with_who_made_it_and_why_and_until_when(watch: Watch) -> None:
+    (silence,) = [one for one in watch.alertmanager.silences() if one.id == watch.silence]
+    assert (silence.created_by, silence.comment) == ("a test", "to be seen")
+    assert silence.ends_at_wall_s == datetime(2099, 1, 1, tzinfo=UTC).timestamp()
+
+
+def test_an_alert_is_known_by_the_groups_in_which_it_is_told(watch: Watch) -> None:
+    found = in_state(watch, "Inhibited", "suppressed")
+    groups = eventually(lambda: watch.alertmanager.groups().get(found.fingerprint), 10, "Inhibited is in a group")
+    assert {group.receiver for group in groups} == {"tickets", "tickets-too"}
+    assert all(dict(group.labels) == {"alertname": "Inhibited"} for group in groups)
+
+
+def test_alertmanager_says_when_it_last_heard_of_an_alert_and_the_sink_which_group_was_told(watch: Watch) -> None:
+    found = in_state(watch, "Inhibitor", "active")
+    assert found.updated_at_wall_s is not None
+    assert found.starts_at_wall_s <= found.updated_at_wall_s <= now_wall_s()
+    notes = eventually(watch.sink.notifications, 15, "the standing alert Inhibitor is told")
+    (told,) = {
+        one.group["alertname"] for one in notes if one.group and one.alerts[0].labels["alertname"] == "Inhibitor"
+    }
+    assert told == "Inhibitor"
 
 
 def test_an_inhibited_alert_is_suppressed_and_names_who_inhibits_it(watch: Watch) -> None:

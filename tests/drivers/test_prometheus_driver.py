@@ -135,6 +135,7 @@ def test_targets_are_read_with_their_health_and_why(watch: Watch) -> None:
     health = {row.instance: row for row in found}
     alive = health[watch.exporter.removeprefix("http://")]
     assert (alive.job, alive.health, alive.interval_s, alive.last_error) == ("exporter", "up", 1.0, "")
+    assert abs(alive.last_scrape_wall_s - now_wall_s()) < 5
     assert health["127.0.0.1:9"].health == "down"
     assert "refused" in health["127.0.0.1:9"].last_error
 

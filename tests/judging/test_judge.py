@@ -84,6 +84,11 @@ CAUSES: dict[str, tuple[str, int, list[Entry]]] = {
     "the rule could not be evaluated": ("invalid", 3, Story(unhealthy={"ModelAccuracyLow": "parse error"}).entries()),
     "the alert was on before the fault": ("invalid", 3, Story(pending=9.0, firing=14.2).entries()),
     "nobody noticed": ("undetected", 1, SILENT.entries()),
+    "another alert rang instead": (
+        "undetected",
+        1,
+        replace(SILENT, plan=replace(JUDGED, quiet=False), others=(UNEXPECTED,)).entries(),
+    ),
     "noticed too late": ("late", 1, Story(plan=replace(JUDGED, alerts=(replace(ALERT, within_s=9.0),))).entries()),
     "nobody was told": (
         "undelivered",

@@ -1,0 +1,1 @@
+"""How far measured detection times lie from the truth."""
