@@ -1,0 +1,38 @@
+"""The experiment file: steady state, load, blast radius, faults, expectations.
+
+text ─▶ parse() ─▶ Experiment        raises InvalidFile: every problem with file:line:column
+                      │
+                   link(system, probes) ─▶ problems that only show beside the other two files
+"""
+
+from __future__ import annotations
+
+from chaos.experiment.blast_radius import AlertMatch, BlastRadius, Guard, GuardProbe
+from chaos.experiment.expect import Expect, ExpectedAlert
+from chaos.experiment.links import link, link_names
+from chaos.experiment.load import Load, LoadFeedback
+from chaos.experiment.parsing import experiment_of, parse
+from chaos.experiment.steady_state import Bounded, Steady, SteadyInline, SteadyProbe
+from chaos.experiment.whole import Experiment, json_schema, model
+
+__all__ = [
+    "AlertMatch",
+    "BlastRadius",
+    "Bounded",
+    "Expect",
+    "ExpectedAlert",
+    "Experiment",
+    "Guard",
+    "GuardProbe",
+    "Load",
+    "LoadFeedback",
+    "Steady",
+    "SteadyInline",
+    "SteadyProbe",
+    "experiment_of",
+    "json_schema",
+    "link",
+    "link_names",
+    "model",
+    "parse",
+]
