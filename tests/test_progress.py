@@ -119,7 +119,7 @@ def test_labels_carry_all_of_the_wanted_ones():
         ((reading(0.93, count=12.0),), "accuracy rests on 12 events and needs 30"),
         ((reading(0.93, count=None),), "accuracy rests on 0 events and needs 30"),
         ((reading(0.85),), "accuracy is 0.85, below 88%"),
-        ((reading(0.93, 0.7),), "accuracy is 0.93, below 88%"),
+        ((reading(0.93, 0.7),), "accuracy is 0.7, below 88%"),
         ((reading(0.93), alerts("ModelAccuracyLow", state="pending")), "ModelAccuracyLow is already pending"),
         ((reading(0.93), alerts("ModelAccuracyLow"), AlertsRead(WALL, ())), None),
         ((reading(0.93), alerts("DiskFull")), None),

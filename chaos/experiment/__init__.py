@@ -12,7 +12,7 @@ from chaos.experiment.expect import Expect, ExpectedAlert
 from chaos.experiment.links import link, link_names
 from chaos.experiment.load import Load, LoadFeedback
 from chaos.experiment.parsing import experiment_of, parse
-from chaos.experiment.steady_state import Bounded, Steady, SteadyInline, SteadyProbe
+from chaos.experiment.steady_state import Bounded, Steady, SteadyEntry, SteadyInline, SteadyProbe
 from chaos.experiment.whole import Experiment, json_schema, model
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Load",
     "LoadFeedback",
     "Steady",
+    "SteadyEntry",
     "SteadyInline",
     "SteadyProbe",
     "experiment_of",

@@ -36,6 +36,7 @@ def own_problems(experiment: Experiment, document: Document) -> list[Problem]:
             if name not in titles:
                 message = f"`{name}` is not in steady_state; {did_you_mean(name, titles)}"
                 found.append(document.problem(("expect", key, index), message))
+    found += _moment_problems(experiment, document)
     found += _shadow_problems(experiment, document) + _cap_problems(experiment, document)
     found += _load_fault_problems(experiment, document)
     found += [
@@ -71,6 +72,52 @@ def own_problems(experiment: Experiment, document: Document) -> list[Problem]:
         )
         found.append(document.problem(("blast_radius",), message))
     return found
+
+
+def _moment_problems(experiment: Experiment, document: Document) -> list[Problem]:
+    """When probes are judged, beside what is expected of them and how long is looked."""
+    found: list[Problem] = []
+    moments = {entry.title: entry.moments() for entry in experiment.steady_state}
+    if not any("before" in judged for judged in moments.values()):
+        message = (
+            "nothing is judged before the fault, so nobody would know whether the system was healthy; write `before` in "
+            "the `judged:` of at least one probe"
+        )
+        found.append(document.problem(("steady_state",), message))
+    for key, names in (("harms", experiment.expect.harms), ("holds", experiment.expect.holds or [])):
+        for index, name in enumerate(names):
+            judged = moments.get(name, ("during",))
+            path: Path = ("expect", key, index)
+            if "during" not in judged:
+                message = (
+                    f"`{name}` is not judged while the fault is on; add `during` to its `judged:`, or leave it out here"
+                )
+                found.append(document.problem(path, message))
+            elif key == "harms" and "continuous" in judged:
+                message = (
+                    f"`{name}` is meant to leave its bound, so it cannot be within it at every look; leave `continuous` out of its "
+                    "`judged:`, or leave it out here"
+                )
+                found.append(document.problem(path, message))
+    for index, entry in enumerate(experiment.steady_state):
+        if entry.judged is not None and "during" in entry.judged and entry.title not in _asked_during(experiment):
+            message = f"`{entry.title}` is judged during the fault, and `holds` leaves it out; add it there, or leave `during` out"
+            found.append(document.problem(("steady_state", index, "judged"), message))
+        longest_s = experiment.recovery - entry.tolerance_s()
+        if entry.within is not None and entry.within > longest_s:
+            shorter = (
+                f"write `within: {format_duration(longest_s)}` or less, or a longer `recovery:`"
+                if longest_s > 0
+                else "write a longer `recovery:`"
+            )
+            looked, stays = format_duration(experiment.recovery), format_duration(entry.tolerance_s())
+            message = f"the run looks for {looked} after the undo, and that it stays shows only {stays} after `within`; {shorter}"
+            found.append(document.problem(("steady_state", index, "within"), message))
+    return found
+
+
+def _asked_during(experiment: Experiment) -> set[str]:
+    return {*experiment.expect.harms, *experiment.holding()}
 
 
 def _load_fault_problems(experiment: Experiment, document: Document) -> list[Problem]:

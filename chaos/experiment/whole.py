@@ -46,10 +46,14 @@ class Experiment(Strict):
         return self.blast_radius.by or system.request.subject
 
     def holding(self) -> list[str]:
-        """The steady-state entries that must survive: the named ones, else all that are not in `harms`."""
+        """The steady-state entries that must survive: the named ones, else all judged during the fault that are not in `harms`."""
         if self.expect.holds is not None:
             return list(self.expect.holds)
-        return [entry.title for entry in self.steady_state if entry.title not in self.expect.harms]
+        return [
+            entry.title
+            for entry in self.steady_state
+            if entry.title not in self.expect.harms and "during" in entry.moments()
+        ]
 
 
 @cache
