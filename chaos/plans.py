@@ -132,6 +132,8 @@ class PlannedAlert:
     foresight: Foresight | None = None
     window_s: float = 0.0
     """The longest time that what the rule reads looks back over."""
+    via: str = "prometheus"
+    """prometheus | sink: who knows of it. Of one that only its sink tells of there is no rule here, and its gates are not observed."""
 
 
 @dataclass(frozen=True, slots=True)

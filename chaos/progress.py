@@ -223,7 +223,7 @@ class Progress:
         return f"{probe.title} is {seen.told()}" if seen.standing == "broken" else None
 
     def _told(self, alert: PlannedAlert) -> bool:
-        if alert.alert not in self.firing:
+        if alert.via != "sink" and alert.alert not in self.firing:
             return False
         return alert.delivered_to is None or self.delivered(alert.alert, alert.delivered_to)
 
@@ -259,7 +259,7 @@ class Progress:
             return open_ or ["the first effect"]
         for alert in self.plan.alerts:
             if not self._told(alert):
-                fired = alert.alert in self.firing and alert.delivered_to
+                fired = (alert.via == "sink" or alert.alert in self.firing) and alert.delivered_to
                 open_.append(f"{alert.alert} to {f'reach {alert.delivered_to}' if fired else 'fire'}")
         return open_ + [f"{name} to leave its bound" for name in self.plan.harms if not self.harmed(name)]
 

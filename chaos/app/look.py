@@ -184,7 +184,7 @@ class Look:
                 ]
             except ChaosError as error:
                 errors.append(str(error))
-        for alert in self.plan.alerts:
+        for alert in (one for one in self.plan.alerts if one.via != "sink"):
             for state in ("pending", "firing"):
                 selector = f'ALERTS{{alertname="{alert.alert}",alertstate="{state}"}}'
                 try:

@@ -12,11 +12,14 @@ from chaos.experiment.expect import Expect, ExpectedAlert
 from chaos.experiment.links import link, link_names
 from chaos.experiment.load import Load, LoadFeedback
 from chaos.experiment.parsing import experiment_of, parse
+from chaos.experiment.severities import Bisection, Sweep, at, sweep_of
 from chaos.experiment.steady_state import Bounded, Steady, SteadyEntry, SteadyInline, SteadyProbe
+from chaos.experiment.sweep import SweepEntry
 from chaos.experiment.whole import Experiment, json_schema, model
 
 __all__ = [
     "AlertMatch",
+    "Bisection",
     "BlastRadius",
     "Bounded",
     "Expect",
@@ -30,10 +33,14 @@ __all__ = [
     "SteadyEntry",
     "SteadyInline",
     "SteadyProbe",
+    "Sweep",
+    "SweepEntry",
+    "at",
     "experiment_of",
     "json_schema",
     "link",
     "link_names",
     "model",
     "parse",
+    "sweep_of",
 ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chaos.caps import Most
 from chaos.document import Document, Path, did_you_mean
 from chaos.errors import Problem
+from chaos.experiment.severities import at, sweep_problems
 from chaos.experiment.whole import Experiment
 from chaos.faults.loads import LoadFault
 from chaos.units import format_duration
@@ -65,6 +68,7 @@ def own_problems(experiment: Experiment, document: Document) -> list[Problem]:
                 "or `share` instead"
             )
             found.append(document.problem(("faults", index, f"to_{aim.outcome}"), message))
+    found += _sweep_problems(experiment, document, {problem.message for problem in found})
     if experiment.load is None and experiment.blast_radius.subjects == "synthetic" and _needs_subjects(experiment):
         message = (
             "without `load:` nobody is there to be hurt (`subjects: synthetic` are the run's own load); write "
@@ -118,6 +122,18 @@ def _moment_problems(experiment: Experiment, document: Document) -> list[Problem
 
 def _asked_during(experiment: Experiment) -> set[str]:
     return {*experiment.expect.harms, *experiment.holding()}
+
+
+def _sweep_problems(experiment: Experiment, document: Document, known: set[str]) -> list[Problem]:
+    """What is wrong with the sweep, and what would be with the experiment at one of its severities alone."""
+    found: list[Problem] = []
+    for problem, severity in sweep_problems(experiment, document):
+        if severity is None:
+            found.append(problem)
+            continue
+        there = own_problems(at(experiment, severity), document)
+        found += [replace(problem, message=one.message) for one in there if one.message not in known][:1]
+    return found
 
 
 def _load_fault_problems(experiment: Experiment, document: Document) -> list[Problem]:

@@ -12,6 +12,7 @@ from chaos.experiment.blast_radius import BlastRadius
 from chaos.experiment.expect import Expect
 from chaos.experiment.load import Load
 from chaos.experiment.steady_state import Steady
+from chaos.experiment.sweep import SweepEntry
 from chaos.faults import catalogue as faults
 from chaos.faults.base import Fault
 from chaos.strict import Strict
@@ -39,6 +40,7 @@ class Experiment(Strict):
     baseline: Duration = 30.0
     faults: list[Fault] = Field(min_length=1, examples=["[{fault: wrong_predictions, target: model, duration: 60s}]"])
     recovery: Duration = 120.0
+    sweep: SweepEntry | None = None
     expect: Expect = Field(examples=["{alerts: [{alert: ModelAccuracyLow, within: 60s}]}"])
 
     def subject_header(self, system: System) -> str:
