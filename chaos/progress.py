@@ -220,7 +220,13 @@ class Progress:
             return f"{probe.title} rests on {reading.count or 0:g} events and needs {probe.needs:g}"
         self.baseline[probe.title] = reading
         seen = judged(probe, reading, reading)
-        return f"{probe.title} is {seen.told()}" if seen.standing == "broken" else None
+        match seen.standing:
+            case "broken":
+                return f"{probe.title} is {seen.told()}"
+            case "unknown":
+                return f"{probe.title} has no data for {seen.silent or 'one of its series'}"
+            case _:
+                return None
 
     def _told(self, alert: PlannedAlert) -> bool:
         if alert.via != "sink" and alert.alert not in self.firing:
