@@ -68,6 +68,7 @@ def test_what_comes_back_in_time_and_stays_is_met():
 
 def test_what_is_not_back_at_the_deadline_is_broken_though_it_comes_back_later():
     assert back("xxxxxxx......", 5.0) == "broken"
+    assert back("?xx......", 1.0) == "broken"  # however short: it had not come back at all
 
 
 def test_what_comes_back_and_goes_again_is_broken():
