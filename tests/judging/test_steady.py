@@ -210,6 +210,20 @@ def test_worse_values_never_improve_a_finding(history, data):
     assert all(now >= then for then, now in zip(before, after, strict=True)), (before, after)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_less_harm_never_makes_a_harm_seen(one, other):
+    """Of what a fault is meant to break, the better data is the worse one: the fault was too weak to test anything."""
+
+    def verdict(value: float) -> str:
+        of = run(AVAILABILITY, {}, fault=read((value,), 27))
+        of.plan = replace(of.plan, harms=("availability",), holds=())
+        return finding(of, "harm availability").verdict
+
+    harder, weaker = sorted((one, other))
+    assert ORDER.index(verdict(weaker)) >= ORDER.index(verdict(harder))
+
+
 def lost(reading: ProbeReading, data: st.DataObject) -> ProbeReading:
     match data.draw(st.sampled_from(["whole", "whole", "series", "nan", "events"])):
         case "series":
