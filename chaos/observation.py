@@ -19,7 +19,8 @@ class ProbeReading:
     """One probe at one moment: the value of every series that its query returned.
 
     `scope` is `sliding` for the probe's usual window and `phase` for a window that began with the baseline or the first
-    effect. `count` is the denominator, None when the probe has none or it returned nothing.
+    effect. `count` is the denominator, None when the probe has none or it returned nothing. `labels` are those of each value's
+    series, in the same order; empty where nobody wrote them down.
     """
 
     probe: str
@@ -28,6 +29,7 @@ class ProbeReading:
     at_wall_s: float
     values: tuple[float, ...]
     count: float | None = None
+    labels: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,12 @@ class PlannedProbe:
     minimum: str | None
     maximum: str | None
     steady: bool
+    judged: tuple[str, ...] = ("before", "during", "after")
+    """When its bounds are judged: before, during, after, continuous, eventually."""
+    within_s: float | None = None
+    """Of `eventually`: how long after the undo its bounds may still be broken."""
+    tolerance_s: float = 5.0
+    """Of `continuous` and `eventually`: how long it may be out of its bounds at a stretch."""
 
     def bound(self, which: str) -> Bound | None:
         """The parsed bound: `minimum` or `maximum`."""
@@ -127,6 +133,8 @@ class PlannedAlert:
     foresight: Foresight | None = None
     window_s: float = 0.0
     """The longest time that what the rule reads looks back over."""
+    via: str = "prometheus"
+    """prometheus | sink: who knows of it. Of one that only its sink tells of there is no rule here, and its gates are not observed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ Nothing here is a finding: findings are computed from the journal when the run i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -27,34 +26,14 @@ from chaos.observation import (
     RoutedRead,
 )
 from chaos.plans import REMOVAL_PROOF, Plan, PlannedAlert, PlannedEffect, PlannedGuard, PlannedProbe
+from chaos.readings import broken_bound, enough, judged, values_of
+
+__all__ = ["Progress", "broken_bound", "carries", "off_since", "shown"]
 
 
 def carries(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     """Whether these labels contain all the wanted ones."""
     return all(labels.get(name) == value for name, value in wanted.items())
-
-
-def broken_bound(probe: PlannedProbe, value: float, baseline: float | None) -> str | None:
-    """The bound that this value breaks, in words, or None. A NaN breaks every bound."""
-    low, high = probe.bound("minimum"), probe.bound("maximum")
-    lowest = low.resolve(baseline) if low else None
-    highest = high.resolve(baseline) if high else None
-    if lowest is not None and not value >= lowest:
-        return f"below {low}"
-    if highest is not None and not value <= highest:
-        return f"above {high}"
-    return None
-
-
-def values_of(probe: PlannedProbe, reading: ProbeReading) -> tuple[float, ...]:
-    """The reading's values by the probe's own rule for missing data: none, or a zero. NaN (0/0) counts as missing."""
-    values = tuple(value for value in reading.values if not math.isnan(value))
-    return values or ((0.0,) if probe.when_missing == "zero" else ())
-
-
-def enough(probe: PlannedProbe, reading: ProbeReading) -> bool:
-    """Whether the reading rests on enough events for a finding."""
-    return not probe.needs or (reading.count is not None and reading.count >= probe.needs)
 
 
 def shown(effect: PlannedEffect, reading: ProbeReading) -> ExternalSeen:
@@ -82,7 +61,8 @@ class Progress:
     plan: Plan
     sliding: dict[str, ProbeReading] = field(default_factory=dict)
     phase: dict[str, ProbeReading] = field(default_factory=dict)
-    baseline: dict[str, float] = field(default_factory=dict)
+    baseline: dict[str, ProbeReading] = field(default_factory=dict)
+    """Probe → its last reading of the baseline that rested on enough events: what multiples of the baseline are multiples of."""
     sliding_at_s: dict[str, float] = field(default_factory=dict)
     firing: dict[str, float] = field(default_factory=dict)
     """Expected alert → when it was first seen firing after the first effect (its activeAt)."""
@@ -217,24 +197,16 @@ class Progress:
     # --- questions that the engine asks -------------------------------------------------------------------------------
 
     def unread(self) -> bool:
-        """Whether a probe of the steady state has not been read at all in this phase."""
-        return any(probe.title not in self.phase for probe in self.plan.steady())
+        """Whether a probe that the baseline is judged by has not been read at all in this phase."""
+        return any(probe.title not in self.phase for probe in self.plan.steady() if "before" in probe.judged)
 
     def baseline_problems(self) -> list[str]:
         """Why the baseline is not met: a bound broken, too little data, or an expected alert that is already active."""
         problems: list[str] = []
         for probe in self.plan.steady():
-            reading = self.phase.get(probe.title)
-            values = values_of(probe, reading) if reading is not None else ()
-            if reading is None or not values:
-                problems.append(f"{probe.title} has no data")
-            elif not enough(probe, reading):
-                problems.append(f"{probe.title} rests on {reading.count or 0:g} events and needs {probe.needs:g}")
-            else:
-                self.baseline[probe.title] = values[0]
-                broken = [why for value in values if (why := broken_bound(probe, value, values[0])) is not None]
-                if broken:
-                    problems.append(f"{probe.title} is {values[0]:.4g}, {broken[0]}")
+            problem = self._not_met(probe)
+            if problem is not None and "before" in probe.judged:
+                problems.append(problem)
         problems += [
             f"{alert.alert} is already {self.active[alert.alert]}"
             for alert in self.plan.alerts
@@ -247,8 +219,25 @@ class Progress:
         ]
         return problems
 
+    def _not_met(self, probe: PlannedProbe) -> str | None:
+        """Why the baseline of this probe is not met, or None; what it read is what multiples of the baseline are multiples of."""
+        reading = self.phase.get(probe.title)
+        if reading is None or not values_of(probe, reading):
+            return f"{probe.title} has no data"
+        if not enough(probe, reading):
+            return f"{probe.title} rests on {reading.count or 0:g} events and needs {probe.needs:g}"
+        self.baseline[probe.title] = reading
+        seen = judged(probe, reading, reading)
+        match seen.standing:
+            case "broken":
+                return f"{probe.title} is {seen.told()}"
+            case "unknown":
+                return f"{probe.title} has no data for {seen.silent or 'one of its series'}"
+            case _:
+                return None
+
     def _told(self, alert: PlannedAlert) -> bool:
-        if alert.alert not in self.firing:
+        if alert.via != "sink" and alert.alert not in self.firing:
             return False
         return alert.delivered_to is None or self.delivered(alert.alert, alert.delivered_to)
 
@@ -258,8 +247,7 @@ class Progress:
         reading = self.phase.get(title)
         if reading is None or not enough(probe, reading):
             return False
-        values = values_of(probe, reading)
-        return any(broken_bound(probe, value, self.baseline.get(title)) for value in values)
+        return judged(probe, reading, self.baseline.get(title)).standing == "broken"
 
     def decided(self) -> bool:
         """Whether every question that a fault can decide has its answer; then nobody needs to be hurt longer."""
@@ -288,7 +276,7 @@ class Progress:
             return open_ or ["the first effect"]
         for alert in self.plan.alerts:
             if not self._told(alert):
-                fired = alert.alert in self.firing and alert.delivered_to
+                fired = (alert.via == "sink" or alert.alert in self.firing) and alert.delivered_to
                 open_.append(f"{alert.alert} to {f'reach {alert.delivered_to}' if fired else 'fire'}")
         open_ += [f"{name} to leave its bound" for name in self.plan.harms if not self.harmed(name)]
         return open_ + [
@@ -315,9 +303,9 @@ class Progress:
             if "firing" in self.told(alert.alert, receiver).values():
                 waiting.append(f"{alert.delivered_to} to hear that {alert.alert} is resolved")
         for probe in self.plan.steady():
-            reading = self.sliding.get(probe.title)
-            values = values_of(probe, reading) if reading is not None else ()
-            if not values or any(broken_bound(probe, value, self.baseline.get(probe.title)) for value in values):
+            if not {"after", "eventually"} & set(probe.judged):
+                continue
+            if judged(probe, self.sliding.get(probe.title), self.baseline.get(probe.title)).standing != "met":
                 waiting.append(f"{probe.title} to be back within its bound")
         return waiting
 
@@ -342,10 +330,10 @@ class Progress:
             breaking_since[blind] = self.sliding_at_s[probe.title]
         if at_s - breaking_since.setdefault(blind, at_s) >= max(guard.for_s, 3 * self.plan.evaluation_s, 3.0):
             return "it cannot be read"
-        baseline = self.baseline.get(probe.title.removeprefix("guard:"))
-        broken = [(value, why) for value in values if (why := broken_bound(probe, value, baseline)) is not None]
+        seen = judged(probe, reading, self.baseline.get(probe.title.removeprefix("guard:")))
+        broken = seen.standing == "broken"
         if broken and at_s - breaking_since.setdefault(guard.title, at_s) >= guard.for_s:
-            return f"it reads {broken[0][0]:.4g}, {broken[0][1]}"
+            return f"it reads {seen.told()}"
         if values and not broken:
             breaking_since.pop(guard.title, None)
         return None

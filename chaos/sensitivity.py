@@ -10,17 +10,40 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from chaos.experiment.sweeping import Swept
 from chaos.rehearsal.outcome import AtSeverity
+from chaos.statistics import clopper_pearson
 from chaos.units import format_duration
 from chaos.verdict import VerdictName
 
 NEAR = 1.15
 """Two severities whose ratio is no more than this are told apart by no single run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """The severities of a sweep, the mildest first: a grid, or two ends to bisect in at most `steps` severities.
+
+    Each is run `repeats` times. `text` gives a severity as people write it.
+    """
+
+    severities: tuple[float, ...]
+    bisect: bool
+    steps: int
+    text: Callable[[float], str]
+    repeats: int = 1
+
+    @property
+    def rising(self) -> bool:
+        """Whether the larger number is the more severe."""
+        return self.severities[-1] >= self.severities[0]
+
+    def severer(self, one: float) -> float:
+        """A key by which severities stand from the mildest to the severest."""
+        return one if self.rising else -one
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +77,45 @@ class Trial:
 
 def next_severity(swept: Swept, trials: Sequence[Trial]) -> float | None:
     """The severity of the next run; None when the answer is in, or the runs are used up."""
-    tried = {trial.severity for trial in trials}
+    counts: dict[float, int] = {}
+    for trial in trials:
+        counts[trial.severity] = counts.get(trial.severity, 0) + 1
+    begun = next((one for one, count in counts.items() if count < swept.repeats), None)
+    if begun is not None:
+        return begun
     if not swept.bisect:
-        return next((one for one in swept.severities if one not in tried), None)
+        return next((one for one in swept.severities if one not in counts), None)
+    return None if len(counts) >= swept.steps else _halfway(swept, trials, set(counts))
+
+
+def _halfway(swept: Swept, trials: Sequence[Trial], tried: set[float]) -> float | None:
     low, high = swept.severities[0], swept.severities[-1]
-    if len(trials) >= swept.steps:
-        return None
     if high not in tried:
         return high
-    known = [trial for trial in trials if trial.proves]
-    caught = [trial.severity for trial in known if trial.caught]
-    missed = [trial.severity for trial in known if not trial.caught]
-    if not caught or high in missed:
+    caught = {one for one in tried if _caught(one, trials)}
+    if high not in caught:
         return None  # not even the most severe one is told, or it proved nothing
     if low not in tried:
         return low
-    smallest = min(caught)
-    below = max((one for one in missed if one < smallest), default=None)
-    if below is None or (below > 0 and smallest / below <= NEAR):
+    smallest = min(caught, key=swept.severer)
+    missed = [one for one in tried - caught if swept.severer(one) < swept.severer(smallest)]
+    if not missed:
         return None
-    middle = math.sqrt(below * smallest) if below > 0 else (below + smallest) / 2
+    below = max(missed, key=swept.severer)
+    if below * smallest <= 0:
+        middle = (below + smallest) / 2
+    elif max(smallest / below, below / smallest) <= NEAR:
+        return None
+    else:
+        middle = math.sqrt(below * smallest)
     rounded = float(f"{middle:.3g}")
     return None if rounded in tried else rounded
+
+
+def _caught(severity: float, trials: Sequence[Trial]) -> bool:
+    """Whether every expected alert told in more than half of the runs at this severity that prove anything."""
+    here = [trial for trial in trials if trial.severity == severity and trial.proves]
+    return sum(trial.caught for trial in here) * 2 > len(here)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,24 +173,39 @@ def sensitivity(
     rehearsal: str | None = None,
 ) -> Sensitivity:
     """The trials, counted, beside what rehearsal says of each alert."""
-    ordered = sorted(trials, key=lambda trial: trial.severity)
+    ordered = sorted(trials, key=lambda trial: swept.severer(trial.severity))
     names = dict.fromkeys(one.alert for trial in ordered for one in trial.alerts)
-    blind = [
+    blind = dict.fromkeys(
         trial.text for trial in ordered if trial.proves and trial.broken and not any(one.told for one in trial.alerts)
-    ]
+    )
     alerts = tuple(_alert(name, swept, ordered, (curves or {}).get(name, Curve())) for name in names)
     return Sensitivity(experiment, parameter, tuple(ordered), alerts, tuple(blind), rehearsal)
 
 
 def _alert(name: str, swept: Swept, ordered: Sequence[Trial], curve: Curve) -> AlertSensitivity:
-    seen = [(trial.severity, one) for trial in ordered if trial.proves for one in trial.alerts if one.alert == name]
-    caught = [(severity, one) for severity, one in seen if one.told]
-    missed = [severity for severity, one in seen if not one.told]
-    smallest = caught[0][0] if caught else None
-    below = max((one for one in missed if smallest is None or one < smallest), default=None)
-    after_s = caught[0][1].after_s if caught else None
-    disagree = smallest is not None and any(one > smallest for one in missed)
+    seen: dict[float, list[TrialAlert]] = {}
+    for trial in ordered:
+        for one in trial.alerts if trial.proves else ():
+            if one.alert == name:
+                seen.setdefault(trial.severity, []).append(one)
+    told = {severity: sum(one.told for one in here) for severity, here in seen.items()}
+    caught = [severity for severity, here in seen.items() if told[severity] * 2 > len(here)]
+    missed = [severity for severity in seen if severity not in caught]
+    smallest = caught[0] if caught else None
+    under = [one for one in missed if smallest is None or swept.severer(one) < swept.severer(smallest)]
+    below = under[-1] if under else None
+    times = (
+        sorted(one.after_s for one in seen.get(smallest, ()) if one.told and one.after_s is not None)
+        if smallest is not None
+        else []
+    )
+    after_s = times[len(times) // 2] if times else None
+    disagree = smallest is not None and any(swept.severer(one) > swept.severer(smallest) for one in missed)
     sentence = _sentence(swept, smallest, below, after_s, disagree=disagree)
+    if smallest is not None and swept.repeats > 1:
+        k, n = told[smallest], len(seen[smallest])
+        least, most = clopper_pearson(k, n)
+        sentence += f" ({k} of {n} runs told, [{least:.0%}, {most:.0%}])"
     return AlertSensitivity(
         name, smallest, below, after_s, disagree, sentence, curve.rehearsed, curve.claimed, curve.rows
     )  # fmt: skip

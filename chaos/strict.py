@@ -171,7 +171,8 @@ def _refused(text: str, value: object) -> str:
     return text
 
 
-def _sentence(error: ErrorDetails) -> str:
+def sentence(error: ErrorDetails) -> str:
+    """What people are told of one of pydantic's errors, without its place."""
     kind, context = error["type"], error.get("ctx", {})
     match kind:
         case "value_error" | "assertion_error":
@@ -200,7 +201,7 @@ def _problem(document: Document, model: type[BaseModel], error: ErrorDetails) ->
             name = str(error.get("ctx", {}).get("discriminator", "")).strip("'")
             known = sorted(option.tag for option in _all_options(model, path) if option.tag is not None)
             return document.problem((*path, name), _unknown_tag(name, error["input"], known))
-    return document.problem(path, _sentence(error))
+    return document.problem(path, sentence(error))
 
 
 def _unknown_tag(name: str, mapping: object, known: list[str]) -> str:

@@ -8,13 +8,25 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 from typer.main import get_command
 
 from chaos.app.cli import app
 from chaos.app.fault_facts import FAMILIES
 from chaos.app.fault_page import page
 from chaos.engine import picture
-from chaos.experiment import BlastRadius, Expect, ExpectedAlert, Experiment, Load, SteadyInline, link, parse
+from chaos.experiment import (
+    BlastRadius,
+    Expect,
+    ExpectedAlert,
+    Experiment,
+    Load,
+    SteadyInline,
+    SweepEntry,
+    json_schema,
+    link,
+    parse,
+)
 from chaos.faults import catalogue
 from chaos.faults.base import Fault
 from chaos.probe import merge
@@ -46,6 +58,20 @@ def test_the_documented_experiment_fits_the_documented_system() -> None:
     assert link(experiment, document, system, probes) == []
 
 
+def overlays() -> list[str]:
+    """The documented pieces of an experiment, but for the one whose fault is another tool's."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", EXPERIMENT, re.MULTILINE | re.DOTALL)[1:]
+    return [text for text in blocks if "faults:" not in text]
+
+
+@pytest.mark.parametrize("piece", overlays())
+def test_every_documented_piece_fits_the_documented_experiment(piece: str) -> None:
+    whole = yaml.safe_load(block(EXPERIMENT)) | yaml.safe_load(piece)
+    made, _ = parse(yaml.safe_dump(whole, allow_unicode=True, sort_keys=False), "experiment.yaml", {})
+    assert set(yaml.safe_load(piece)) <= made.model_fields_set
+    assert list(Draft202012Validator(json_schema()).iter_errors(whole)) == []
+
+
 def keys(*models: type) -> set[str]:
     return {field.alias or name for model in models for name, field in model.model_fields.items()}  # type: ignore[attr-defined]
 
@@ -53,7 +79,7 @@ def keys(*models: type) -> set[str]:
 @pytest.mark.parametrize(
     ("text", "models"),
     [
-        (EXPERIMENT, (Experiment, Load, BlastRadius, Expect, ExpectedAlert, SteadyInline, Fault)),
+        (EXPERIMENT, (Experiment, Load, BlastRadius, Expect, ExpectedAlert, SteadyInline, SweepEntry, Fault)),
         (SYSTEM, (System, Target, Request, Telemetry)),
     ],
 )

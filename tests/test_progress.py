@@ -119,7 +119,8 @@ def test_labels_carry_all_of_the_wanted_ones():
         ((reading(0.93, count=12.0),), "accuracy rests on 12 events and needs 30"),
         ((reading(0.93, count=None),), "accuracy rests on 0 events and needs 30"),
         ((reading(0.85),), "accuracy is 0.85, below 88%"),
-        ((reading(0.93, 0.7),), "accuracy is 0.93, below 88%"),
+        ((reading(0.93, 0.7),), "accuracy is 0.7, below 88%"),
+        ((reading(0.93, NAN),), "accuracy has no data for one of its series"),
         ((reading(0.93), alerts("ModelAccuracyLow", state="pending")), "ModelAccuracyLow is already pending"),
         ((reading(0.93), alerts("ModelAccuracyLow"), AlertsRead(WALL, ())), None),
         ((reading(0.93), alerts("DiskFull")), None),
@@ -127,6 +128,28 @@ def test_labels_carry_all_of_the_wanted_ones():
 )
 def test_a_baseline_is_met_on_enough_good_data_and_silent_alerts(seen: tuple, problem: str | None):
     assert after(*seen).baseline_problems() == ([problem] if problem else [])
+
+
+def test_only_what_is_judged_before_keeps_a_baseline_from_being_met():
+    later = replace(PLAN, probes=(replace(ACCURACY, judged=("during", "after")),))
+    assert after(reading(0.5), plan=later).baseline_problems() == []
+    assert not after(plan=later).unread()
+    assert after().unread()
+
+
+def test_each_series_is_a_multiple_of_its_own_baseline():
+    twice = replace(ACCURACY, minimum=None, maximum="2x baseline")
+    labels = ({"group": "a"}, {"group": "b"})
+
+    def seen(*values: float) -> ProbesRead:
+        return ProbesRead((ProbeReading("accuracy", "phase", 30.0, WALL, values, 400.0, labels),))
+
+    progress = after(seen(0.1, 0.4), plan=replace(PLAN, probes=(twice,)))
+    assert progress.baseline_problems() == []
+    progress.learn(seen(0.15, 0.7), 1.0)
+    assert not progress.harmed("accuracy")
+    progress.learn(seen(0.25, 0.7), 2.0)
+    assert progress.harmed("accuracy")
 
 
 def test_an_alert_with_a_firing_and_a_pending_instance_is_firing():
@@ -376,6 +399,20 @@ def test_the_proxies_own_guard_breaks_when_half_of_the_control_arm_fails():
     assert after(proxies(calm), proxies(ArmTraffic(120, 120, 9))).breached(0.0, {}) is None
     assert after(proxies(calm), proxies(ArmTraffic(119, 119, 19))).breached(0.0, {}) is None  # too few to tell
     assert after(proxies(ArmTraffic(100, 100, 90)), *[proxies(ArmTraffic(200, 200, 90))] * 6).breached(0.0, {}) is None
+
+
+def test_an_alert_that_only_its_sink_knows_is_decided_by_what_the_sink_hears():
+    sink = replace(PLAN, alerts=(replace(ALERT, via="sink"),), harms=())
+    assert not after(proxies(first_effect=WALL), plan=sink).decided()
+    assert after(proxies(first_effect=WALL), plan=sink).waiting_for() == ["ModelAccuracyLow to reach oncall"]
+    assert after(proxies(first_effect=WALL), told("firing"), plan=sink).decided()
+
+
+@pytest.mark.parametrize(("judged", "waits"), [(("before",), False), (("after",), True), (("eventually",), True)])
+def test_a_recovery_waits_only_for_bounds_that_are_judged_after_it_began(judged: tuple[str, ...], waits: bool):
+    plan = replace(PLAN, probes=(replace(ACCURACY, judged=judged),))
+    unsettled = after(reading(0.5, scope="sliding"), plan=plan).unsettled()
+    assert ("accuracy to be back within its bound" in unsettled) is waits
 
 
 def test_an_alert_that_flaps_is_settled_only_when_the_receiver_was_told_last_that_it_is_resolved():

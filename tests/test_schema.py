@@ -45,6 +45,12 @@ def test_every_shipped_probe_satisfies_the_schema(path: Path) -> None:
         "value_not_offered",
         "value_list_for_mapping",
         "unit_missing_duration",
+        "steady_moment_misspelt_alone",
+        "steady_judged_never",
+        "sweep_unknown_key",
+        "sweep_over_a_list",
+        "expect_via_nothing_known",
+        "expect_judge_not_offered",
     ],
 )
 def test_an_editor_marks_what_the_check_refuses(name: str) -> None:

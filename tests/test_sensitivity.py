@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaos.experiment.sweeping import Swept
-from chaos.sensitivity import NEAR, Trial, TrialAlert, ending, next_severity, sensitivity
+from chaos.sensitivity import NEAR, Swept, Trial, TrialAlert, ending, next_severity, sensitivity
+from chaos.units import format_share
 
-GRID = Swept(("blast_radius", "traffic"), "share", (0.02, 0.05, 0.1, 0.2), bisect=False, steps=6)
-ENDS = Swept(("blast_radius", "traffic"), "share", (0.01, 0.3), bisect=True, steps=8)
+GRID = Swept((0.02, 0.05, 0.1, 0.2), bisect=False, steps=6, text=format_share)
+ENDS = Swept((0.01, 0.3), bisect=True, steps=8, text=format_share)
 
 
 def trial(severity: float, *, told: bool, proves: bool = True, broken: bool = True) -> Trial:
@@ -79,7 +78,25 @@ def test_the_blind_band_is_where_the_system_broke_and_nobody_was_told() -> None:
     assert found.blind == ("0.05",)
 
 
-@pytest.mark.parametrize("kind", ["duration", "number"])
-def test_severities_are_said_in_their_own_unit(kind: str) -> None:
-    swept = replace(GRID, kind=kind, severities=(0.3, 2.0))  # type: ignore[arg-type]
-    assert swept.text(0.3) == {"duration": "300ms", "number": "0.3"}[kind]
+def test_where_the_smaller_number_is_the_severer_bisection_goes_the_other_way() -> None:
+    falling = Swept((0.9, 0.5), bisect=True, steps=8, text=format_share)
+    trials: list[Trial] = []
+    while (severity := next_severity(falling, trials)) is not None:
+        trials.append(trial(severity, told=severity <= 0.7))
+    found = sensitivity("e", "to_accuracy", falling, trials).alerts[0]
+    assert found.smallest is not None
+    assert found.below is not None
+    assert found.smallest <= 0.7 < found.below
+    assert not found.disagree
+
+
+def test_repeats_are_made_at_every_severity_and_more_than_half_must_tell() -> None:
+    thrice = replace(GRID, severities=(0.05, 0.1), repeats=3)
+    told = {0.05: iter([True, False, False]), 0.1: iter([True, False, True])}
+    trials: list[Trial] = []
+    while (severity := next_severity(thrice, trials)) is not None:
+        trials.append(trial(severity, told=next(told[severity])))
+    assert [one.severity for one in trials] == [0.05] * 3 + [0.1] * 3
+    found = sensitivity("e", "traffic", thrice, trials).alerts[0]
+    assert (found.smallest, found.below) == (0.1, 0.05)
+    assert found.sentence.endswith("(2 of 3 runs told, [9%, 99%])")

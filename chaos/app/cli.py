@@ -222,7 +222,6 @@ def _sweep_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, y
     from chaos.app.live import Lines
     from chaos.drivers.throwaway import Programs
     from chaos.errors import MissingTool
-    from chaos.experiment.sweeping import Swept, swept
     from chaos.lab import monitoring
     from chaos.report.sensitivity import page, sensitivity_view
     from chaos.sensitivity import ending
@@ -240,8 +239,7 @@ def _sweep_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, y
     except MissingTool:
         programs = None
     done = sweeping.sweep(loaded, one, programs, say)
-    found = swept(loaded.experiment)
-    assert isinstance(found, Swept), "the file was checked"
+    found = sweeping.swept_of(loaded)
     path = runs / f"sweep-{loaded.experiment.name}"
     path.with_suffix(".json").write_text(done.found.to_json() + "\n")
     within_s = {alert.alert: alert.within for alert in loaded.experiment.expect.alerts}

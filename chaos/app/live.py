@@ -16,7 +16,7 @@ from rich.text import Text
 from chaos.bounds import format_value
 from chaos.engine import Run
 from chaos.events import State
-from chaos.progress import values_of
+from chaos.readings import values_of
 from chaos.visible import visible
 
 STEPS = (State.preflight, State.warmup, State.baseline, State.inject, State.undo, State.recovery, State.collect)

@@ -88,9 +88,13 @@ class Look:
         if probe.count is not None:
             counted = self.prometheus.query(probe.count.replace("$window", window), at_wall_s)
             count = sum(one.samples[-1][1] for one in counted if one.samples) if counted else None
-        values = tuple(one.samples[-1][1] for one in series if one.samples)
-        at = max((one.samples[-1][0] for one in series if one.samples), default=at_wall_s or time.time())
-        return ProbeReading(probe.title, "phase" if scope == "phase" else "sliding", window_s, at, values, count)
+        series = [one for one in series if one.samples]
+        values = tuple(one.samples[-1][1] for one in series)
+        labels = tuple(one.labels for one in series)
+        at = max((one.samples[-1][0] for one in series), default=at_wall_s or time.time())
+        return ProbeReading(
+            probe.title, "phase" if scope == "phase" else "sliding", window_s, at, values, count, labels
+        )
 
     def external(self, effects: Sequence[PlannedEffect]) -> ExternalRead:
         """What shows of these effects of other tools."""
@@ -211,7 +215,7 @@ class Look:
                 ]
             except ChaosError as error:
                 errors.append(str(error))
-        for alert in self.plan.alerts:
+        for alert in (one for one in self.plan.alerts if one.via != "sink"):
             for state in ("pending", "firing"):
                 selector = f'ALERTS{{alertname="{alert.alert}",alertstate="{state}"}}'
                 try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,13 @@ from chaos.app.surveyor import drivers_of
 from chaos.app.telemetry_kept import kept
 from chaos.drivers.throwaway import Programs
 from chaos.errors import ChaosError, Refused
-from chaos.experiment import Experiment, experiment_of
-from chaos.experiment.sweeping import TRAFFIC, Swept, at, swept
+from chaos.experiment import TRAFFIC, Bisection, at, sweep_of, text_of
 from chaos.planning.alerts import matching_rule
 from chaos.rehearsal.models import NoModel
 from chaos.rehearsal.of_runs import measured
 from chaos.rehearsal.outcome import CLAIM_FROM, AtSeverity, Rehearsed, by_severity, threshold
 from chaos.rehearsal.report import between
-from chaos.sensitivity import Curve, Sensitivity, Trial, TrialAlert, next_severity, sensitivity
+from chaos.sensitivity import Curve, Sensitivity, Swept, Trial, TrialAlert, next_severity, sensitivity
 from chaos.verdict import EXIT_CODE, Verdict
 
 QUIET_S = 300.0
@@ -48,12 +48,11 @@ def sweep(
     loaded: Loaded, run: Callable[[Loaded], Ended], programs: Programs | None, report: Callable[[str], None]
 ) -> Swung:
     """Every run of the sweep has been made. `run` makes one; `programs` rehearse the curve between, None leaves it out."""
-    found = swept(loaded.experiment)
-    assert isinstance(found, Swept), "the file was checked"
+    found = swept_of(loaded)
     trials: list[Trial] = []
     while (severity := next_severity(found, trials)) is not None:
         report(f"sweep: run {len(trials) + 1} at {found.text(severity)}")
-        one = at_severity(loaded, found, severity)
+        one = at_severity(loaded, severity)
         if trials:
             _until_quiet(one, report)
         ended = run(one)
@@ -61,21 +60,42 @@ def sweep(
         if ended.verdict.verdict in ENDS_ALL:
             break
     parameter = loaded.experiment.sweep.parameter if loaded.experiment.sweep else ""
-    curve, basis = _rehearsed(loaded, found, trials, programs, report) if programs is not None else ({}, None)
+    curve, basis = _rehearsed(loaded, trials, programs, report) if programs is not None else ({}, None)
     worst = max((EXIT_CODE[trial.verdict] for trial in trials if trial.verdict in (*ENDS_ALL, "aborted")), default=0)
     return Swung(sensitivity(loaded.experiment.name, parameter, found, trials, curve, basis), worst)
 
 
-def at_severity(loaded: Loaded, found: Swept, severity: float) -> Loaded:
+def swept_of(loaded: Loaded) -> Swept:
+    """The experiment's sweep, which it must have."""
+    said = sweep_of(loaded.experiment)
+    assert said is not None, "only an experiment with a sweep is swept"
+    text = partial(text_of, loaded.experiment)
+    if isinstance(said.severities, Bisection):
+        ends = said.severities
+        return Swept((ends.low, ends.high), True, ends.steps, text, said.repeats)
+    return Swept(said.severities, False, len(said.severities), text, said.repeats)
+
+
+def at_severity(loaded: Loaded, severity: float) -> Loaded:
     """The experiment at one severity, with a text that says the same and keeps `${NAME}` as it was written."""
-    document = at(loaded.document, found, severity)
-    experiment: Experiment = experiment_of(document)
+    said = sweep_of(loaded.experiment)
+    assert said is not None
+    text = text_of(loaded.experiment, severity)
     written: Any = yaml.safe_load(loaded.text)
-    text = yaml.safe_dump(
-        at(replace(document, data={**written}), found, severity).data, sort_keys=False, allow_unicode=True
-    )
-    heading = f"# {loaded.path.name} at {found.text(severity)} of its sweep\n"
-    return replace(loaded, experiment=experiment, document=document, text=heading + text, swept=found.text(severity))
+    written.pop("sweep", None)
+    place = written["blast_radius"] if said.fault_index is None else written["faults"][said.fault_index]
+    place[said.parameter] = text if said.fault_index is None else _plain(text)
+    heading = f"# {loaded.path.name} at {text} of its sweep\n"
+    dumped = heading + yaml.safe_dump(written, sort_keys=False, allow_unicode=True)
+    return replace(loaded, experiment=at(loaded.experiment, severity), text=dumped, swept=text)
+
+
+def _plain(text: str) -> str | float:
+    """A number where the parameter is one without a unit."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def trial_of(verdict: Verdict, severity: float, text: str, folder: str) -> Trial:
@@ -118,11 +138,14 @@ def _until_quiet(loaded: Loaded, report: Callable[[str], None]) -> None:
 
 
 def _rehearsed(
-    loaded: Loaded, found: Swept, trials: Sequence[Trial], programs: Programs, report: Callable[[str], None]
+    loaded: Loaded, trials: Sequence[Trial], programs: Programs, report: Callable[[str], None]
 ) -> tuple[dict[str, Curve], str | None]:
     """Alert → from which severity on rehearsal catches it, by what the most severe run measured; nothing where shares do not mix."""
     proving = [trial for trial in trials if trial.proves]
-    mixes = found.kind == "share" and found.path[-1] in (TRAFFIC, "share")
+    mixes = loaded.experiment.sweep is not None and loaded.experiment.sweep.parameter.rpartition(".")[2] in (
+        TRAFFIC,
+        "share",
+    )
     if not proving or not mixes:
         return {}, None
     largest = max(proving, key=lambda trial: trial.severity)

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from chaos.arms import HeaderValues, row_selected, unit_interval
 from chaos.faults.aims import Aim
@@ -204,7 +204,12 @@ def parse_shape(value: object) -> object:
     raise ValueError(f"{value!r} is no shape; write step, `ramp 30s` or `pulse 5s/10s`")
 
 
-ShapeText = Annotated[Shape, BeforeValidator(parse_shape), PlainSerializer(str, return_type=str)]
+ShapeText = Annotated[
+    Shape,
+    BeforeValidator(parse_shape),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["step", "ramp 30s", "pulse 5s/10s"]}),
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,10 @@ def warnings_of(experiment: Experiment, system: System, alerts: tuple[PlannedAle
     told = [alert.foresight.warning for alert in alerts if alert.foresight and alert.foresight.warning]
     if not experiment.expect.alerts:
         told.append("no alert is expected, so only the resilience half is judged")
+    if experiment.expect.judge == "projected":
+        told.append(
+            "`judge: projected` is not projected by a run: its alerts are judged live, at the traffic that is hurt"
+        )
     if system.environment == "production" and system.announce is None:
         told.append(
             "nobody is told of runs against production; write `announce: {webhook: URL}` in the system file, "
@@ -37,9 +41,15 @@ def notes_of(experiment: Experiment, alerts: tuple[PlannedAlert, ...], survey: S
     outside = tuple(
         f"{fault.fault} at {fault.target}: {EXTERNAL_NOTE}" for fault in experiment.faults if fault.acts_on == "outside"
     )
+    heard = tuple(
+        f"{alert.alert} is told of by the sink of {alert.delivered_to} alone: when it was pending or firing nobody sees"
+        for alert in alerts
+        if alert.via == "sink"
+    )
     return (
         shadow
         + outside
+        + heard
         + tuple(
             f"{alert.alert} has no value now, so what dilution lets it see is not predicted"
             for alert in alerts

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from chaos.bounds import Bound
-from chaos.experiment import AlertMatch, Experiment, GuardProbe, SteadyInline, SteadyProbe
+from chaos.experiment import AlertMatch, Experiment, GuardProbe, SteadyEntry, SteadyInline, SteadyProbe
 from chaos.faults.external import External
 from chaos.plans import (
     PlannedGuard,
@@ -24,19 +25,24 @@ def _probe(
     steady: bool,
 ) -> PlannedProbe:
     kept = {**variables, "window": "$window"}
+    when = _when(entry) if steady and not isinstance(entry, GuardProbe) else {}
     minimum, maximum = (None if bound is None else _text(bound) for bound in (entry.min, entry.max))
     if isinstance(entry, SteadyInline):
         return PlannedProbe(
             title, entry.promql.strip(), None, entry.unit, entry.better, entry.when_missing, 0, "none", False, None,
-            minimum, maximum, steady,
+            minimum, maximum, steady, **when,
         )  # fmt: skip
     found = probes[entry.probe]
     query, count = found.render(kept)
     signal = found.signal.value if found.signal else None
     return PlannedProbe(
         title, query, count, found.unit, found.better, found.when_missing, found.needs, found.arms, found.windowed(),
-        signal, minimum, maximum, steady,
+        signal, minimum, maximum, steady, **when,
     )  # fmt: skip
+
+
+def _when(entry: SteadyEntry) -> dict[str, Any]:
+    return {"judged": entry.moments(), "within_s": entry.within, "tolerance_s": entry.tolerance_s()}
 
 
 def _text(bound: Bound) -> str:

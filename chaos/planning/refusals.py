@@ -21,6 +21,7 @@ from chaos.units import format_duration, format_share
 
 def refusals_of(experiment: Experiment, system: System, survey: Survey, drawn: Plan) -> list[str]:
     return [
+        *_several_runs(experiment),
         *_law_9(experiment, system),
         *_cannot_exist(experiment, system),
         *_unknown_features(experiment, system),
@@ -28,6 +29,15 @@ def refusals_of(experiment: Experiment, system: System, survey: Survey, drawn: P
         *_alert_refusals(drawn, survey),
         *_radius_refusals(drawn),
         *_cap_refusals(drawn, survey),
+    ]
+
+
+def _several_runs(experiment: Experiment) -> list[str]:
+    """A plan is of one run, so of one severity: whoever runs a sweep plans `chaos.experiment.at` each of them."""
+    if experiment.sweep is None:
+        return []
+    return [
+        "this experiment has a `sweep:`, and a run is at one severity; leave `sweep:` out to run it as its faults stand there"
     ]
 
 
@@ -153,6 +163,8 @@ def _alert_refusals(drawn: Plan, survey: Survey) -> list[str]:
             )
         if alert.delivered_to is not None:
             refused += _delivery_refusals(alert, survey)
+        if alert.via == "sink":
+            continue
         rule = matching_rule(ExpectedAlert(alert=alert.alert, labels=dict(alert.labels)), survey.rules)
         assert rule is not None, "an alert is planned only beside its rule"
         if rule.health not in ("ok", "unknown"):
@@ -172,7 +184,7 @@ def _delivery_refusals(alert: PlannedAlert, survey: Survey) -> list[str]:
     name = alert.delivered_to or ""
     if survey.sinks.get(name) is not None:
         return [f"the sink of the receiver `{name}` cannot be used: {survey.sinks[name]}"]
-    if survey.route is not None and name not in alert.routed_to:
+    if alert.via != "sink" and survey.route is not None and name not in alert.routed_to:
         to = ", ".join(alert.routed_to) or "nobody"
         return [f"{alert.alert} is routed to {to} and not to `{name}`; mend Alertmanager's route or `delivered_to`"]
     return []

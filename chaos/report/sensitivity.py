@@ -10,9 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from chaos.experiment.sweeping import Swept
 from chaos.report.curve import Live, draw_curve
-from chaos.sensitivity import AlertSensitivity, Sensitivity, Trial
+from chaos.sensitivity import AlertSensitivity, Sensitivity, Swept, Trial
 from chaos.visible import visible
 
 
@@ -41,8 +40,9 @@ def sensitivity_view(found: Sensitivity, swept: Swept) -> Group:
         parts += [Text(), Text(visible(blind), style="bold red", overflow="fold")]
     if found.rehearsal:
         parts.append(Text(visible(f"· rehearsed from {found.rehearsal}"), style="dim", overflow="fold"))
-    once = "· each severity was run once, which is one throw: no chance is claimed from these runs alone"
-    parts.append(Text(once, style="dim", overflow="fold"))
+    if swept.repeats == 1:
+        once = "· each severity was run once, which is one throw: no chance is claimed from these runs alone"
+        parts.append(Text(once, style="dim", overflow="fold"))
     return Group(*parts)
 
 
@@ -64,7 +64,9 @@ def _cells(trial: Trial, found: Sensitivity) -> list[Text]:
 def page(found: Sensitivity, swept: Swept, within_s: dict[str, float | None]) -> str:
     """The sweep as one file: no script, nothing from elsewhere, everything escaped."""
     alerts = [(alert, _picture(alert, found, swept, within_s.get(alert.alert))) for alert in found.alerts]
-    return _environment().get_template("sensitivity.html.j2").render(found=found, alerts=alerts)
+    return (
+        _environment().get_template("sensitivity.html.j2").render(found=found, alerts=alerts, once=swept.repeats == 1)
+    )
 
 
 def _picture(alert: AlertSensitivity, found: Sensitivity, swept: Swept, within_s: float | None) -> Markup:

@@ -222,6 +222,10 @@ def _moments(plan: Plan) -> Table:
 
 
 def _planned_alert(alert: PlannedAlert) -> Group:
+    if alert.via == "sink":
+        asked = f", asked for within {format_duration(alert.within_s)}" if alert.within_s else ""
+        said = [f"told of by the sink of {alert.delivered_to} alone{asked}; Prometheus knows no such rule"]
+        return Group(_line((alert.alert, "bold")), *(Padding(_text(one), (0, 0, 0, 2)) for one in said))
     said = [f"rule: {' '.join(alert.expr.split())}", f"told by this rule: {', '.join(alert.routed_to) or 'nobody'}"]
     asked = f"; asked for within {format_duration(alert.within_s)}" if alert.within_s else ""
     soonest = format_duration(round(alert.lower_bound_s, 3))

@@ -9,7 +9,6 @@ import yaml
 
 from chaos.app import files
 from chaos.app.sweeping import at_severity, trial_of
-from chaos.experiment.sweeping import Swept, swept
 from chaos.judging import judge
 from tests.judging.journals import JUDGED, SILENT, Story, lines_of
 from tests.values import EXPERIMENT, PROBES, SYSTEM
@@ -21,18 +20,12 @@ def loaded(tmp_path: Path) -> files.Loaded:
     (tmp_path / "probes").mkdir()
     (tmp_path / "probes" / "all.yaml").write_text(PROBES)
     text = EXPERIMENT.replace("system: lab", "system: system.yaml\ndescription: ${SECRET}")
-    (tmp_path / "e.yaml").write_text(f"{text}sweep: {{over: [2%, 5%]}}\n")
+    (tmp_path / "e.yaml").write_text(f"{text}sweep: {{parameter: share, over: [2%, 5%]}}\n")
     return files.load(tmp_path / "e.yaml", variables={"SECRET": "hunter2"})
 
 
-def understood(loaded: files.Loaded) -> Swept:
-    found = swept(loaded.experiment)
-    assert isinstance(found, Swept)
-    return found
-
-
 def test_its_text_is_an_experiment_at_that_severity_without_a_sweep(loaded: files.Loaded) -> None:
-    one = at_severity(loaded, understood(loaded), 0.041)
+    one = at_severity(loaded, 0.041)
     assert one.experiment.faults[0].share == pytest.approx(0.041)
     assert one.text.startswith("# e.yaml at 4.1% of its sweep\n")
     written = yaml.safe_load(one.text)
@@ -42,7 +35,7 @@ def test_its_text_is_an_experiment_at_that_severity_without_a_sweep(loaded: file
 
 
 def test_what_a_variable_held_stands_in_no_text(loaded: files.Loaded) -> None:
-    one = at_severity(loaded, understood(loaded), 0.02)
+    one = at_severity(loaded, 0.02)
     assert one.experiment.description == "hunter2"
     assert "hunter2" not in one.text
     assert "${SECRET}" in one.text

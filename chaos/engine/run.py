@@ -1,16 +1,12 @@
-"""The run as a state machine: events in, commands out, no I/O, no clock.
-
-The table below is all there is to know about its states; `picture()` draws it for the docs. An effect counts as active
-from the moment its Apply is issued. It counts as undone when the Apply call has ended *and* an Undo that was issued after
-that has shown the state before: a late Apply may land after the first Undo, so until then the Undo is repeated.
-"""
+"""The machine itself: it hears one event at a time, and says what is to be performed and what to note. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import assert_never
 
+from chaos.engine.effects import MAY_LAND_S, Effect
+from chaos.engine.states import TRANSITIONS, Trigger
+from chaos.engine.windows import Windows
 from chaos.events import (
     Applied,
     Apply,
@@ -27,7 +23,6 @@ from chaos.events import (
     LoadStopped,
     Note,
     Observed,
-    PhaseWindow,
     Query,
     QueryFailed,
     Question,
@@ -43,107 +38,20 @@ from chaos.events import (
     UndoFailed,
     Undone,
 )
-from chaos.plans import Plan, PlannedEffect
+from chaos.plans import Plan
 from chaos.progress import Progress
-
-
-class Trigger(StrEnum):
-    """Why the machine moves."""
-
-    ready = "the load runs and the proxies are held"
-    warm = "the warm-up is over"
-    met = "the baseline is met"
-    unmet = "the baseline is not met"
-    decided = "every question is answered"
-    over = "the time is over"
-    stopped = "a stop, a guard or an error"
-    clean = "every effect is undone"
-    never_hurt = "every hold is released and nothing was hurt"
-    interrupted = "every effect is undone and somebody wants to leave"
-    lost = "something could not be undone"
-    settled = "the system has settled"
-    collected = "the evidence is collected"
-
-
-TRANSITIONS: dict[tuple[State, Trigger], State] = {
-    (State.preflight, Trigger.ready): State.warmup,
-    (State.preflight, Trigger.stopped): State.undo,
-    (State.warmup, Trigger.warm): State.baseline,
-    (State.warmup, Trigger.stopped): State.undo,
-    (State.baseline, Trigger.met): State.inject,
-    (State.baseline, Trigger.unmet): State.undo,
-    (State.baseline, Trigger.stopped): State.undo,
-    (State.inject, Trigger.decided): State.undo,
-    (State.inject, Trigger.over): State.undo,
-    (State.inject, Trigger.stopped): State.undo,
-    (State.undo, Trigger.clean): State.recovery,
-    (State.undo, Trigger.never_hurt): State.collect,
-    (State.undo, Trigger.interrupted): State.collect,
-    (State.undo, Trigger.lost): State.collect,
-    (State.recovery, Trigger.settled): State.collect,
-    (State.recovery, Trigger.over): State.collect,
-    (State.recovery, Trigger.stopped): State.collect,
-    (State.collect, Trigger.collected): State.ended,
-}
 
 POLL_S = 1.0
 GUARD_POLL_S = 0.25
 """Guards are read so much more often: what one sees is to be undone within a second of the moment from which it can be seen."""
-APPLY_DEAD_S = 21.0
-"""After this an Apply call has ended, one way or another: what it waits for beforehand (the disk, the warden) and every driver call's
-time-out are shorter together. An undo that begins then still ends within the undo's deadline."""
-MAY_LAND_S = 10.0
-"""A call that was given up without an answer may take hold for so long: its effect is undone again and again."""
-THAWED_S = 3.0
-"""So long after a server's first answer nothing that it was asked before comes any more."""
-UNDO_AGAIN_S = 0.5
-UNDO_CALL_S = 10.0
-"""An Undo call that has not ended by then is tried again beside it."""
 SETTLED_S = 5.0
 """The system has come back when everything has been within its bounds for so long: a share that rises towards its bound crosses it
 more than once, and judged at the first time it would be out of it a moment later.
 """
 FIRST_READING_S = 10.0
 """How long after the baseline its first readings are waited for."""
-RENEW_AGAIN_S = 0.5
 COLLECT_S = 60.0
 PREFLIGHT_S = 60.0
-
-
-def picture() -> str:
-    """The state machine as a Mermaid diagram, from the table."""
-    lines = ["stateDiagram-v2", "    [*] --> preflight"]
-    lines += [f"    {source} --> {target}: {trigger.value}" for (source, trigger), target in TRANSITIONS.items()]
-    return "\n".join([*lines, "    ended --> [*]"]) + "\n"
-
-
-@dataclass
-class _Effect:
-    planned: PlannedEffect
-    issued_at_s: float | None = None
-    applied_at_s: float | None = None
-    apply_ended: bool = False
-    undo_answered: bool = False
-    may_land_until_s: float | None = None
-    """The Apply call was given up without an answer: until then it may still take hold."""
-    undo_attempt: int = 0
-    undo_issued_at_s: float | None = None
-    undo_running: bool = False
-    covering_from: int | None = None
-    """The first Undo that was issued after the Apply call had ended: its success, or a later one's, counts."""
-    wanted_gone_since_s: float | None = None
-    undone: bool = False
-    lost: bool = False
-    renewed_at_s: float | None = None
-    renew_issued_at_s: float | None = None
-    renewing: bool = False
-
-    def active(self) -> bool:
-        """From the moment its Apply is issued until it is undone."""
-        return self.issued_at_s is not None and not self.undone
-
-    def leased(self) -> bool:
-        return self.planned.lease() is not None
 
 
 Output = Command | Note
@@ -160,7 +68,7 @@ class Run:
         self.entered_at_s = 0.0
         self.breached: GuardBreached | None = None
         self.stop_by: str | None = None
-        self.effects = {effect.id: _Effect(effect) for effect in plan.effects}
+        self.effects = {effect.id: Effect(effect) for effect in plan.effects}
         self._begun = False
         self._load_running = plan.load is None
         self._load_asked = False
@@ -170,7 +78,7 @@ class Run:
         self._last_asked: dict[Question, float] = {}
         self._breaking: dict[str, float] = {}
         self._wall_s = 0.0
-        self._windows: dict[str, tuple[float, float | None]] = {}
+        self._windows = Windows()
         self._collected = False
         self._settled_since_s: float | None = None
         self._stopping: str | None = None
@@ -218,12 +126,12 @@ class Run:
                 if may_land:
                     self.effects[name].may_land_until_s = at_s + MAY_LAND_S
                 else:
-                    self._apply_has_ended(self.effects[name], at_s)
+                    self.effects[name].apply_has_ended(at_s)
                 self._stop(f"{name} could not be applied: {error}")
             case Undone(effect=name, attempt=attempt, at_wall_s=wall_s):
                 self._heard_undone(self.effects[name], attempt, wall_s, at_s)
             case UndoFailed(effect=name, attempt=attempt):
-                self._heard_undo_failed(self.effects[name], attempt, at_s)
+                self.effects[name].heard_undo_failed(attempt, at_s, self.plan.lease_s)
             case Renewed(effect=name, error=error):
                 self._heard_renewed(self.effects[name], error, at_s)
             case StopRequested(by=by):
@@ -236,46 +144,18 @@ class Run:
             case _:
                 assert_never(event)
 
-    def _apply_has_ended(self, effect: _Effect, at_s: float) -> None:
-        if effect.apply_ended and effect.wanted_gone_since_s is not None:
-            # It was given up for dead and has landed after all, perhaps after the Undo that seemed to cover it.
-            effect.undone, effect.covering_from, effect.wanted_gone_since_s = False, None, at_s
-        effect.apply_ended = True
-
-    def _heard_applied(self, effect: _Effect, wall_s: float, at_s: float) -> None:
-        self._apply_has_ended(effect, at_s)
-        effect.applied_at_s = at_s
-        effect.renewed_at_s = at_s
+    def _heard_applied(self, effect: Effect, wall_s: float, at_s: float) -> None:
+        effect.heard_applied(at_s)
         if effect.planned.kind == "container":
             self.progress.effect_seen(wall_s)
 
-    def _heard_undone(self, effect: _Effect, attempt: int, wall_s: float, at_s: float) -> None:
-        if attempt == effect.undo_attempt:
-            effect.undo_running = False
-        if effect.may_land_until_s is not None and not effect.undo_answered:
-            # A server that was frozen performs what it was asked before once it answers again: its first answer is not the last word.
-            effect.may_land_until_s = max(effect.may_land_until_s, at_s + THAWED_S)
-            effect.undo_answered = True
-            effect.apply_ended, effect.covering_from = False, None
-        if effect.covering_from is not None and attempt >= effect.covering_from and not effect.undone:
-            effect.undone = True
-            if effect.planned.kind != "hold":
-                wall_s = self.progress.gone_since(effect.planned, wall_s)
-                last = self.progress.removed_wall_s
-                self.progress.removed_wall_s = wall_s if last is None else max(last, wall_s)
+    def _heard_undone(self, effect: Effect, attempt: int, wall_s: float, at_s: float) -> None:
+        if effect.heard_undone(attempt, at_s) and effect.planned.kind != "hold":
+            wall_s = self.progress.gone_since(effect.planned, wall_s)
+            last = self.progress.removed_wall_s
+            self.progress.removed_wall_s = wall_s if last is None else max(last, wall_s)
 
-    def _heard_undo_failed(self, effect: _Effect, attempt: int, at_s: float) -> None:
-        if attempt == effect.undo_attempt:
-            effect.undo_running = False
-        if not (effect.leased() and effect.apply_ended) or effect.wanted_gone_since_s is None:
-            return
-        # Nobody has renewed the lease since: the proxy has dropped the effect by itself, or is gone together with it.
-        began_s = (effect.renewed_at_s, effect.issued_at_s, effect.may_land_until_s)
-        last_s = max(effect.wanted_gone_since_s, *(at or 0.0 for at in began_s))
-        if at_s - last_s > self.plan.lease_s + 1.0:
-            effect.undone = True
-
-    def _heard_renewed(self, effect: _Effect, error: str | None, at_s: float) -> None:
+    def _heard_renewed(self, effect: Effect, error: str | None, at_s: float) -> None:
         effect.renewing = False
         if error is None:
             for held in self.effects.values():
@@ -292,22 +172,13 @@ class Run:
     def _enter(self, trigger: Trigger, at_s: float, why: str | None = None) -> None:
         target = TRANSITIONS[(self.state, trigger)]
         self.why = why or trigger.value
-        self._close_window()
+        self._windows.left(self.state, self._wall_s)
         self.state, self.entered_at_s = target, at_s
         self._note(StateEntered(target, self.why))
+        self._windows.entered(target, self._wall_s)
         if target is State.baseline:
-            self._windows["baseline"] = (self._wall_s, None)
             self.progress.arms.baseline_begins()
-        elif target is State.inject:
-            self._windows["fault"] = (self._wall_s, None)
-        elif target is State.recovery:
-            self._windows["recovery"] = (self._wall_s, None)
         self.progress.phase.clear()
-
-    def _close_window(self) -> None:
-        name = {State.baseline: "baseline", State.undo: "fault", State.recovery: "recovery"}.get(self.state)
-        if name is not None and name in self._windows:
-            self._windows[name] = (self._windows[name][0], self._wall_s)
 
     def _act(self, at_s: float) -> None:
         if self._stopping is not None and (self.state, Trigger.stopped) in TRANSITIONS:
@@ -433,25 +304,10 @@ class Run:
                 self._say(StopLoad())
             else:
                 self._load_stopped = True
-            self._say(Collect(self._phase_windows()))
+            self._say(Collect(self._windows.of(self.progress, self._wall_s)))
         done = (self._collected and self._load_stopped) or at_s - self.entered_at_s > COLLECT_S
         if self._everything_gone(at_s) and done:
             self._enter(Trigger.collected, at_s)
-
-    def _phase_windows(self) -> tuple[PhaseWindow, ...]:
-        windows: list[PhaseWindow] = []
-        for name in ("baseline", "fault", "recovery"):
-            if name not in self._windows:
-                continue
-            start, end = self._windows[name]
-            if name == "fault":
-                start = self.progress.first_effect_wall_s or start
-                end = self.progress.removed_wall_s or end
-            elif name == "recovery":
-                # What said that the system has settled may be a moment younger than the tick that ended the phase.
-                end = max(end if end is not None else self._wall_s, self.progress.read_until_wall_s())
-            windows.append(PhaseWindow(name, start, max(start, end if end is not None else self._wall_s)))
-        return tuple(windows)
 
     # --- parts of moving ---------------------------------------------------------------------------------------------
 
@@ -464,34 +320,16 @@ class Run:
         self._enter(Trigger.stopped, at_s, f"guard {broken[0]}: {broken[1]}")
         return True
 
-    def _apply(self, effect: _Effect, at_s: float) -> None:
+    def _apply(self, effect: Effect, at_s: float) -> None:
         effect.issued_at_s = at_s
         if effect.planned.kind == "external":
             self.progress.await_external(effect.planned)
         self._say(Apply(effect.planned.id))
 
-    def _undo(self, effect: _Effect, at_s: float) -> None:
-        if effect.undone or effect.issued_at_s is None:
-            return
-        if effect.wanted_gone_since_s is None:
-            effect.wanted_gone_since_s = at_s
-        lands_until_s = (
-            effect.issued_at_s + APPLY_DEAD_S if effect.may_land_until_s is None else effect.may_land_until_s
-        )
-        if not effect.apply_ended and at_s > lands_until_s:
-            effect.apply_ended = True
-        last_s = effect.undo_issued_at_s
-        waited_s = UNDO_CALL_S if effect.undo_running else UNDO_AGAIN_S
-        # An Apply that ended after the last Undo was issued needs another Undo at once, however fresh the last one is.
-        overtaken = effect.apply_ended and effect.covering_from is None
-        if last_s is not None and not overtaken and at_s - last_s < waited_s:
-            return
-        effect.undo_attempt += 1
-        effect.undo_issued_at_s = at_s
-        effect.undo_running = True
-        if overtaken:
-            effect.covering_from = effect.undo_attempt
-        self._say(Undo(effect.planned.id, effect.undo_attempt))
+    def _undo(self, effect: Effect, at_s: float) -> None:
+        attempt = effect.next_undo(at_s)
+        if attempt is not None:
+            self._say(Undo(effect.planned.id, attempt))
 
     def _look(self, at_s: float) -> None:
         for question in self._questions():
@@ -530,16 +368,7 @@ class Run:
             return
         renewed: set[str | None] = set()
         for effect in self.effects.values():
-            due = effect.renewed_at_s is not None and at_s - effect.renewed_at_s >= self.plan.lease_s / 3
-            # A renewal that failed is tried again, but not faster than this: the proxy has users to serve.
-            due = due and at_s - (effect.renew_issued_at_s or 0.0) >= RENEW_AGAIN_S
-            if (
-                effect.active()
-                and effect.leased()
-                and due
-                and not effect.renewing
-                and effect.planned.lease() not in renewed
-            ):
+            if effect.renewal_due(at_s, self.plan.lease_s) and effect.planned.lease() not in renewed:
                 renewed.add(effect.planned.lease())
                 effect.renewing = True
                 effect.renew_issued_at_s = at_s

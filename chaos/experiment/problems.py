@@ -1,12 +1,14 @@
-"""What is wrong within an experiment alone, beyond each single value. Pure."""
+"""What is wrong within an experiment alone, beyond each single value."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from chaos.caps import Most
 from chaos.document import Document, Path, did_you_mean
 from chaos.errors import Problem
-from chaos.experiment.sections import Experiment
-from chaos.experiment.sweeping import problems_of
+from chaos.experiment.severities import at, sweep_problems
+from chaos.experiment.whole import Experiment
 from chaos.faults.loads import LoadFault
 from chaos.units import format_duration
 
@@ -37,6 +39,7 @@ def own_problems(experiment: Experiment, document: Document) -> list[Problem]:
             if name not in titles:
                 message = f"`{name}` is not in steady_state; {did_you_mean(name, titles)}"
                 found.append(document.problem(("expect", key, index), message))
+    found += _moment_problems(experiment, document)
     found += _shadow_problems(experiment, document) + _cap_problems(experiment, document)
     found += _load_fault_problems(experiment, document)
     found += [
@@ -65,13 +68,72 @@ def own_problems(experiment: Experiment, document: Document) -> list[Problem]:
                 "or `share` instead"
             )
             found.append(document.problem(("faults", index, f"to_{aim.outcome}"), message))
+    found += _sweep_problems(experiment, document, {problem.message for problem in found})
     if experiment.load is None and experiment.blast_radius.subjects == "synthetic" and _needs_subjects(experiment):
         message = (
             "without `load:` nobody is there to be hurt (`subjects: synthetic` are the run's own load); write "
             "`load: {rate: 40/s, data: FILE}`, or `subjects: users` to hurt real people's requests"
         )
         found.append(document.problem(("blast_radius",), message))
-    return found + problems_of(experiment, document)
+    return found
+
+
+def _moment_problems(experiment: Experiment, document: Document) -> list[Problem]:
+    """When probes are judged, beside what is expected of them and how long is looked."""
+    found: list[Problem] = []
+    moments = {entry.title: entry.moments() for entry in experiment.steady_state}
+    if not any("before" in judged for judged in moments.values()):
+        message = (
+            "nothing is judged before the fault, so nobody would know whether the system was healthy; write `before` in "
+            "the `judged:` of at least one probe"
+        )
+        found.append(document.problem(("steady_state",), message))
+    for key, names in (("harms", experiment.expect.harms), ("holds", experiment.expect.holds or [])):
+        for index, name in enumerate(names):
+            judged = moments.get(name, ("during",))
+            path: Path = ("expect", key, index)
+            if "during" not in judged:
+                message = (
+                    f"`{name}` is not judged while the fault is on; add `during` to its `judged:`, or leave it out here"
+                )
+                found.append(document.problem(path, message))
+            elif key == "harms" and "continuous" in judged:
+                message = (
+                    f"`{name}` is meant to leave its bound, so it cannot be within it at every look; leave `continuous` out of its "
+                    "`judged:`, or leave it out here"
+                )
+                found.append(document.problem(path, message))
+    for index, entry in enumerate(experiment.steady_state):
+        if entry.judged is not None and "during" in entry.judged and entry.title not in _asked_during(experiment):
+            message = f"`{entry.title}` is judged during the fault, and `holds` leaves it out; add it there, or leave `during` out"
+            found.append(document.problem(("steady_state", index, "judged"), message))
+        longest_s = experiment.recovery - entry.tolerance_s()
+        if entry.within is not None and entry.within > longest_s:
+            shorter = (
+                f"write `within: {format_duration(longest_s)}` or less, or a longer `recovery:`"
+                if longest_s > 0
+                else "write a longer `recovery:`"
+            )
+            looked, stays = format_duration(experiment.recovery), format_duration(entry.tolerance_s())
+            message = f"the run looks for {looked} after the undo, and that it stays shows only {stays} after `within`; {shorter}"
+            found.append(document.problem(("steady_state", index, "within"), message))
+    return found
+
+
+def _asked_during(experiment: Experiment) -> set[str]:
+    return {*experiment.expect.harms, *experiment.holding()}
+
+
+def _sweep_problems(experiment: Experiment, document: Document, known: set[str]) -> list[Problem]:
+    """What is wrong with the sweep, and what would be with the experiment at one of its severities alone."""
+    found: list[Problem] = []
+    for problem, severity in sweep_problems(experiment, document):
+        if severity is None:
+            found.append(problem)
+            continue
+        there = own_problems(at(experiment, severity), document)
+        found += [replace(problem, message=one.message) for one in there if one.message not in known][:1]
+    return found
 
 
 def _load_fault_problems(experiment: Experiment, document: Document) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""What is wrong between an experiment, its system and the probes. Pure."""
+"""What is wrong between an experiment, its system and the probes: names that nobody knows, bounds in the wrong unit."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from chaos.arms import place_of, with_subject
 from chaos.bounds import kind_of_unit
 from chaos.document import Document, Path, did_you_mean
 from chaos.errors import Problem
-from chaos.experiment.sections import Bounded, Experiment, GuardProbe, SteadyInline, SteadyProbe
+from chaos.experiment.blast_radius import GuardProbe
+from chaos.experiment.steady_state import Bounded, SteadyEntry, SteadyInline, SteadyProbe
+from chaos.experiment.whole import Experiment
 from chaos.faults.base import Fault
 from chaos.faults.loads import LoadFault
 from chaos.probe import Catalogue, unknown
 from chaos.system import System, Target
+from chaos.units import format_duration, parse_duration
 
 
 def link(experiment: Experiment, document: Document, system: System, probes: Catalogue) -> list[Problem]:
@@ -167,6 +170,8 @@ def _probe_problems(experiment: Experiment, document: Document, system: System, 
             found.append(document.problem((*path, "probe"), unknown(name, probes)))
             continue
         found += _unit_problems(document, path, entry, probe.unit)
+        if isinstance(entry, SteadyEntry) and probe.windowed():
+            found += _window_problems(document, path, entry, system)
         missing = probe.names() - set(system.probe_variables())
         if missing:
             names = ", ".join(f"`{name}`" for name in sorted(missing))
@@ -176,6 +181,18 @@ def _probe_problems(experiment: Experiment, document: Document, system: System, 
         if isinstance(inline, SteadyInline):
             found += _unit_problems(document, ("steady_state", index), inline, inline.unit)
     return found
+
+
+def _window_problems(document: Document, path: Path, entry: SteadyEntry, system: System) -> list[Problem]:
+    """A reading is of the system alone only once its window has left the fault behind."""
+    window = system.probe_variables().get("window")
+    if entry.within is None or window is None or entry.within >= parse_duration(window):
+        return []
+    message = (
+        f"this probe looks back over {window}, so {format_duration(entry.within)} after the undo it still sees the fault; "
+        f"write `within: {window}` or more"
+    )
+    return [document.problem((*path, "within"), message)]
 
 
 _EXAMPLE = {"share": "99.5%", "duration": "250ms", "number": "1"}

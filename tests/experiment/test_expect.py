@@ -1,0 +1,42 @@
+"""What must be told, and by whom: an alert that only a sink knows, and how alerts are judged."""
+
+from __future__ import annotations
+
+from tests.values import experiment, planned, survey
+
+
+def test_who_knows_of_an_alert_is_prometheus_and_it_is_judged_live_unless_somebody_says_otherwise():
+    expect = experiment().expect
+    assert (expect.alerts[0].via, expect.judge) == ("prometheus", "live")
+
+
+SINK = ("      within: 60s", "      within: 60s\n      via: sink")
+PROJECTED = ("harms: [accuracy]", "judge: projected\n  harms: [accuracy]")
+
+
+def test_an_alert_of_a_sink_needs_no_rule():
+    drawn = planned(SINK, found=survey(rules=(), rule_values={}))
+    assert drawn.refusals == ()
+    (alert,) = drawn.alerts
+    assert (alert.via, alert.delivered_to, alert.within_s, alert.severity) == ("sink", "oncall", 60.0, "page")
+    assert (alert.expr, alert.left, alert.lower_bound_s) == ("", None, 0.0)
+    assert "told of by the sink of oncall alone" in drawn.notes[0]
+    assert planned(found=survey(rules=(), rule_values={})).refusals != ()
+
+
+def test_an_alert_of_a_sink_is_asked_for_no_route_but_for_a_sink_that_answers():
+    assert planned(SINK, found=survey(route=None)).refusals == ()
+    gone = planned(SINK, found=survey(sinks={"oncall": "connection refused"}))
+    assert gone.refusals == ("the sink of the receiver `oncall` cannot be used: connection refused",)
+
+
+def test_a_run_says_that_it_judges_live_what_is_to_be_projected():
+    assert experiment(PROJECTED).expect.judge == "projected"
+    assert any("judged live" in warning for warning in planned(PROJECTED).warnings)
+
+
+def test_a_plan_is_of_one_severity():
+    swept = ("expect:\n", "sweep: {parameter: share, over: [2%, 5%]}\nexpect:\n")
+    assert planned(swept).refusals == (
+        "this experiment has a `sweep:`, and a run is at one severity; leave `sweep:` out to run it as its faults stand there",
+    )
