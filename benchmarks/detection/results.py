@@ -24,9 +24,9 @@ that read the new value, so *measured less truth* lies between 0 and one interva
 NOTES = """\
 *Outside* counts times that cannot be true, by more than 0.15 s of scrape and of clocks. *Stated error* is what the finding itself says
 it may be off by, the largest of all. `active` is Alertmanager's own `updatedAt`, held against when the alert fired. `reset` is when the
-receiver was told of the end; `end of ALERTS` is what is measured where no receiver is named. The receiver notes the truth of `delivered` and
-`reset` before it passes the notification on to the sink, whose clock is what is measured, so their differences hold one request too
-many, which on a busy machine can take longer than the stated 0.1 s.
+receiver was told of the end; `end of ALERTS` is what is measured where no receiver is named. The receiver passes each notification on to
+the sink, whose clock is what is measured, so `delivered` and `reset` lie between when it came and when the sink had answered. *By the
+notification* is the evaluation that the notification itself names (`startsAt`, `endsAt`), to the millisecond.
 """
 CLOCKS_S = 0.15
 
