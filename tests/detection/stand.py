@@ -5,6 +5,7 @@ gauges ◀─ scrape ─ Prometheus ─▶ Alertmanager ─▶ receiver (may be 
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import threading
@@ -19,7 +20,7 @@ import requests
 from chaos.app.look import Look
 from chaos.detection import AlertHistory, Detection, Times, detect
 from chaos.drivers.alertmanager import AlertmanagerDriver
-from chaos.drivers.prometheus import PrometheusDriver
+from chaos.drivers.prometheus import PrometheusDriver, wall_of
 from chaos.drivers.webhook import SinkClient
 from chaos.errors import ChaosError
 from chaos.events import (
@@ -75,6 +76,18 @@ class Gauges:
         return Said(200, lines.encode(), "text/plain; version=0.0.4; charset=utf-8")
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One alert in one notification: when it came, when the sink had it, and between which evaluations it fired, as it says itself."""
+
+    alert: str
+    status: str
+    came: float
+    passed: float
+    starts: float
+    ends: float
+
+
 @dataclass
 class Receiver:
     """The receiver in front of the sink: it notes when each notification came, and answers 500 while it is sick."""
@@ -83,8 +96,8 @@ class Receiver:
     sick: bool = False
     came: list[tuple[float, int]] = field(default_factory=list)
     """When each notification came, and what was answered."""
-    told: list[tuple[float, str, str]] = field(default_factory=list)
-    """When it was told of each alert: its name and status."""
+    told: list[Told] = field(default_factory=list)
+    """Everything that it was told."""
 
     def take(self, asked: Asked) -> Said:
         """One notification, passed on to the sink unless the receiver is sick."""
@@ -94,10 +107,18 @@ class Receiver:
             return Said(500, b"")
         answer = requests.post(f"{self.sink}/", data=asked.body, timeout=5)
         self.came.append((at, answer.status_code))
-        import json
-
-        for alert in json.loads(asked.body)["alerts"]:
-            self.told.append((at, alert["labels"]["alertname"], alert["status"]))
+        passed = now_wall_s()
+        self.told += [
+            Told(
+                alert["labels"]["alertname"],
+                alert["status"],
+                at,
+                passed,
+                wall_of(alert["startsAt"]),
+                wall_of(alert["endsAt"]),
+            )
+            for alert in json.loads(asked.body)["alerts"]
+        ]
         return Said(answer.status_code)
 
 

@@ -23,7 +23,13 @@ def measured(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield measure(stand, COUNT, seed=20_250_101, interval_s=INTERVAL_S)
 
 
-@pytest.mark.parametrize("stage", ["pending", "firing", "active", "delivered", "reset", "end of ALERTS"])
+STAGES = [
+    "pending", "firing", "firing, by the notification", "active", "delivered", "reset", "end of ALERTS",
+    "end of ALERTS, by the notification",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_every_measured_time_agrees_with_what_really_happened(measured: list[Measured], stage: str) -> None:
     """Within one evaluation interval: what is true of an evaluation lies in the interval after the scrape that could be seen."""
     rows = [row for row in measured if row.stage == stage]

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chaos.detection import Gate
+from chaos.detection import Gate, Stage
 from chaos.lab.monitoring import Tools
 from chaos.plans import PlannedAlert
-from tests.detection.stand import RECEIVER, Settings, Stand, Watcher, at_once, standing
+from tests.detection.stand import RECEIVER, Settings, Stand, Told, Watcher, at_once, standing
 from tests.drivers.loopback import eventually, now_wall_s
 from tests.worlds import ALERT
 
@@ -102,22 +102,24 @@ def measure(stand: Stand, count: int, seed: int, interval_s: float, spread_s: fl
         unasked, _, _ = at_once(seen, replace(alert, delivered_to=None), up[place], down[place])
         stages = {gate: told.stage(gate) for gate in Gate if gate is not Gate.alive}
         scraped, back = (_scraped(stand, at) for at in (up[place], down[place]))
-        fired = stages[Gate.firing].at_wall_s or 0.0
         came, gone = (_came(stand, alert.alert, status) for status in ("firing", "resolved"))
-        truth = {
-            Gate.pending: (scraped, scraped + interval_s),
-            Gate.firing: (scraped + alert.for_s, scraped + alert.for_s + interval_s),
-            Gate.active: (fired, came),
-            Gate.delivered: (came, came),
-            Gate.reset: (gone, gone),
-        }
-        for gate, (low, high) in truth.items():
-            stage = stages[gate]
-            rows.append(Measured(alert.alert, alert.for_s, gate.value, stage.at_wall_s, stage.error_s, low, high))
         over = unasked.stage(Gate.reset)
-        rows.append(
-            Measured(alert.alert, alert.for_s, "end of ALERTS", over.at_wall_s, over.error_s, back, back + interval_s)
-        )
+        fired = stages[Gate.firing]
+        truth: dict[str, tuple[Stage, float, float]] = {
+            "pending": (stages[Gate.pending], scraped, scraped + interval_s),
+            "firing": (fired, scraped + alert.for_s, scraped + alert.for_s + interval_s),
+            "firing, by the notification": (fired, came.starts, came.starts),
+            # The group is a new one, so it was told group_wait after Alertmanager had the alert, or later.
+            "active": (stages[Gate.active], came.starts, came.came - GROUP_WAIT_S),
+            "delivered": (stages[Gate.delivered], came.came, came.passed),
+            "reset": (stages[Gate.reset], gone.came, gone.passed),
+            "end of ALERTS": (over, back, back + interval_s),
+            "end of ALERTS, by the notification": (over, gone.ends, gone.ends),
+        }
+        rows += [
+            Measured(alert.alert, alert.for_s, name, stage.at_wall_s, stage.error_s, low, high)
+            for name, (stage, low, high) in truth.items()
+        ]
     return rows
 
 
@@ -136,11 +138,12 @@ def _flip(stand: Stand, count: int, value: float, after_s: Sequence[float]) -> l
 
 
 def _told(stand: Stand, status: str) -> set[str]:
-    return {name for _, name, seen in list(stand.receiver.told) if seen == status}
+    return {one.alert for one in list(stand.receiver.told) if one.status == status}
 
 
-def _came(stand: Stand, alert: str, status: str) -> float:
-    return min(at for at, name, seen in stand.receiver.told if (name, seen) == (alert, status))
+def _came(stand: Stand, alert: str, status: str) -> Told:
+    mine = [one for one in stand.receiver.told if (one.alert, one.status) == (alert, status)]
+    return min(mine, key=lambda one: one.came)
 
 
 def _scraped(stand: Stand, since: float) -> float:
