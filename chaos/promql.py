@@ -27,7 +27,7 @@ DEEPEST_EXPR = 100
 _SIGNS = re.compile(rf"(?:[-+][ \t\r\n]*){{{DEEPEST_EXPR + 1}}}")
 
 
-def _parsed(expr: str) -> Any:
+def parsed(expr: str) -> Any:
     """The expression taken apart. Raises ValueError when it is none, or too long or too deep to be one that a person wrote."""
     if len(expr) > LONGEST_EXPR or _SIGNS.search(expr) or max(_depth(expr), expr.count("^")) > DEEPEST_EXPR:
         raise ValueError("this expression is too long or too deep")
@@ -75,7 +75,7 @@ def _comparison(expression: Any) -> Comparison | None:
 def left_side(expr: str) -> Comparison | None:
     """What a rule compares with what: the first comparison from the left, through `and`, `unless` and parentheses."""
     try:
-        return _comparison(_parsed(expr))
+        return _comparison(parsed(expr))
     except (ValueError, RecursionError):
         return None
 
@@ -107,7 +107,7 @@ def _ranges(expression: Any) -> Iterator[float]:
 def longest_window_s(expr: str) -> float:
     """The longest time that the expression looks back over, in seconds; 0 when it reads only what is now."""
     try:
-        return max(_ranges(_parsed(expr)), default=0.0)
+        return max(_ranges(parsed(expr)), default=0.0)
     except (ValueError, RecursionError):
         return 0.0
 
@@ -115,6 +115,6 @@ def longest_window_s(expr: str) -> float:
 def metric_names(expr: str) -> frozenset[str]:
     """Every metric that the expression selects by name; empty when it cannot be parsed."""
     try:
-        return frozenset(_selectors(_parsed(expr)))
+        return frozenset(_selectors(parsed(expr)))
     except (ValueError, RecursionError):
         return frozenset()

@@ -60,6 +60,43 @@ class Route:
                 break
         return taken or [self]
 
+    def receivers_for(self, labels: Mapping[str, str]) -> frozenset[str]:
+        """Every receiver that an alert with at least these labels may be sent to, whatever else it carries."""
+        met = [matcher.holds(labels) if matcher.name in labels else None for matcher in self.matchers]
+        if False in met:
+            return frozenset()
+        found: frozenset[str] = frozenset()
+        for child in self.children:
+            found |= child.receivers_for(labels)
+            certain = all(matcher.name in labels and matcher.holds(labels) for matcher in child.matchers)
+            if certain and not child.continue_:
+                return found
+        taken = any(
+            all(matcher.name in labels and matcher.holds(labels) for matcher in child.matchers)
+            for child in self.children
+        )
+        return found if taken else found | {self.receiver}
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """One active silence: it holds back what all of its matchers hold for."""
+
+    matchers: tuple[Matcher, ...]
+    created_by: str = ""
+    comment: str = ""
+    ends_at: str = ""
+
+    def covers(self, labels: Mapping[str, str]) -> bool:
+        """Whether it holds back every alert with at least these labels."""
+        return bool(self.matchers) and all(one.name in labels and one.holds(labels) for one in self.matchers)
+
+    def __str__(self) -> str:
+        said = ", ".join(f'{one.name}{one.operator}"{one.value}"' for one in self.matchers)
+        return f"{{{said}}} by {self.created_by or 'nobody named'} until {self.ends_at}" + (
+            f" ({self.comment})" if self.comment else ""
+        )
+
 
 _MATCHER = re.compile(r'\s*([A-Za-z_]\w*)\s*(=~|!~|!=|=)\s*"?((?:[^"\\]|\\.)*)"?\s*')
 
@@ -110,3 +147,15 @@ def parse_alertmanager_config(text: str) -> Route:
     if not isinstance(row, dict) or not isinstance(row.get("route"), dict):
         raise ValueError("this configuration has no route")
     return _route(row["route"], Route(""), itertools.count(1))
+
+
+def parse_integrations(text: str) -> Mapping[str, bool]:
+    """Receiver of an Alertmanager configuration → whether it has any integration, and so can tell anybody."""
+    row = yaml.safe_load(text)
+    if not isinstance(row, dict) or not isinstance(row.get("receivers"), list):
+        raise ValueError("this configuration has no receivers")
+    return {
+        str(one["name"]): any(key.endswith("_configs") and said for key, said in one.items())
+        for one in row["receivers"]
+        if isinstance(one, dict)
+    }

@@ -1,0 +1,265 @@
+"""Asks Prometheus and Alertmanager, read-only, what is known of many alert rules at once.
+
+once: names, declared types, scrape intervals, history of ALERTS, routes, silences ─▶ rounds of questions, many of them in one query
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from chaos.drivers.alertmanager import AlertmanagerDriver
+from chaos.drivers.prometheus import PrometheusDriver
+from chaos.errors import ChaosError
+from chaos.rulecheck.asking import Questions
+from chaos.rulecheck.checker import unanswered
+from chaos.rulecheck.facts import RuleFacts, Span
+from chaos.rulecheck.known import Fired, Known, own_labels
+from chaos.rulecheck.tree import duration, quoted
+from chaos.telemetry import RuleInfo
+
+AT_ONCE = 4
+"""Queries that are asked at the same time: a server may have other things to do."""
+LONGEST_QUERY = 3500
+"""Characters of one query with many questions; what stands in an address is cut off by some gateways at 8 kB."""
+LOOKS = 120
+"""Moments of the recording at which an expression is read."""
+MOST_LABELS = 20
+"""Series whose labels are looked at."""
+ROUNDS = 8
+"""Of questions; each answers what the one before asked for."""
+Found = TypeVar("Found")
+
+
+@dataclass
+class Servers:
+    """Whom to ask. `history` stores ALERTS: the server that evaluates the rules."""
+
+    prometheus: PrometheusDriver
+    history: PrometheusDriver
+    alertmanager: AlertmanagerDriver | None = None
+
+
+@dataclass
+class Asked:
+    """The facts of each rule, in the rules' order, and what could not be asked, one sentence each."""
+
+    facts: list[RuleFacts]
+    untold: list[str] = field(default_factory=list)
+
+
+def ask_about(
+    rules: Sequence[RuleInfo],
+    servers: Servers,
+    *,
+    recording_s: float = 3600.0,
+    budget_s: float = 30.0,
+    closest: bool = False,
+) -> Asked:
+    """What the servers say of these rules now, and of the last `recording_s` seconds. Nothing is changed.
+
+    Answers within about `budget_s`: what is not answered by then stays unknown, and is said. With `closest`, the first comparison
+    of each rule is read over the recording, too. Raises Unreachable when Prometheus does not answer at all.
+    """
+    until_s = time.monotonic() + budget_s
+    servers.prometheus.query("vector(1)")
+    untold: list[str] = []
+    known = _known(rules, servers, recording_s, untold)
+    facts = [known.facts(rule) for rule in rules]
+    asker = _Asker(servers.prometheus, recording_s, until_s)
+    for _ in range(ROUNDS):
+        asked = [unanswered(rule, one, closest=closest) for rule, one in zip(rules, facts, strict=True)]
+        if not any(asked):
+            break
+        answers = asker.answer(asked)
+        facts = [_with(one, questions, answers) for one, questions in zip(facts, asked, strict=True)]
+    if asker.late:
+        untold.append(f"not everything was answered within {budget_s:g} s, so that some rules are not fully checked")
+    return Asked(facts, untold)
+
+
+# --- once, for all rules ----------------------------------------------------------------------------------------------
+
+
+def _known(rules: Sequence[RuleInfo], servers: Servers, recording_s: float, untold: list[str]) -> Known:
+    known = Known(recording_s)
+
+    def told(question: Callable[[], Found], without: str) -> Found | None:
+        try:
+            return question()
+        except ChaosError as error:
+            untold.append(f"{without}: {error}")
+            return None
+
+    prometheus = servers.prometheus
+    known.names = told(prometheus.metric_names, "names of metrics are not checked")
+    known.declared = told(prometheus.declared, "what metrics are declared as is not checked") or {}
+    known.target_labels = told(lambda: prometheus.label_names("up"), "labels of targets are not known") or ()
+    targets = told(prometheus.targets, "windows are not compared with scrape intervals") or []
+    jobs = {target.job for target in targets}
+    known.scrape_s = {job: min(one.interval_s for one in targets if one.job == job) for job in jobs}
+    history = told(lambda: _fired(rules, servers.history, recording_s), "whether alerts have fired is not known")
+    if history is not None:
+        known.recorded_s, known.fired = history
+    if servers.alertmanager is not None:
+        known.route = told(servers.alertmanager.route, "routes are not checked")
+        known.integrations = told(servers.alertmanager.integrations, "receivers are not checked") or {}
+        known.silences = tuple(told(servers.alertmanager.silences, "silences are not checked") or ())
+    return known
+
+
+def _fired(rules: Sequence[RuleInfo], history: PrometheusDriver, recording_s: float) -> tuple[float, tuple[Fired, ...]]:
+    """How much is recorded, in seconds, and each alert that fired in it, with the share of it.
+
+    Read over steps without gaps between them, so that nothing that fired for a moment is overlooked.
+    """
+    labels = sorted({name for rule in rules for name in own_labels(rule)} | {"alertname"})
+    end = history.now_wall_s()
+    step_s = max(15.0, math.ceil(recording_s / LOOKS))
+    start = end - recording_s
+
+    def over(query: str) -> list[tuple[Mapping[str, str], int]]:
+        return [(one.labels, len(one.samples)) for one in history.query_range(query, start, end, step_s)]
+
+    window = duration(step_s)
+    firing = 'ALERTS{alertstate="firing"}'
+    moments = over("count(up or ALERTS)")
+    recorded = max((count for _, count in moments), default=0)
+    constant = {
+        tuple(sorted(found.items())): count for found, count in over(f"max by ({', '.join(labels)}) ({firing})")
+    }
+    ever = over(f"max by ({', '.join(labels)}) (max_over_time({firing}[{window}]))")
+    fired = (Fired(found, _share(constant.get(tuple(sorted(found.items())), 0), recorded)) for found, _ in ever)
+    return min(recording_s, recorded * step_s), tuple(fired)
+
+
+def _share(moments: int, recorded: int) -> float:
+    """The share of the recording; something that fired in between two moments counts as a little."""
+    return min(1.0, max(moments, 0.5) / recorded) if recorded else 0.0
+
+
+# --- round by round ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Answers:
+    series: dict[str, int | None] = field(default_factory=dict)
+    spans: dict[str, Span | None] = field(default_factory=dict)
+    labels: dict[str, tuple[Mapping[str, str], ...] | None] = field(default_factory=dict)
+
+
+def _with(facts: RuleFacts, asked: Questions, answers: _Answers) -> RuleFacts:
+    """The facts with what was asked for this rule."""
+    return replace(
+        facts,
+        series={**facts.series, **{one: answers.series.get(one) for one in asked.series}},
+        spans={**facts.spans, **{one: answers.spans.get(one) for one in asked.spans}},
+        labels={**facts.labels, **{one: answers.labels.get(one) for one in asked.labels}},
+    )
+
+
+@dataclass
+class _Asker:
+    """Asks many questions in few queries; remembers the answers, since many rules ask the same."""
+
+    prometheus: PrometheusDriver
+    recording_s: float
+    until_s: float
+    late: bool = False
+    _answers: _Answers = field(default_factory=_Answers)
+
+    def answer(self, asked: Iterable[Questions]) -> _Answers:
+        """Everything that is asked, and was not before."""
+        listed = list(asked)
+        found = self._answers
+        series = [one for each in listed for one in each.series if one not in found.series]
+        spans = [one for each in listed for one in each.spans if one not in found.spans]
+        labels = [one for each in listed for one in each.labels if one not in found.labels]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            counted = list(pool.map(self._series, _batches(series, 45)))
+            read = list(pool.map(self._spans, _batches(spans, 0, copies=2)))
+            looked = list(pool.map(self._labels, dict.fromkeys(labels)))
+        for batch in counted:
+            found.series.update(batch)
+        for between in read:
+            found.spans.update(between)
+        found.labels.update(looked)
+        return found
+
+    def _too_late(self) -> bool:
+        self.late = self.late or time.monotonic() > self.until_s
+        return self.late
+
+    def _series(self, batch: list[str]) -> dict[str, int | None]:
+        """How many series each of these returns. One that is refused spoils the query for all, so each half is asked again."""
+        if self._too_late():
+            return dict.fromkeys(batch)
+        query = " or ".join(_named(f"count({one})", str(place)) for place, one in enumerate(batch))
+        try:
+            rows = self.prometheus.query(query)
+        except ChaosError:
+            if len(batch) == 1:
+                return {batch[0]: None}
+            middle = len(batch) // 2
+            return {**self._series(batch[:middle]), **self._series(batch[middle:])}
+        counts = {row.labels.get("q"): round(row.samples[-1][1]) for row in rows if row.samples}
+        return {one: counts.get(str(place), 0) for place, one in enumerate(batch)}
+
+    def _spans(self, batch: list[str]) -> dict[str, Span | None]:
+        """The least and the most of each over the recording."""
+        if self._too_late():
+            return dict.fromkeys(batch)
+        step = duration(max(15.0, math.ceil(self.recording_s / LOOKS)))
+        window = f"[{duration(max(60.0, round(self.recording_s)))}:{step}]"
+        query = " or ".join(
+            f"{_named(f'min(min_over_time(({one}){window}))', f'{place} least')} or "
+            f"{_named(f'max(max_over_time(({one}){window}))', f'{place} most')}"
+            for place, one in enumerate(batch)
+        )
+        try:
+            rows = self.prometheus.query(query)
+        except ChaosError:
+            if len(batch) == 1:
+                return {batch[0]: None}
+            middle = len(batch) // 2
+            return {**self._spans(batch[:middle]), **self._spans(batch[middle:])}
+        read = {row.labels.get("q"): row.samples[-1][1] for row in rows if row.samples}
+        return {one: _span(read.get(f"{place} least"), read.get(f"{place} most")) for place, one in enumerate(batch)}
+
+    def _labels(self, expr: str) -> tuple[str, tuple[Mapping[str, str], ...] | None]:
+        if self._too_late():
+            return expr, None
+        try:
+            rows = self.prometheus.query(f"topk({MOST_LABELS}, {expr})")
+        except ChaosError:
+            return expr, None
+        return expr, tuple(dict(row.labels) for row in rows)
+
+
+def _named(query: str, name: str) -> str:
+    """The query's one series, with the label `q` that says which it is."""
+    return f'label_replace({query}, "q", {quoted(name)}, "", "")'
+
+
+def _span(least: float | None, most: float | None) -> Span | None:
+    if least is None or most is None or math.isnan(least) or math.isnan(most):
+        return None
+    return Span(least, most)
+
+
+def _batches(exprs: Iterable[str], around: int, copies: int = 1) -> list[list[str]]:
+    """The expressions, each once, in lists that fit into one query."""
+    batches: list[list[str]] = []
+    length = LONGEST_QUERY
+    for one in dict.fromkeys(exprs):
+        needs = copies * (len(one) + around + 90)
+        if length + needs > LONGEST_QUERY:
+            batches.append([])
+            length = 0
+        batches[-1].append(one)
+        length += needs
+    return batches
