@@ -78,11 +78,26 @@ def _console(*, stderr: bool = False) -> Console:
 
 
 @app.command()
-def check(files: Files, system: SystemOption = None, var: VarOption = None) -> None:
+def check(
+    files: Files,
+    system: SystemOption = None,
+    var: VarOption = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="also ask Prometheus and Alertmanager whether the expected alerts can fire")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="with --live: for machines")] = False,
+) -> None:
     """Reads the files and says everything that is wrong with them."""
     from chaos.app import files as reading
 
     variables = _variables(var)
+    if as_json and not live:
+        raise typer.BadParameter("it says how the rules are; write --live, too", param_hint="--json")
+    if live:
+        from chaos.app.live_check import command
+
+        command(files, system, variables, STATE, say, as_json=as_json)
+        return
     problems = []
     for path in files:
         try:
@@ -115,6 +130,31 @@ def _system_there(path: Path, variables: dict[str, str]) -> bool:
     except InvalidFile:
         return False
     return True
+
+
+@app.command()
+def coverage(
+    prometheus: Annotated[str, typer.Option("--prometheus", metavar="URL", help="the Prometheus that has the rules")],
+    alertmanager: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--alertmanager", metavar="URL", help="also say which alerts reach nobody"),
+    ] = None,
+    over: Annotated[str, typer.Option("--over", help="how far to look back, such as 7d")] = "7d",
+    as_json: JsonOption = False,
+) -> None:
+    """Sorts every alert rule: cannot fire, always firing, never fired, fired. Only reads; needs no experiment."""
+    from chaos.app import rule_survey
+
+    _show_survey(rule_survey.look(prometheus, alertmanager, over), as_json=as_json)
+
+
+def _show_survey(found: Any, *, as_json: bool) -> None:
+    from chaos.app import rule_survey
+
+    if as_json:
+        print(rule_survey.to_json(found))
+    else:
+        _console().print(rule_survey.view(found))
 
 
 @app.command()

@@ -49,6 +49,8 @@ class Asked:
     """The facts of each rule, in the rules' order, and what could not be asked, one sentence each."""
 
     facts: list[RuleFacts]
+    recording_s: float
+    """How far back was looked: no further than there is a recording."""
     untold: list[str] = field(default_factory=list)
 
 
@@ -70,7 +72,7 @@ def ask_about(
     untold: list[str] = []
     known = _known(rules, servers, recording_s, untold)
     facts = [known.facts(rule) for rule in rules]
-    asker = _Asker(servers.prometheus, recording_s, until_s)
+    asker = _Asker(servers.prometheus, known.recording_s, until_s)
     for _ in range(ROUNDS):
         asked = [unanswered(rule, one, closest=closest) for rule, one in zip(rules, facts, strict=True)]
         if not any(asked):
@@ -79,14 +81,13 @@ def ask_about(
         facts = [_with(one, questions, answers) for one, questions in zip(facts, asked, strict=True)]
     if asker.late:
         untold.append(f"not everything was answered within {budget_s:g} s, so that some rules are not fully checked")
-    return Asked(facts, untold)
+    return Asked(facts, known.recording_s, untold)
 
 
 # --- once, for all rules ----------------------------------------------------------------------------------------------
 
 
-def _known(rules: Sequence[RuleInfo], servers: Servers, recording_s: float, untold: list[str]) -> Known:
-    known = Known(recording_s)
+def _known(rules: Sequence[RuleInfo], servers: Servers, longest_s: float, untold: list[str]) -> Known:
 
     def told(question: Callable[[], Found], without: str) -> Found | None:
         try:
@@ -96,15 +97,16 @@ def _known(rules: Sequence[RuleInfo], servers: Servers, recording_s: float, unto
             return None
 
     prometheus = servers.prometheus
+    recorded_s = told(lambda: _recorded_s(servers.history, longest_s), "how much is recorded is not known")
+    recording_s = max(60.0, recorded_s) if recorded_s is not None else longest_s
+    known = Known(recording_s)
     known.names = told(prometheus.metric_names, "names of metrics are not checked")
     known.declared = told(prometheus.declared, "what metrics are declared as is not checked") or {}
     known.target_labels = told(lambda: prometheus.label_names("up"), "labels of targets are not known") or ()
     targets = told(prometheus.targets, "windows are not compared with scrape intervals") or []
     jobs = {target.job for target in targets}
     known.scrape_s = {job: min(one.interval_s for one in targets if one.job == job) for job in jobs}
-    history = told(lambda: _fired(rules, servers.history, recording_s), "whether alerts have fired is not known")
-    if history is not None:
-        known.recorded_s, known.fired = history
+    known.fired = told(lambda: _fired(rules, servers.history, recording_s), "whether alerts have fired is not known")
     if servers.alertmanager is not None:
         known.route = told(servers.alertmanager.route, "routes are not checked")
         known.integrations = told(servers.alertmanager.integrations, "receivers are not checked") or {}
@@ -112,29 +114,41 @@ def _known(rules: Sequence[RuleInfo], servers: Servers, recording_s: float, unto
     return known
 
 
-def _fired(rules: Sequence[RuleInfo], history: PrometheusDriver, recording_s: float) -> tuple[float, tuple[Fired, ...]]:
-    """How much is recorded, in seconds, and each alert that fired in it, with the share of it.
+def _recorded_s(history: PrometheusDriver, longest_s: float) -> float:
+    """How much of the last `longest_s` seconds is recorded at all. A young Prometheus has less than it keeps."""
+    end = history.now_wall_s()
+    start, until = end - longest_s, end
+    for _ in range(3):  # each time a hundredth of what it was
+        step_s = max(1.0, (until - start) / LOOKS)
+        found = history.query_range("count(up or ALERTS)", start, until, step_s)
+        oldest = min((at for one in found for at, _ in one.samples), default=None)
+        if oldest is None or oldest - step_s <= end - longest_s:
+            return longest_s if oldest is not None else 0.0
+        start, until = oldest - step_s, oldest
+        if step_s <= 1.0:
+            break
+    return end - until
+
+
+def _fired(rules: Sequence[RuleInfo], history: PrometheusDriver, recording_s: float) -> tuple[Fired, ...]:
+    """Each alert that fired in the recording, and for which share of it.
 
     Read over steps without gaps between them, so that nothing that fired for a moment is overlooked.
     """
     labels = sorted({name for rule in rules for name in own_labels(rule)} | {"alertname"})
-    end = history.now_wall_s()
-    step_s = max(15.0, math.ceil(recording_s / LOOKS))
-    start = end - recording_s
-
-    def over(query: str) -> list[tuple[Mapping[str, str], int]]:
-        return [(one.labels, len(one.samples)) for one in history.query_range(query, start, end, step_s)]
-
-    window = duration(step_s)
+    end, step_s = history.now_wall_s(), math.ceil(max(1.0, recording_s / LOOKS))
+    start = end - recording_s + step_s / 2
     firing = 'ALERTS{alertstate="firing"}'
-    moments = over("count(up or ALERTS)")
-    recorded = max((count for _, count in moments), default=0)
-    constant = {
-        tuple(sorted(found.items())): count for found, count in over(f"max by ({', '.join(labels)}) ({firing})")
-    }
-    ever = over(f"max by ({', '.join(labels)}) (max_over_time({firing}[{window}]))")
-    fired = (Fired(found, _share(constant.get(tuple(sorted(found.items())), 0), recorded)) for found, _ in ever)
-    return min(recording_s, recorded * step_s), tuple(fired)
+
+    def over(query: str) -> dict[tuple[tuple[str, str], ...], int]:
+        found = history.query_range(query, start, end, step_s)
+        return {tuple(sorted(one.labels.items())): len(one.samples) for one in found}
+
+    moments = max(over("count(up or ALERTS)").values(), default=0)
+    grouped = f"max by ({', '.join(labels)})"
+    while_read = over(f"{grouped} ({firing})")
+    ever = over(f"{grouped} (max_over_time({firing}[{duration(step_s)}]))")
+    return tuple(Fired(dict(found), _share(while_read.get(found, 0), moments)) for found in ever)
 
 
 def _share(moments: int, recorded: int) -> float:
@@ -213,7 +227,7 @@ class _Asker:
         """The least and the most of each over the recording."""
         if self._too_late():
             return dict.fromkeys(batch)
-        step = duration(max(15.0, math.ceil(self.recording_s / LOOKS)))
+        step = duration(math.ceil(max(1.0, self.recording_s / LOOKS)))
         window = f"[{duration(max(60.0, round(self.recording_s)))}:{step}]"
         query = " or ".join(
             f"{_named(f'min(min_over_time(({one}){window}))', f'{place} least')} or "

@@ -14,6 +14,7 @@ from chaos.planning.effects import effects_of
 from chaos.planning.notes import notes_of, warnings_of
 from chaos.planning.probes import guards_of, queries, steady_probes
 from chaos.planning.refusals import allowed, refusals_of
+from chaos.planning.rules import rules_said
 from chaos.plans import (
     Plan,
     PlannedLoad,
@@ -33,6 +34,7 @@ def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Surv
     written, (experiment, beyond) = experiment, aimed(experiment, system, survey)
     effects, refused = effects_of(experiment, system, survey, seed)
     alerts, missing = alerts_of(experiment, system, probes, survey, load)
+    rules = rules_said(experiment, survey)
     drawn = Plan(
         experiment=experiment.name,
         description=" ".join(experiment.description.split()),
@@ -65,10 +67,11 @@ def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Surv
         lease_s=experiment.blast_radius.lease,
         most=experiment.blast_radius.most,
         allowed=allowed(experiment, system),
-        warnings=warnings_of(experiment, system, alerts),
-        notes=notes_of(experiment, alerts, survey),
+        warnings=(*warnings_of(experiment, system, alerts), *rules.warnings),
+        notes=(*notes_of(experiment, alerts, survey), *rules.notes),
     )
-    refusals = (*survey.errors, *beyond, *refused, *missing, *refusals_of(experiment, system, survey, drawn))
+    of_plan = refusals_of(experiment, system, survey, drawn)
+    refusals = (*survey.errors, *beyond, *refused, *missing, *rules.refusals, *of_plan)
     return replace(drawn, refusals=refusals)
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from chaos.rulecheck.asking import Asking, Questions
+from chaos.rulecheck.bounds import Between, decides
 from chaos.rulecheck.facts import RuleFacts, RuleProblem
 from chaos.rulecheck.histograms import misused_histograms
 from chaos.rulecheck.misuse import misread_numbers, misused_kinds
 from chaos.rulecheck.presence import always_absent, lone_scalars, missing
-from chaos.rulecheck.thresholds import Gate, closest_to_true, impossible, uncompared, wrong_units
+from chaos.rulecheck.thresholds import Gate, impossible, nearest_values, uncompared, wrong_units
 from chaos.rulecheck.tree import Unwritable, tree
 from chaos.rulecheck.windows import short_windows, unseen
 from chaos.telemetry import RuleInfo
@@ -26,6 +27,8 @@ LONG_ENOUGH_S = 3600.0
 def check(rule: RuleInfo, facts: RuleFacts) -> tuple[RuleProblem, ...]:
     """Everything that is wrong with the rule, the worst first; empty when nothing is known to be."""
     found = dict.fromkeys(_problems(rule, Asking(facts)))
+    if not any(one.verdict == "always firing" for one in found):
+        found |= dict.fromkeys(_of_history(facts))
     return tuple(sorted(found, key=lambda one: SEVERITY.index(one.verdict)))
 
 
@@ -37,22 +40,23 @@ def unanswered(rule: RuleInfo, facts: RuleFacts, *, closest: bool = False) -> Qu
     asking = Asking(facts)
     worst = {one.verdict for one in _problems(rule, asking)}
     if closest and "cannot fire" not in worst and not facts.fired_share and not asking.open:
-        _closest(rule, asking)
+        _nearest(rule, asking)
     return asking.open
 
 
 def nearest_miss(rule: RuleInfo, facts: RuleFacts) -> str | None:
-    """How near the rule's first comparison came to being true in the recording, for people; None when nobody knows."""
-    found = _closest(rule, Asking(facts))
-    if found is None:
-        return None
-    one, value = found
-    return f"`{one.left_text}` came as near as {value:.4g} to {one.sign} {one.threshold:g}"
+    """Which of the rule's comparisons was not true in the recording, and how near it came; None when nobody knows."""
+    values = _nearest(rule, Asking(facts))
+    for one, value in values:
+        if decides(Between(value, value), one.sign, one.threshold) == "never":
+            most = "most" if one.sign.startswith(">") else "least"
+            return f"`{one.left_text}` read at {most} {value:.4g}, and `{one.sign} {one.threshold:g}` is asked for"
+    return "its thresholds were passed, and never all of them for long enough" if values else None
 
 
-def _closest(rule: RuleInfo, asking: Asking) -> tuple[Gate, float] | None:
+def _nearest(rule: RuleInfo, asking: Asking) -> list[tuple[Gate, float]]:
     root = tree(rule.expr)
-    return closest_to_true(root, asking) if root is not None else None
+    return nearest_values(root, asking) if root is not None else []
 
 
 def _problems(rule: RuleInfo, asking: Asking) -> Iterator[RuleProblem]:
@@ -66,7 +70,6 @@ def _problems(rule: RuleInfo, asking: Asking) -> Iterator[RuleProblem]:
     if root is not None:
         with contextlib.suppress(Unwritable):
             yield from _of_expression(rule, root, asking)
-    yield from _of_history(asking.facts)
     yield from _of_delivery(asking.facts)
 
 
@@ -87,12 +90,12 @@ def _of_expression(rule: RuleInfo, root: Any, asking: Asking) -> Iterator[RulePr
 
 
 def _of_history(facts: RuleFacts) -> Iterator[RuleProblem]:
-    recorded_s = facts.recorded_s or 0.0
-    if facts.fired_share is not None and facts.fired_share >= 1 and recorded_s >= LONG_ENOUGH_S:
+    if facts.fired_share is not None and facts.fired_share >= 1 and facts.recording_s >= LONG_ENOUGH_S:
         yield RuleProblem(
             "always_fired",
             "always firing",
-            f"it has been firing for the whole recording ({format_duration(recorded_s)}); mend what it tells of, or its threshold",
+            f"it has been firing for the whole recording ({format_duration(round(facts.recording_s))}); "
+            "mend what it tells of, or its threshold",
         )
 
 

@@ -35,9 +35,7 @@ class RuleFacts:
     """
 
     recording_s: float = 3600.0
-    """How far back the recording was looked at."""
-    recorded_s: float | None = None
-    """How much of that there is: a young Prometheus has less; None when nobody knows."""
+    """How far back was looked: no further than there is a recording."""
     scrape_s: float = 0.0
     """The shortest time between two scrapes of what the rule reads; 0 when nobody knows."""
     names: Mapping[str, bool] = field(default_factory=dict)

@@ -30,7 +30,6 @@ class Known:
     """What was asked once, for all rules. None: it could not be asked."""
 
     recording_s: float = 3600.0
-    recorded_s: float | None = None
     names: frozenset[str] | None = None
     declared: Mapping[str, frozenset[str]] = field(default_factory=dict)
     target_labels: tuple[str, ...] = ()
@@ -52,7 +51,6 @@ class Known:
         silence = next((one for one in self.silences if one.covers(labels)), None)
         return RuleFacts(
             recording_s=self.recording_s,
-            recorded_s=self.recorded_s,
             scrape_s=self._scrape_s(rule),
             names=there,
             near={name: self.near(name) for name, found in there.items() if not found},

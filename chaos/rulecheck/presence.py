@@ -324,6 +324,14 @@ def _killer(name: str, condition: Condition, asking: Asking) -> list[RuleProblem
                     ", ".join(values),
                 )
             ]
+        return [
+            RuleProblem(
+                "no_series",
+                "doubtful",
+                f"what is scraped with `{said}` does not expose `{name}`; expose it there, or mend the selector: {_meant(value, values)}",
+                ", ".join(values),
+            )
+        ]
     return [
         RuleProblem(
             "no_series",
@@ -336,4 +344,4 @@ def _killer(name: str, condition: Condition, asking: Asking) -> list[RuleProblem
 
 def _meant(value: str, values: list[str]) -> str:
     close = nearest(value, values)
-    return f'did you mean `"{close}"`?' if close else f"there are {', '.join(values[:10])}"
+    return f'did you mean `"{close}"`?' if close else f"there is {', '.join(values[:10])}"

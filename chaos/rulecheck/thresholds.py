@@ -304,10 +304,11 @@ def _read(one: Gate, asking: Asking) -> Between | None:
     return None if found is None else Between(found.least, found.most)
 
 
-def closest_to_true(root: Any, asking: Asking) -> tuple[Gate, float] | None:
-    """The first comparison with a threshold, and the value that came closest to it in the recording."""
+def nearest_values(root: Any, asking: Asking) -> list[tuple[Gate, float]]:
+    """Each comparison that has a direction, and the value that came nearest to meeting it in the recording."""
+    found: list[tuple[Gate, float]] = []
     for one in gates(root):
-        read = _read(one, asking)
-        if read is not None and one.sign in (">", ">=", "<", "<="):
-            return one, (read.most if one.sign in (">", ">=") else read.least)
-    return None
+        read = _read(one, asking) if one.sign in _MIRRORED else None
+        if read is not None:
+            found.append((one, read.most if one.sign in (">", ">=") else read.least))
+    return found
