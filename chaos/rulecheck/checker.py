@@ -85,8 +85,7 @@ def _of_expression(rule: RuleInfo, root: Any, asking: Asking) -> Iterator[RulePr
     yield from wrong_units(rule, root, asking)
     yield from misused_kinds(root, asking)
     yield from misread_numbers(rule, root)
-    yield from short_windows(root, asking)
-    yield from unseen(root, rule.interval_s)
+    yield from short_windows(root, asking) or unseen(root, rule.interval_s)
 
 
 def _of_history(facts: RuleFacts) -> Iterator[RuleProblem]:

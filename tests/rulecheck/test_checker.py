@@ -1,0 +1,98 @@
+"""Every broken rule is found for what it is, and nothing else is said of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chaos.rulecheck.checker import check, nearest_miss, unanswered
+from chaos.rulecheck.facts import RuleFacts, Span
+from tests.rulecheck.cases import CASES, Case, Server, answered, rule_of
+
+PACKAGE = Path(__file__).parents[2] / "chaos" / "rulecheck"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}-{case.verdict}")
+def test_a_broken_rule_is_found_for_what_it_is_with_a_sentence_that_says_what_to_do(case: Case) -> None:
+    assert [(one.kind, one.verdict, one.sentence) for one in case.found()] == [
+        (case.kind, case.verdict, case.sentence)
+    ]
+
+
+def test_there_is_a_broken_rule_for_each_kind_of_problem() -> None:
+    source = "".join(path.read_text() for path in PACKAGE.glob("*.py"))
+    kinds = set(re.findall(r'RuleProblem\(\s*"(\w+)"', source)) | {"negative_threshold", "out_of_range"}
+    assert kinds == {case.kind for case in CASES}
+
+
+def kinds(expr: str, facts: RuleFacts = RuleFacts(), server: Server = Server(), name: str = "Alert") -> list[str]:
+    rule = rule_of(expr, name)
+    return [f"{one.kind}: {one.verdict}" for one in check(rule, answered(rule, facts, server))]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}-{case.verdict}")
+def test_nothing_is_claimed_by_what_the_server_did_not_say(case: Case) -> None:
+    """Only what stands in the expression, or was told before, is left."""
+    if case.kind in ("unknown_metric", "no_series_yet", "no_series", "stale", "no_match", "scalar_of_many", "percent_as_share"):
+        rule = rule_of(case.expr)
+        silent = answered(rule, case.facts, Server(otherwise=None))
+        assert check(rule, silent) == ()
+
+
+def test_a_rule_that_cannot_be_parsed_here_is_left_to_prometheus() -> None:
+    assert kinds("holt_winters(x[5m], 0.1, 0.1) >") == []
+    assert not unanswered(rule_of("sum("), RuleFacts())
+
+
+DEAD = RuleFacts(names={"nothing": False, "there": True})
+NOTHING = Server({"nothing": 0})
+
+
+def test_one_arm_of_an_or_that_cannot_be_true_makes_the_rule_doubtful_and_all_of_them_make_it_dead() -> None:
+    assert kinds("nothing > 1 or there > 1", DEAD, NOTHING) == ["unknown_metric: doubtful"]
+    assert kinds("nothing > 1 or nothing > 2", DEAD, NOTHING) == ["unknown_metric: cannot fire"]
+    assert kinds("rate(x[5m]) < 0 or there > 1") == ["negative_threshold: doubtful"]
+    assert kinds("rate(x[5m]) < 0 and there > 1") == ["negative_threshold: cannot fire"]
+    assert kinds("there > 1 and rate(x[5m]) >= 0") == [], "the other comparison decides"
+
+
+def test_an_empty_right_side_kills_what_needs_it_and_nothing_else() -> None:
+    for expr, dead in (
+        ("there > 1 and nothing > 1", True),
+        ("there / nothing > 1", True),
+        ("there > nothing", True),
+        ("there > scalar(nothing)", True),
+        ("there > 1 unless nothing > 1", False),
+        ("(nothing or there) > 1", False),
+        ("(nothing or vector(0)) < 1", False),
+    ):
+        rule = rule_of(expr)
+        root = {one: 0 for one in unanswered(rule, DEAD).series if "nothing" in one and " or " not in one}
+        found = kinds(expr, DEAD, Server({**root, "nothing": 0}))
+        assert found == (["unknown_metric: cannot fire"] if dead else []), expr
+
+
+def test_what_was_read_says_which_comparison_was_not_met_and_how_near_it_came() -> None:
+    rule = rule_of("accuracy < 0.88 and requests > 100")
+    low = RuleFacts(spans={"accuracy": Span(0.86, 0.9), "requests": Span(0.0, 80.0)})
+    assert nearest_miss(rule, low) == "`requests` read at most 80, and `> 100` is asked for"
+    high = replace(low, spans={**low.spans, "accuracy": Span(0.9, 0.95)})
+    assert nearest_miss(rule, high) == "`accuracy` read at least 0.9, and `< 0.88` is asked for"
+    both = replace(low, spans={"accuracy": Span(0.8, 0.9), "requests": Span(0.0, 200.0)})
+    assert nearest_miss(rule, both) == "its thresholds were passed, and never all of them for long enough"
+    assert nearest_miss(rule, RuleFacts()) is None
+
+
+def test_an_alert_that_fired_all_the_time_of_a_short_recording_is_not_one_that_always_does() -> None:
+    assert kinds("x > 1", RuleFacts(recording_s=600.0, fired_share=1.0)) == []
+    assert kinds("x > 1", RuleFacts(recording_s=86400.0, fired_share=0.99)) == []
+
+
+def test_the_questions_end_whatever_is_answered() -> None:
+    for case in CASES:
+        for otherwise in (0, 1, 7, None):
+            rule = rule_of(case.expr)
+            check(rule, answered(rule, case.facts, Server(otherwise=otherwise)))
