@@ -101,7 +101,7 @@ def _known(rules: Sequence[RuleInfo], servers: Servers, longest_s: float, untold
     recording_s = max(60.0, recorded_s) if recorded_s is not None else longest_s
     known = Known(recording_s)
     known.names = told(prometheus.metric_names, "names of metrics are not checked")
-    known.declared = told(prometheus.declared, "what metrics are declared as is not checked") or {}
+    known.declared = told(prometheus.declared, "what metrics are declared as is not checked")
     known.target_labels = told(lambda: prometheus.label_names("up"), "labels of targets are not known") or ()
     targets = told(prometheus.targets, "windows are not compared with scrape intervals") or []
     jobs = {target.job for target in targets}

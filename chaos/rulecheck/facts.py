@@ -44,6 +44,8 @@ class RuleFacts:
     """Metric without any series → metrics whose names are like it, the nearest first."""
     types: Mapping[str, str] = field(default_factory=dict)
     """Metric → `counter`, `gauge`, `histogram` or `summary`, as its targets declare it; left out when they do not, or contradict."""
+    declares: bool = True
+    """Whether the server says at all what targets declare."""
     target_labels: tuple[str, ...] = ()
     """Labels that the scrape configuration gives to every series, such as `job`."""
     series: Mapping[str, int | None] = field(default_factory=dict)

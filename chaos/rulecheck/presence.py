@@ -243,6 +243,8 @@ def _unknown(name: str, asking: Asking) -> RuleProblem:
             f"declared as {asking.facts.types[name]}",
         )
     hint = _hint(name, asking) or "; write a metric that exists, or start it at 0 where it comes with the first event"
+    if not asking.facts.declares:
+        return RuleProblem("unknown_metric", "doubtful", f"no series is called `{name}`{hint}")
     return RuleProblem(
         "unknown_metric", "cannot fire", f"no series is called `{name}`, and no target declares it{hint}"
     )
@@ -256,7 +258,7 @@ def _hint(name: str, asking: Asking) -> str:
 def _stale(text: str, name: str | None, there: int | None, asking: Asking) -> list[RuleProblem]:
     if there is None and name is not None:
         return []
-    if there == 0 and name not in asking.facts.types:
+    if there == 0 and asking.facts.declares and name not in asking.facts.types:
         return [
             RuleProblem(
                 "stale",

@@ -25,6 +25,10 @@ class Server:
     otherwise: int | None = 3
 
 
+NOTHING_KNOWN = RuleFacts()
+EVERYTHING_THERE = Server()
+
+
 def answered(rule: RuleInfo, facts: RuleFacts, server: Server) -> RuleFacts:
     """The facts with every question answered, round by round. Fails when the questions do not end."""
     for _ in range(20):
@@ -53,8 +57,8 @@ class Case:
     verdict: Verdict
     expr: str
     sentence: str
-    facts: RuleFacts = RuleFacts()
-    server: Server = Server()
+    facts: RuleFacts = NOTHING_KNOWN
+    server: Server = EVERYTHING_THERE
     name: str = "Alert"
     summary: str = ""
     change: Callable[[RuleInfo], RuleInfo] = lambda rule: rule
@@ -151,7 +155,7 @@ CASES = (
         Server(
             {
                 "rate(errors_total[5m]) / sum(rate(requests_total[5m]))": 0,
-                f"count_over_time((rate(errors_total[5m]) / sum(rate(requests_total[5m])))[1h:60s])": 0,
+                "count_over_time((rate(errors_total[5m]) / sum(rate(requests_total[5m])))[1h:60s])": 0,
             },
             labels={
                 "rate(errors_total[5m])": ({"job": "a", "instance": "a:1"},),

@@ -10,16 +10,14 @@ import pytest
 
 from chaos.rulecheck.checker import check, nearest_miss, unanswered
 from chaos.rulecheck.facts import RuleFacts, Span
-from tests.rulecheck.cases import CASES, Case, Server, answered, rule_of
+from tests.rulecheck.cases import CASES, EVERYTHING_THERE, NOTHING_KNOWN, Case, Server, answered, rule_of
 
 PACKAGE = Path(__file__).parents[2] / "chaos" / "rulecheck"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}-{case.verdict}")
 def test_a_broken_rule_is_found_for_what_it_is_with_a_sentence_that_says_what_to_do(case: Case) -> None:
-    assert [(one.kind, one.verdict, one.sentence) for one in case.found()] == [
-        (case.kind, case.verdict, case.sentence)
-    ]
+    assert [(one.kind, one.verdict, one.sentence) for one in case.found()] == [(case.kind, case.verdict, case.sentence)]
 
 
 def test_there_is_a_broken_rule_for_each_kind_of_problem() -> None:
@@ -28,7 +26,9 @@ def test_there_is_a_broken_rule_for_each_kind_of_problem() -> None:
     assert kinds == {case.kind for case in CASES}
 
 
-def kinds(expr: str, facts: RuleFacts = RuleFacts(), server: Server = Server(), name: str = "Alert") -> list[str]:
+def kinds(
+    expr: str, facts: RuleFacts = NOTHING_KNOWN, server: Server = EVERYTHING_THERE, name: str = "Alert"
+) -> list[str]:
     rule = rule_of(expr, name)
     return [f"{one.kind}: {one.verdict}" for one in check(rule, answered(rule, facts, server))]
 
@@ -36,7 +36,15 @@ def kinds(expr: str, facts: RuleFacts = RuleFacts(), server: Server = Server(), 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}-{case.verdict}")
 def test_nothing_is_claimed_by_what_the_server_did_not_say(case: Case) -> None:
     """Only what stands in the expression, or was told before, is left."""
-    if case.kind in ("unknown_metric", "no_series_yet", "no_series", "stale", "no_match", "scalar_of_many", "percent_as_share"):
+    if case.kind in (
+        "unknown_metric",
+        "no_series_yet",
+        "no_series",
+        "stale",
+        "no_match",
+        "scalar_of_many",
+        "percent_as_share",
+    ):
         rule = rule_of(case.expr)
         silent = answered(rule, case.facts, Server(otherwise=None))
         assert check(rule, silent) == ()

@@ -119,7 +119,7 @@ def test_nothing_is_said_of_a_right_rule(name: str, read: Span) -> None:
     rule = rule_of(expr, name, summary)
     types = declared(expr) | {"node_vmstat_oom_kill": "unknown"}
     names_there = dict.fromkeys(types, True)
-    spans = {one: read for one in _spans(expr)}
+    spans = dict.fromkeys(_spans(expr), read)
     labels = ("job", "instance")
     facts = RuleFacts(names=names_there, types=types, scrape_s=1.0, target_labels=labels, spans=spans, fired_share=0.01)
     # `scalar()` wants one series, which is what an aggregation without labels returns.
