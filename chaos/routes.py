@@ -62,20 +62,26 @@ class Route:
 
     def receivers_for(self, labels: Mapping[str, str]) -> frozenset[str]:
         """Every receiver that an alert with at least these labels may be sent to, whatever else it carries."""
-        met = [matcher.holds(labels) if matcher.name in labels else None for matcher in self.matchers]
-        if False in met:
+        if _met(self.matchers, labels) is False:
             return frozenset()
         found: frozenset[str] = frozenset()
         for child in self.children:
             found |= child.receivers_for(labels)
-            certain = all(matcher.name in labels and matcher.holds(labels) for matcher in child.matchers)
-            if certain and not child.continue_:
+            if _met(child.matchers, labels) and not child.continue_:
                 return found
-        taken = any(
-            all(matcher.name in labels and matcher.holds(labels) for matcher in child.matchers)
-            for child in self.children
-        )
+        taken = any(_met(child.matchers, labels) for child in self.children)
         return found if taken else found | {self.receiver}
+
+
+def _met(matchers: tuple[Matcher, ...], labels: Mapping[str, str]) -> bool | None:
+    """Whether all of these hold for an alert with at least these labels; None when that depends on its other labels."""
+    each: list[bool | None] = []
+    for one in matchers:
+        try:
+            each.append(one.holds(labels) if one.name in labels else None)
+        except re.error:  # Alertmanager's expressions are Go's, which know some that Python does not
+            each.append(None)
+    return False if False in each else None if None in each else True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,7 @@ class Silence:
 
     def covers(self, labels: Mapping[str, str]) -> bool:
         """Whether it holds back every alert with at least these labels."""
-        return bool(self.matchers) and all(one.name in labels and one.holds(labels) for one in self.matchers)
+        return bool(self.matchers) and _met(self.matchers, labels) is True
 
     def __str__(self) -> str:
         said = ", ".join(f'{one.name}{one.operator}"{one.value}"' for one in self.matchers)

@@ -73,12 +73,13 @@ def ask_about(
     known = _known(rules, servers, recording_s, untold)
     facts = [known.facts(rule) for rule in rules]
     asker = _Asker(servers.prometheus, known.recording_s, until_s)
+    open_rules = list(range(len(rules)))
     for _ in range(ROUNDS):
-        asked = [unanswered(rule, one, closest=closest) for rule, one in zip(rules, facts, strict=True)]
-        if not any(asked):
-            break
-        answers = asker.answer(asked)
-        facts = [_with(one, questions, answers) for one, questions in zip(facts, asked, strict=True)]
+        asked = {place: unanswered(rules[place], facts[place], closest=closest) for place in open_rules}
+        open_rules = [place for place, questions in asked.items() if questions]
+        answers = asker.answer(asked[place] for place in open_rules)
+        for place in open_rules:
+            facts[place] = _with(facts[place], asked[place], answers)
     if asker.late:
         untold.append(f"not everything was answered within {budget_s:g} s, so that some rules are not fully checked")
     return Asked(facts, known.recording_s, untold)

@@ -244,21 +244,29 @@ def by(node: Any) -> bool:
 
 
 def _operand(node: Any, *, as_is: bool) -> str:
+    left_out = _left_out(node)
+    while left_out is not None and not as_is:
+        node, left_out = left_out, _left_out(left_out)
     text = _write(node, as_is=as_is)
     return f"({text})" if isinstance(node, (promql.BinaryExpr, promql.UnaryExpr)) else text
+
+
+def _left_out(node: Any) -> Any | None:
+    """What remains of an operation that only lets series through, when all of them pass; None for any other node."""
+    if operator(node) == "unless":
+        return node.lhs
+    if filters(node) and scalar(node.rhs):
+        return node.lhs
+    return node.rhs if filters(node) and scalar(node.lhs) else None
 
 
 def _binary(node: Any, *, as_is: bool) -> str:
     sign = operator(node)
     if not as_is:
-        if sign == "unless":
-            return _write(node.lhs, as_is=False)
-        if filters(node):
-            if scalar(node.rhs):
-                return _write(node.lhs, as_is=False)
-            if scalar(node.lhs):
-                return _write(node.rhs, as_is=False)
-            sign += " bool"
+        left_out = _left_out(node)
+        if left_out is not None:
+            return _write(left_out, as_is=False)
+        sign += " bool" if filters(node) else ""
     matching = " ".join(str(node.modifier).split()) if node.modifier is not None else ""
     sides = (_operand(node.lhs, as_is=as_is), sign, matching, _operand(node.rhs, as_is=as_is))
     return " ".join(part for part in sides if part)
