@@ -1,6 +1,6 @@
 """Broken rules, one for each thing that is checked: what the servers say of them, what must be found, and the sentence that people read.
 
-docs/rules.md shows each of them; tests/test_docs.py holds the two together.
+docs/rules.md shows the first of each kind; test_rules_page.py holds the two together.
 """
 
 from __future__ import annotations
