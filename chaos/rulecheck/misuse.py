@@ -62,7 +62,7 @@ def _raw(node: Any) -> str | None:
     """The metric that is compared as it is, through sums and the like; None when anything else is done with it."""
     node = bare(node)
     if isinstance(node, promql.VectorSelector):
-        return node.name if node.offset is None else None
+        return str(node.name) if node.name else None
     if isinstance(node, promql.AggregateExpr) and str(node.op) in ("sum", "max", "min", "avg", "topk", "bottomk"):
         return _raw(node.expr)
     return None

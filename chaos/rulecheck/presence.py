@@ -120,7 +120,7 @@ def _empty(node: Any, asking: Asking) -> bool | None:
 
 
 def _of_call(node: Any, asking: Asking) -> list[RuleProblem]:
-    if call(node) in ABSENCE or scalar(node):
+    if scalar(node):
         return []
     vectors = [one for one in node.args if not scalar(one)]
     empty = [_empty(one, asking) for one in vectors]

@@ -99,7 +99,7 @@ RIGHT = {
     "Limit": "sum(queue_length) > scalar(sum(queue_limit))",
     "Fallback": "(sum(rate(errors_total[5s])) or vector(0)) > 1e9",
     "Quiet": "ALERTS{alertname='NoSuchAlert', alertstate='firing'} > 0",
-    'Od"d': r'requests_total{code!~"\\d+\\.\""} offset 1s > 1e12',
+    'Od"d': r'queue_length{queue!~"\\d+\\.\""} offset 1s > 1e12',
 }
 FIRING = {"Fires": "sum(queue_length) > 1"}
 MANY = 500

@@ -65,6 +65,8 @@ def test_one_arm_of_an_or_that_cannot_be_true_makes_the_rule_doubtful_and_all_of
     assert kinds("rate(x[5m]) < 0 or there > 1") == ["negative_threshold: doubtful"]
     assert kinds("rate(x[5m]) < 0 and there > 1") == ["negative_threshold: cannot fire"]
     assert kinds("there > 1 and rate(x[5m]) >= 0") == [], "the other comparison decides"
+    assert kinds("rate(x[5m]) < 0 unless there > 1") == ["negative_threshold: cannot fire"]
+    assert kinds("there > 1 unless rate(x[5m]) < 0") == [], "nothing is taken away"
 
 
 def test_an_empty_right_side_kills_what_needs_it_and_nothing_else() -> None:
@@ -104,3 +106,59 @@ def test_the_questions_end_whatever_is_answered() -> None:
         for otherwise in (0, 1, 7, None):
             rule = rule_of(case.expr)
             check(rule, answered(rule, case.facts, Server(otherwise=otherwise)))
+
+
+DIVIDED = "a / b > 1"
+LEFT, RIGHT = {"job": "x", "pod": "1"}, {"job": "x", "pod": "2"}
+
+
+def divided(left: dict[str, str], right: dict[str, str], earlier: int | None = 0, expr: str = DIVIDED) -> list[str]:
+    """What is said of two metrics with these labels that give nothing together."""
+    whole = expr.removesuffix(" > 1")
+    series = {whole: 0, f"count_over_time(({whole})[1h:60s])": earlier}
+    return kinds(expr, server=Server(series, labels={"a": (left,), "b": (right,)}))
+
+
+def test_sides_that_never_match_are_told_by_the_names_of_their_labels_and_doubted_by_the_values() -> None:
+    assert divided(LEFT, {"job": "x"}) == ["no_match: cannot fire"]
+    assert divided(LEFT, RIGHT) == ["no_match: doubtful"]
+    assert divided(LEFT, RIGHT, earlier=2) == [], "they have matched"
+    assert divided(LEFT, RIGHT, earlier=None) == [], "nobody knows"
+    on = "a / on (pod) b > 1"
+    assert divided(LEFT, {"pod": "2"}, expr=on) == ["no_match: doubtful"]
+    assert divided(LEFT, {"job": "x"}, expr=on) == ["no_match: cannot fire"]
+    ignoring = "a / ignoring (pod) b > 1"
+    assert divided(LEFT, {"job": "y"}, expr=ignoring) == ["no_match: doubtful"]
+    assert divided({"__name__": "a", "job": "x"}, {"__name__": "b", "job": "y"}) == ["no_match: doubtful"]
+
+
+def test_where_the_server_does_not_say_what_targets_declare_nothing_is_certain_about_names() -> None:
+    silent = RuleFacts(names={"nothing": False, "there": True}, declares=False)
+    assert kinds("nothing > 1", silent, NOTHING) == ["unknown_metric: doubtful"]
+    gone = Server({"there": 0, "last_over_time(there[1h])": 2})
+    assert kinds("there > 1", silent, gone) == ["stale: doubtful"]
+    assert kinds("there > 1", replace(silent, declares=True), gone) == ["stale: cannot fire"]
+    declared = replace(silent, declares=True, types={"there": "gauge"})
+    assert kinds("there > 1", declared, gone) == ["stale: doubtful"]
+
+
+def test_alerts_that_do_not_fire_now_are_nothing_that_is_missing() -> None:
+    others = {"group by (alertname) (ALERTS)": ({"alertname": "B"},)}
+    quiet = Server({'ALERTS{alertname="A"}': 0, 'last_over_time(ALERTS{alertname="A"}[1h])': 0}, labels=others)
+    assert kinds('ALERTS{alertname="A"} == 1', server=quiet) == []
+    assert kinds('ALERTS{alertname="A"}') == [], "an alert on an alert compares nothing"
+
+
+def test_a_window_is_certainly_too_short_only_where_the_server_returns_nothing() -> None:
+    scraped = RuleFacts(scrape_s=15.0)
+    assert kinds("rate(x[15s]) > 1", scraped) == ["window_too_short: doubtful"]
+    assert kinds("rate(x[15s]) > 1", scraped, Server({"rate(x[15s])": 0})) == ["window_too_short: cannot fire"]
+    assert kinds("rate(x[20s]) > 1", scraped, Server({"rate(x[20s])": 0})) == ["window_too_short: doubtful"]
+    assert kinds("rate(x[30s]) > 1", scraped) == []
+    assert kinds("max_over_time(x[15s]) > 1", scraped) == [], "one sample is enough"
+    assert kinds("rate(job:x:sum[15s]) > 1", scraped) == [], "it is written by a rule, and not scraped"
+
+
+def test_one_receiver_that_tells_somebody_is_enough() -> None:
+    assert kinds("x > 1", RuleFacts(receivers={"null": False, "pager": True})) == []
+    assert kinds("x > 1", RuleFacts(receivers={"null": False, "void": False})) == ["nobody_told: doubtful"]
