@@ -261,7 +261,7 @@ def _named(query: str, name: str) -> str:
 
 
 def _span(least: float | None, most: float | None) -> Span | None:
-    if least is None or most is None or math.isnan(least) or math.isnan(most):
+    if least is None or most is None or not (math.isfinite(least) and math.isfinite(most)):
         return None
     return Span(least, most)
 

@@ -32,6 +32,7 @@ class Known:
     recording_s: float = 3600.0
     names: frozenset[str] | None = None
     declared: Mapping[str, frozenset[str]] | None = None
+    """Empty where targets are not scraped by this server, so that nobody tells it."""
     target_labels: tuple[str, ...] = ()
     scrape_s: Mapping[str, float] = field(default_factory=dict)
     """Job → the shortest time between two of its scrapes."""
@@ -55,7 +56,7 @@ class Known:
             names=there,
             near={name: self.near(name) for name, found in there.items() if not found},
             types={name: kind for name in named if (kind := type_of(name, self.declared or {})) is not None},
-            declares=self.declared is not None,
+            declares=bool(self.declared),
             target_labels=self.target_labels,
             fired_share=self._fired_share(labels),
             receivers={name: self.integrations.get(name, False) for name in sorted(receivers)},

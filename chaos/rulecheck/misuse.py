@@ -10,7 +10,7 @@ import promql_parser as promql
 from chaos.rulecheck.asking import Asking
 from chaos.rulecheck.bounds import RATES, grows
 from chaos.rulecheck.facts import RuleProblem
-from chaos.rulecheck.thresholds import Gate, gates
+from chaos.rulecheck.thresholds import SPEAKS_OF_SHARES, Gate, gates, told_of
 from chaos.rulecheck.tree import bare, call, exact, matchers, names, number, operator, selectors, walk
 from chaos.telemetry import RuleInfo
 
@@ -18,9 +18,7 @@ COUNTS = ("_total", "_count", "_sum", "_bucket")
 """Endings of names of what is counted, whatever a target declares it as."""
 ERRORS = re.compile(r"(^|_)(errors?|err|errs|failures?|failed|fails|exceptions?|rejected|timeouts?|5xx)(_|$)")
 ERROR_CODES = re.compile(r"^\^?5(\.\.|xx|\[0-9\]|\\d|\d\d|\.\*|\.\+)", re.IGNORECASE)
-CALLED_A_SHARE = re.compile(
-    r"%|percent|ratio|share|fraction|(error|failure)s?_?rate|rate_?of_?(error|failure)", re.IGNORECASE
-)
+CALLED_A_RATE = re.compile(r"\b(error|failure)s? rate\b|\brate of (error|failure)s?\b", re.IGNORECASE)
 P_VALUES = re.compile(r"(^|_)p_?val(ue)?s?(_|$)")
 
 
@@ -70,10 +68,11 @@ def _raw(node: Any) -> str | None:
 
 def misread_numbers(rule: RuleInfo, root: Any) -> list[RuleProblem]:
     """Errors a second taken for a share of errors; a p-value taken for a distance."""
-    said = " ".join((rule.name, *rule.annotations.values()))
+    said = told_of(rule)
+    called_a_share = bool(SPEAKS_OF_SHARES.search(said) or CALLED_A_RATE.search(said))
     found: list[RuleProblem] = []
     for one in gates(root):
-        if _errors_per_second(one.left) and 0 < one.threshold < 1 and CALLED_A_SHARE.search(said):
+        if _errors_per_second(one.left) and 0 < one.threshold < 1 and called_a_share:
             found.append(_per_second(one))
         name = next((name for name in names(one.left) if P_VALUES.search(name)), None)
         if name is not None and one.sign in (">", ">=") and _raw(one.left) is not None:

@@ -258,7 +258,8 @@ def _hint(name: str, asking: Asking) -> str:
 def _stale(text: str, name: str | None, there: int | None, asking: Asking) -> list[RuleProblem]:
     if there is None and name is not None:
         return []
-    if there == 0 and asking.facts.declares and name not in asking.facts.types:
+    recorded_by_rule = ":" in (name or "")  # rarely, perhaps: between two evaluations it seems to be gone
+    if there == 0 and asking.facts.declares and name not in asking.facts.types and not recorded_by_rule:
         return [
             RuleProblem(
                 "stale",

@@ -37,7 +37,18 @@ _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 SHARES = re.compile(r"(^|_)(ratio|share|fraction|accuracy|precision|recall|auc|f1|probability|confidence)(_|$)")
 """Names of metrics that lie between 0 and 1 by convention; https://prometheus.io/docs/practices/naming/ asks for `ratio`."""
 PERCENTS = re.compile(r"(^|_)(percent|percentage|pct)(_|$)")
-SPEAKS_OF_PERCENT = re.compile(r"%|percent|ratio|share|fraction", re.IGNORECASE)
+SPEAKS_OF_SHARES = re.compile(
+    r"%|\bpercent(age)?s?\b|\bratios?\b|\bshares?\b|\bfractions?\b|humanizePercentage", re.IGNORECASE
+)
+_TEMPLATE = re.compile(r"\{\{(?:(?!humanizePercentage).)*?\}\}")
+_ADDRESS = re.compile(r"\S+://\S+")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
+
+
+def told_of(rule: RuleInfo) -> str:
+    """What people are told: the alert's name in words and its annotations, without templates and addresses, where a `%` means nothing."""
+    said = " ".join((_CAMEL.sub(" ", rule.name), *rule.annotations.values()))
+    return _ADDRESS.sub(" ", _TEMPLATE.sub(" ", said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +197,7 @@ def uncompared(root: Any, asking: Asking) -> list[RuleProblem]:
     """That nothing is compared, so that every series is an alert: no comparison, or one that returns 0 and 1."""
     found: list[RuleProblem] = []
     for arm in alternatives(root):
-        if operator(arm) in SETS or filters(arm) or call(arm) in ABSENCE:
-            continue
-        if any(one.name in ALERTS for one in selectors(arm)):
+        if _comes_and_goes(arm):
             continue
         if not selectors(arm):
             found.append(
@@ -220,12 +229,12 @@ def uncompared(root: Any, asking: Asking) -> list[RuleProblem]:
 def wrong_units(rule: RuleInfo, root: Any, asking: Asking) -> list[RuleProblem]:
     """A share compared as if it were a percentage, or the other way round: by names, by what was read, and by what people are told."""
     found: list[RuleProblem] = []
-    said = " ".join((rule.name, *rule.annotations.values()))
+    said = told_of(rule)
     for one in gates(root):
         named = names(one.left)
         percent = any(PERCENTS.search(name) for name in named) and not _scaled(one.left)
         share = any(SHARES.search(name) for name in named) and not percent and not _scaled(one.left)
-        quotient = _like_a_share(one.left) and bool(SPEAKS_OF_PERCENT.search(said))
+        quotient = _like_a_share(one.left) and bool(SPEAKS_OF_SHARES.search(said))
         if not is_share_of(one.left) and (share or quotient) and 1 < one.threshold <= 100:
             found += _percent_of_a_share(one, asking)
         elif percent and 0 < one.threshold < 1:

@@ -138,6 +138,8 @@ def test_where_the_server_does_not_say_what_targets_declare_nothing_is_certain_a
     gone = Server({"there": 0, "last_over_time(there[1h])": 2})
     assert kinds("there > 1", silent, gone) == ["stale: doubtful"]
     assert kinds("there > 1", replace(silent, declares=True), gone) == ["stale: cannot fire"]
+    by_rule = Server({"job:there:sum": 0, "last_over_time(job:there:sum[1h])": 2})
+    assert kinds("job:there:sum > 1", RuleFacts(names={"job:there:sum": True}), by_rule) == ["stale: doubtful"]
     declared = replace(silent, declares=True, types={"there": "gauge"})
     assert kinds("there > 1", declared, gone) == ["stale: doubtful"]
 

@@ -90,8 +90,20 @@ RIGHT = {
     "NotOften": "resets(process_start_time_seconds[1h]) > 3",
     "Unless": "up == 0 unless on (instance) maintenance_mode == 1",
     "Labelled": 'label_replace(rate(http_requests_total[5m]), "zone", "$1", "instance", "(.*):.*") > 100',
+    "ComparedInside": "label_replace(up == 0, 'zone', '$1', 'instance', '(.*):.*')",
+    "CountedInside": "count by (job) (up == 0)",
+    "TopOfLarge": "topk(3, rate(http_requests_total[5m]) > 100)",
+    "LargeTimesHundred": "(node_load1 > 5) * 100",
     "Scalar": "sum(rate(http_requests_total[5m])) > scalar(sum(rate_limit))",
 }  # fmt: skip
+TOLD = {
+    "ErrorsASecond": (
+        "rate(http_errors_total[5m]) > 0.1",
+        '{{ $value | printf "%.2f" }} errors a second, see http://wiki/a%20b',
+    ),
+    "OperationErrors": ("sum(rate(operation_errors_total[5m])) > 0.5", "The operation fails; its duration is shared."),
+    "JobsDone": ("jobs_started_total / jobs_done_total > 2", "The generation of jobs is slower than their operation."),
+}
 LAB = {
     rule["alert"]: (rule["expr"], rule["annotations"]["summary"])
     for file in ("rules.yml", "rules-llm.yml")
@@ -99,7 +111,7 @@ LAB = {
     for rule in group["rules"]
     if rule["alert"] != "Watchdog"
 }
-ALL = {**{name: (expr, f"{name}: {{{{ $value }}}}") for name, expr in RIGHT.items()}, **LAB}
+ALL = {**{name: (expr, f"{name}: {{{{ $value }}}}") for name, expr in RIGHT.items()}, **TOLD, **LAB}
 
 
 def declared(expr: str) -> dict[str, str]:
