@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from chaos.drivers.alertmanager import AlertmanagerDriver
 from chaos.drivers.prometheus import PrometheusDriver
-from chaos.errors import ChaosError
+from chaos.errors import ChaosError, Unreachable
 from chaos.rulecheck.asking import Questions
 from chaos.rulecheck.checker import unanswered
 from chaos.rulecheck.facts import RuleFacts, Span
@@ -70,7 +70,7 @@ def ask_about(
     until_s = time.monotonic() + budget_s
     servers.prometheus.query("vector(1)")
     untold: list[str] = []
-    known = _known(rules, servers, recording_s, untold)
+    known = _known(rules, servers, recording_s, until_s, untold)
     facts = [known.facts(rule) for rule in rules]
     asker = _Asker(servers.prometheus, known.recording_s, until_s)
     open_rules = list(range(len(rules)))
@@ -88,10 +88,12 @@ def ask_about(
 # --- once, for all rules ----------------------------------------------------------------------------------------------
 
 
-def _known(rules: Sequence[RuleInfo], servers: Servers, longest_s: float, untold: list[str]) -> Known:
+def _known(rules: Sequence[RuleInfo], servers: Servers, longest_s: float, until_s: float, untold: list[str]) -> Known:
 
     def told(question: Callable[[], Found], without: str) -> Found | None:
         try:
+            if time.monotonic() > until_s:
+                raise Unreachable("there was no time left to ask")
             return question()
         except ChaosError as error:
             untold.append(f"{without}: {error}")

@@ -41,9 +41,11 @@ def misused_kinds(root: Any, asking: Asking) -> list[RuleProblem]:
                     "declared as gauge",
                 )
             )
-    for one in gates(root):
+    decide = list(gates(root))
+    for one in decide:
         counter = _raw(one.left)
-        if counter is not None and grows(counter, types):
+        guards = one.threshold == 0 and len(decide) > 1  # only asks whether there has ever been any
+        if counter is not None and grows(counter, types) and not guards:
             found.append(
                 RuleProblem(
                     "raw_counter",

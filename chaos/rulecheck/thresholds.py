@@ -261,8 +261,11 @@ def _like_a_share(node: Any) -> bool:
     node = bare(node)
     if operator(node) != "/" or _scaled(node):
         return False
-    units = [{_unit(name) for name in names(side)} for side in (node.lhs, node.rhs)]
-    return bool(units[0]) and units[0] == units[1] and len(units[0]) == 1
+    parts, wholes = names(node.lhs), names(node.rhs)
+    if set(parts) == set(wholes):
+        return False  # now against earlier, or one kind against another
+    units = {_unit(name) for name in (*parts, *wholes)}
+    return bool(parts) and bool(wholes) and len(units) == 1
 
 
 def _unit(name: str) -> str:

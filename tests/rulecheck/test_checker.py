@@ -164,3 +164,35 @@ def test_a_window_is_certainly_too_short_only_where_the_server_returns_nothing()
 def test_one_receiver_that_tells_somebody_is_enough() -> None:
     assert kinds("x > 1", RuleFacts(receivers={"null": False, "pager": True})) == []
     assert kinds("x > 1", RuleFacts(receivers={"null": False, "void": False})) == ["nobody_told: doubtful"]
+
+
+def test_a_quotient_that_people_call_a_percentage_is_doubted_only_while_it_reads_as_a_share() -> None:
+    expr = "rate(failed_total[5m]) / rate(asked_total[5m])"
+    for read, said, found in (
+        (Span(0.0, 0.4), "{{ $value }} percent fail", ["share_as_percent: doubtful"]),
+        (Span(0.0, 40.0), "{{ $value }} percent fail", []),
+        (Span(0.0, 0.4), "many fail", []),
+        (Span(0.0, 0.4), "{{ $value | humanizePercentage }} fail", ["share_as_percent: doubtful"]),
+    ):
+        rule = rule_of(f"{expr} > 5", summary=said)
+        facts = answered(rule, NOTHING_KNOWN, Server(spans={expr: read}))
+        assert [f"{one.kind}: {one.verdict}" for one in check(rule, facts)] == found
+    scaled = rule_of(f"100 * {expr} > 5", summary="{{ $value }} percent fail")
+    assert (
+        check(
+            scaled,
+            answered(
+                scaled,
+                NOTHING_KNOWN,
+                Server(spans={"(100 * rate(failed_total[5m])) / rate(asked_total[5m])": Span(0.0, 0.4)}),
+            ),
+        )
+        == ()
+    )
+
+
+def test_a_counter_that_only_guards_another_comparison_is_read_rightly() -> None:
+    counter = RuleFacts(types={"a_total": "counter"})
+    assert kinds("a_total > 0 and b > 5", counter) == []
+    assert kinds("a_total > 0", counter) == ["raw_counter: doubtful"]
+    assert kinds("a_total > 3 and b > 5", counter) == ["raw_counter: doubtful"]

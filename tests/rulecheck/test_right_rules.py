@@ -94,6 +94,7 @@ RIGHT = {
     "CountedInside": "count by (job) (up == 0)",
     "TopOfLarge": "topk(3, rate(http_requests_total[5m]) > 100)",
     "LargeTimesHundred": "(node_load1 > 5) * 100",
+    "EverAny": "certificates_count > 0 and histogram_quantile(0.01, sum by (le) (rate(certificates_bucket[5m]))) < 604800",
     "Scalar": "sum(rate(http_requests_total[5m])) > scalar(sum(rate_limit))",
 }  # fmt: skip
 TOLD = {
@@ -102,6 +103,7 @@ TOLD = {
         '{{ $value | printf "%.2f" }} errors a second, see http://wiki/a%20b',
     ),
     "OperationErrors": ("sum(rate(operation_errors_total[5m])) > 0.5", "The operation fails; its duration is shared."),
+    "Growth": ("rate(switches_total[15m]) / rate(switches_total[1d]) > 2", "The ratio to a day ago is {{ $value }}."),
     "JobsDone": ("jobs_started_total / jobs_done_total > 2", "The generation of jobs is slower than their operation."),
 }
 LAB = {
