@@ -21,12 +21,20 @@ class Unwritable(ValueError):
     """A part of an expression that cannot be asked for on its own."""
 
 
+DEEPEST = 100
+"""Nodes below nodes, such as the terms of a long sum: each costs some frames of Python's stack."""
+
+
 def tree(expr: str) -> Any | None:
-    """The expression's root, or None when it cannot be parsed here (the server may know more functions)."""
+    """The expression's root, or None when it cannot be parsed here (the server may know more functions) or is far too deep."""
     try:
-        return parsed(expr)
+        root = parsed(expr)
     except (ValueError, RecursionError):
         return None
+    level, depth = [root], 0
+    while level and depth <= DEEPEST:
+        level, depth = [child for node in level for child in children(node)], depth + 1
+    return None if level else root
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------

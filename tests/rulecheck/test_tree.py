@@ -7,7 +7,11 @@ from typing import Any
 import promql_parser as promql
 import pytest
 
+from chaos.rulecheck.checker import check
+from chaos.rulecheck.known import Known
+from chaos.rulecheck.standing import standing
 from chaos.rulecheck.tree import Unwritable, alternatives, bare, call, children, duration, exact, free, names, tree
+from tests.rulecheck.cases import EVERYTHING_THERE, answered, rule_of
 from tests.rulecheck.test_right_rules import ALL
 
 
@@ -77,3 +81,13 @@ def test_arms_and_metrics_are_found_through_parentheses() -> None:
 )
 def test_a_duration_is_written_as_promql_reads_it(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    "deep", ["a" + " + a" * 2000, "a" + " or a" * 1500, "abs(" * 99 + "a" + ")" * 99, "sum(" * 101 + "a" + ")" * 101]
+)
+def test_an_expression_that_is_far_too_deep_is_left_to_prometheus(deep: str) -> None:
+    rule = rule_of(f"{deep} > 1")
+    facts = Known(names=frozenset(["a"]), scrape_s={"x": 1.0}).facts(rule)
+    assert check(rule, answered(rule, facts, EVERYTHING_THERE)) == ()
+    standing(rule, facts)
