@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import promql_parser as promql
 
-from chaos.rulecheck.tree import Unwritable, bare, by, call, filters, matchers, number, operator, returns_bool
+from chaos.rulecheck.tree import Unwritable, bare, by, call, filters, matchers, number, operator, returns_bool, scalar
 
 INFINITE = math.inf
 Always = Literal["never", "always", "open"]
@@ -100,11 +100,13 @@ def _call(node: Any, types: Mapping[str, str]) -> Between:
         low = limits[0] if name != "clamp_max" else None
         high = limits[-1] if name != "clamp_min" else None
         inner = vectors[0]
-        return Between(
-            max(inner.least, low) if low is not None else inner.least,
-            min(inner.most, high) if high is not None else inner.most,
-        )
+        return Between(_clamped(inner.least, low, high), _clamped(inner.most, low, high))
     return ANY
+
+
+def _clamped(value: float, low: float | None, high: float | None) -> float:
+    value = value if high is None else min(value, high)
+    return value if low is None else max(value, low)
 
 
 def _aggregate(node: Any, types: Mapping[str, str]) -> Between:
@@ -127,7 +129,7 @@ def _binary(node: Any, types: Mapping[str, str]) -> Between:
     if returns_bool(node):
         return SHARE
     if filters(node):
-        return between(node.rhs if number(node.lhs) is not None else node.lhs, types)
+        return between(node.rhs if scalar(node.lhs) else node.lhs, types)  # what is kept is the vector
     left, right = between(node.lhs, types), between(node.rhs, types)
     match sign:
         case "and" | "unless":
@@ -135,9 +137,9 @@ def _binary(node: Any, types: Mapping[str, str]) -> Between:
         case "or":
             return Between(min(left.least, right.least), max(left.most, right.most))
         case "+":
-            return Between(left.least + right.least, left.most + right.most)
+            return _sum(left, right)
         case "-":
-            return Between(left.least - right.most, left.most - right.least)
+            return _sum(left, Between(-right.most, -right.least))
         case "*":
             return _product(left, right)
         case "/":
@@ -147,6 +149,11 @@ def _binary(node: Any, types: Mapping[str, str]) -> Between:
                 return _product(left, Between(1 / right.least, 1 / right.least))
             return POSITIVE if left.least >= 0 and right.least >= 0 else ANY
     return ANY
+
+
+def _sum(left: Between, right: Between) -> Between:
+    least, most = left.least + right.least, left.most + right.most  # the infinite less the infinite is nothing known
+    return Between(-INFINITE if math.isnan(least) else least, INFINITE if math.isnan(most) else most)
 
 
 def _product(left: Between, right: Between) -> Between:

@@ -25,7 +25,8 @@ TYPES = {"c_total": "counter", "g": "gauge", "h_bucket": "histogram", "h_sum": "
         ("histogram_quantile(-1, h_bucket)", -inf, -inf), ("max_over_time(up[1h])", 0, 1), ("sum_over_time(g[1h])", -inf, inf),
         ("absent(g)", 1, 1), ("time() - g", -inf, inf), ("hour()", 0, 23), ("stddev(g)", 0, inf), ("topk(3, up)", 0, 1),
         ("quantile(0.9, up)", 0, 1), ("scalar(up) + vector(1)", 1, 2), ("g ^ 2", -inf, inf), ("(2 + 3) * 2", 10, 10),
-        ("up * 0", 0, 0), ("c_total * 0", 0, 0), ("-c_total * 0", 0, 0), ("delta(c_total[5m])", -inf, inf), ("last_over_time((up > 0)[1h:])", 0, 1),
+        ("up * 0", 0, 0), ("c_total * 0", 0, 0), ("-c_total * 0", 0, 0), ("clamp_max(vector(2), 1)", 1, 1), ("clamp(up, 3, 5)", 3, 3),
+        ("scalar(up) <= g", -inf, inf), ("histogram_quantile(2, h_bucket) - c_total", -inf, inf), ("delta(c_total[5m])", -inf, inf), ("last_over_time((up > 0)[1h:])", 0, 1),
     ],
 )  # fmt: skip
 def test_an_expression_lies_between_what_can_be_proven_of_it(expr: str, least: float, most: float) -> None:
