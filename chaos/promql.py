@@ -28,7 +28,7 @@ DEEPEST_EXPR = 100
 _SIGNS = re.compile(rf"(?:[-+][ \t\r\n]*){{{DEEPEST_EXPR + 1}}}")
 
 
-def _parsed(expr: str) -> Any:
+def parsed(expr: str) -> Any:
     """The expression taken apart. Raises ValueError when it is none, or too long or too deep to be one that a person wrote."""
     if len(expr) > LONGEST_EXPR or _SIGNS.search(expr) or max(_depth(expr), expr.count("^")) > DEEPEST_EXPR:
         raise ValueError("this expression is too long or too deep")
@@ -76,7 +76,7 @@ def _comparison(expression: Any) -> Comparison | None:
 def left_side(expr: str) -> Comparison | None:
     """What a rule compares with what: the first comparison from the left, through `and`, `unless` and parentheses."""
     try:
-        return _comparison(_parsed(expr))
+        return _comparison(parsed(expr))
     except (ValueError, RecursionError):
         return None
 
@@ -108,7 +108,7 @@ def _ranges(expression: Any) -> Iterator[float]:
 def longest_window_s(expr: str) -> float:
     """The longest time that the expression looks back over, in seconds; 0 when it reads only what is now."""
     try:
-        return max(_ranges(_parsed(expr)), default=0.0)
+        return max(_ranges(parsed(expr)), default=0.0)
     except (ValueError, RecursionError):
         return 0.0
 
@@ -128,7 +128,7 @@ def _reach(expression: Any) -> float:
 def looks_back_s(expr: str) -> float:
     """The age in seconds of the oldest sample that the expression can read; 0 when it reads only what is now."""
     try:
-        return _reach(_parsed(expr))
+        return _reach(parsed(expr))
     except (ValueError, RecursionError):
         return 0.0
 
@@ -148,7 +148,7 @@ def _vector_selectors(expression: Any) -> Iterator[Any]:
 def selectors(expr: str) -> tuple[str, ...]:
     """Every selector of the expression as it stands there, without range, offset and `@`; none when it cannot be parsed."""
     try:
-        found = [_selector_text(one) for one in _vector_selectors(_parsed(expr))]
+        found = [_selector_text(one) for one in _vector_selectors(parsed(expr))]
     except (ValueError, RecursionError):
         return ()
     return tuple(dict.fromkeys(found))
@@ -179,7 +179,7 @@ class Selected:
 def selected(expr: str) -> tuple[Selected, ...]:
     """Every selector of the expression, ready to match labels; none when it cannot be parsed."""
     try:
-        return tuple(Selected(one.name or "", matchers(one)) for one in _vector_selectors(_parsed(expr)))
+        return tuple(Selected(one.name or "", matchers(one)) for one in _vector_selectors(parsed(expr)))
     except (ValueError, RecursionError):
         return ()
 
@@ -196,7 +196,7 @@ def _holds(found: str, sign: str, value: str) -> bool:
 def ratio_of(expr: str) -> tuple[Selected, Selected] | None:
     """The parts of `sum(increase(part[w])) / sum(increase(whole[w]))`, of one selector each; None when it is no such thing."""
     try:
-        found = _unwrapped(_parsed(expr))
+        found = _unwrapped(parsed(expr))
     except (ValueError, RecursionError):
         return None
     if not isinstance(found, promql_parser.BinaryExpr) or str(found.op).strip() not in ("/", "TokenType./"):
@@ -224,6 +224,6 @@ def _selector_text(selector: Any) -> str:
 def metric_names(expr: str) -> frozenset[str]:
     """Every metric that the expression selects by name; empty when it cannot be parsed."""
     try:
-        return frozenset(_selectors(_parsed(expr)))
+        return frozenset(_selectors(parsed(expr)))
     except (ValueError, RecursionError):
         return frozenset()

@@ -60,6 +60,49 @@ class Route:
                 break
         return taken or [self]
 
+    def receivers_for(self, labels: Mapping[str, str]) -> frozenset[str]:
+        """Every receiver that an alert with at least these labels may be sent to, whatever else it carries."""
+        if _met(self.matchers, labels) is False:
+            return frozenset()
+        found: frozenset[str] = frozenset()
+        for child in self.children:
+            found |= child.receivers_for(labels)
+            if _met(child.matchers, labels) and not child.continue_:
+                return found
+        taken = any(_met(child.matchers, labels) for child in self.children)
+        return found if taken else found | {self.receiver}
+
+
+def _met(matchers: tuple[Matcher, ...], labels: Mapping[str, str]) -> bool | None:
+    """Whether all of these hold for an alert with at least these labels; None when that depends on its other labels."""
+    each: list[bool | None] = []
+    for one in matchers:
+        try:
+            each.append(one.holds(labels) if one.name in labels else None)
+        except re.error:  # Alertmanager's expressions are Go's, which know some that Python does not
+            each.append(None)
+    return False if False in each else None if None in each else True
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveSilence:
+    """One active silence: it holds back what all of its matchers hold for."""
+
+    matchers: tuple[Matcher, ...]
+    created_by: str = ""
+    comment: str = ""
+    ends_at: str = ""
+
+    def covers(self, labels: Mapping[str, str]) -> bool:
+        """Whether it holds back every alert with at least these labels."""
+        return bool(self.matchers) and _met(self.matchers, labels) is True
+
+    def __str__(self) -> str:
+        said = ", ".join(f'{one.name}{one.operator}"{one.value}"' for one in self.matchers)
+        return f"{{{said}}} by {self.created_by or 'nobody named'} until {self.ends_at}" + (
+            f" ({self.comment})" if self.comment else ""
+        )
+
 
 _MATCHER = re.compile(r'\s*([A-Za-z_]\w*)\s*(=~|!~|!=|=)\s*"?((?:[^"\\]|\\.)*)"?\s*')
 
@@ -110,3 +153,15 @@ def parse_alertmanager_config(text: str) -> Route:
     if not isinstance(row, dict) or not isinstance(row.get("route"), dict):
         raise ValueError("this configuration has no route")
     return _route(row["route"], Route(""), itertools.count(1))
+
+
+def parse_integrations(text: str) -> Mapping[str, bool]:
+    """Receiver of an Alertmanager configuration → whether it has any integration, and so can tell anybody."""
+    row = yaml.safe_load(text)
+    if not isinstance(row, dict) or not isinstance(row.get("receivers"), list):
+        raise ValueError("this configuration has no receivers")
+    return {
+        str(one["name"]): any(key.endswith("_configs") and said for key, said in one.items())
+        for one in row["receivers"]
+        if isinstance(one, dict)
+    }

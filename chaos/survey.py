@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from chaos.routes import Route
+from chaos.rulecheck.facts import RuleFacts
 from chaos.telemetry import AlertInstance, RuleInfo
 
 
@@ -58,6 +59,8 @@ class Survey:
     rules: tuple[RuleInfo, ...] = ()
     rule_values: Mapping[str, float | None] = field(default_factory=dict)
     """Alert name → what its left side reads now; None when it returns nothing."""
+    rule_facts: Mapping[int, RuleFacts] = field(default_factory=dict)
+    """Index of an expected alert's rule in `rules` → what is known of it; without those that could not be asked."""
     outcomes: Mapping[str, float | None] = field(default_factory=dict)
     """Steady-state probe that a fault aims at, or whose events the load counts by arm → what it usually reads in the steady state.
 

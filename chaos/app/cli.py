@@ -78,11 +78,26 @@ def _console(*, stderr: bool = False) -> Console:
 
 
 @app.command()
-def check(files: Files, system: SystemOption = None, var: VarOption = None) -> None:
+def check(
+    files: Files,
+    system: SystemOption = None,
+    var: VarOption = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="also ask Prometheus and Alertmanager whether the expected alerts can fire")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="with --live: for machines")] = False,
+) -> None:
     """Reads the files and says everything that is wrong with them."""
     from chaos.app import files as reading
 
     variables = _variables(var)
+    if as_json and not live:
+        raise typer.BadParameter("it says how the rules are; write --live, too", param_hint="--json")
+    if live:
+        from chaos.app.live_check import command
+
+        command(files, system, variables, STATE, say, as_json=as_json)
+        return
     problems = []
     for path in files:
         try:
@@ -115,6 +130,66 @@ def _system_there(path: Path, variables: dict[str, str]) -> bool:
     except InvalidFile:
         return False
     return True
+
+
+@app.command()
+def coverage(
+    runs: Annotated[Path, typer.Option("--runs", help="where run folders are")] = Path("runs"),
+    system: SystemOption = None,
+    var: VarOption = None,
+    prometheus: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--prometheus", metavar="URL", help="before any run: sort the rules of this Prometheus; only reads"
+        ),
+    ] = None,
+    alertmanager: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--alertmanager", metavar="URL", help="with --prometheus: also say which alerts reach nobody"),
+    ] = None,
+    over: Annotated[str, typer.Option("--over", help="how far to look back at the rules, such as 7d")] = "7d",
+    html: Annotated[Optional[Path], typer.Option("--html", metavar="FILE", help="the matrix as one page")] = None,  # noqa: UP045
+    suggest: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--suggest", metavar="FILE", help="rules for the faults that nobody was told of, rehearsed; never applied"
+        ),
+    ] = None,
+    fail_under: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--fail-under", metavar="PERCENT", help="exit 1 when the score is below, such as 80%"),
+    ] = None,
+    max_age: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--max-age", metavar="TIME", help="older runs count as none, such as 30d"),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Says which faults nobody would be told of: every fault that was run, and every alert. Only reads."""
+    from chaos.app import rule_survey
+    from chaos.app.coverage_command import Wish, command
+
+    if prometheus is not None:
+        if suggest is not None or fail_under is not None or html is not None:
+            raise typer.BadParameter(
+                "rules alone prove nothing of faults; leave --html, --suggest and --fail-under out",
+                param_hint="--prometheus",
+            )
+        _show_survey(rule_survey.look(prometheus, alertmanager, over), as_json=as_json)
+        return
+    if alertmanager is not None:
+        raise typer.BadParameter("it says whom rules reach; write --prometheus, too", param_hint="--alertmanager")
+    wish = Wish(runs, system, _variables(var), over, html, suggest, fail_under, max_age)
+    command(wish, STATE, say, _console(), as_json=as_json)
+
+
+def _show_survey(found: Any, *, as_json: bool) -> None:
+    from chaos.app import rule_survey
+
+    if as_json:
+        print(rule_survey.to_json(found))
+    else:
+        _console().print(rule_survey.view(found))
 
 
 @app.command()

@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
 
 from chaos.app.coverage import possible_faults, tried_in
 from chaos.app.suggesting import suggest
@@ -16,6 +19,10 @@ from chaos.errors import ChaosError
 from chaos.rehearsal.suggestion import Suggestion, rules_file
 from chaos.report.coverage import page
 from chaos.system import System
+from chaos.units import parse_duration, parse_share
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Say = Callable[[str], None]
 
@@ -32,6 +39,20 @@ class Covered:
         return json.dumps(
             {**json.loads(self.found.to_json()), "suggestions": [asdict(one) for one in self.suggestions]}, indent=2
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asked for. Times and shares are texts as they were written."""
+
+    runs: Path
+    system: str | None
+    variables: Mapping[str, str]
+    over: str
+    html: Path | None = None
+    suggest: Path | None = None
+    fail_under: str | None = None
+    max_age: str | None = None
 
 
 class BelowThreshold(ChaosError):
@@ -88,3 +109,63 @@ def demand(found: Matrix, least: float) -> None:
     if found.score < least:
         survived = ", ".join(row.fault for row in found.of("survived"))
         raise BelowThreshold(f"--fail-under {least:.0%}: the score is {found.score:.0%}; nobody was told of {survived}")
+
+
+def command(wish: Wish, state: Path, say: Say, console: Console, *, as_json: bool) -> None:
+    """`chaos coverage`, whole. Raises BelowThreshold, after everything was shown."""
+    from chaos.lab import monitoring
+    from chaos.report.coverage import coverage_view
+    from chaos.report.suggestions import suggestions_view
+
+    least = _said(wish.fail_under, parse_share, "--fail-under")
+    max_age_s = _said(wish.max_age, parse_duration, "--max-age")
+    system, standings = _system(wish, state, say) if wish.system is not None else (None, {})
+    programs = None
+    if wish.suggest is not None:
+        tools = monitoring.find(state, say)
+        programs = Programs(tools.prometheus, tools.promtool)
+    covered = cover(wish.runs, system, standings, max_age_s=max_age_s, programs=programs, say=say)
+    if as_json:
+        print(covered.to_json())
+    else:
+        console.print(coverage_view(covered.found))
+        if covered.suggestions:
+            console.print(suggestions_view(covered.suggestions))
+    if wish.html is not None:
+        write_page(covered, wish.html, system.name if system is not None else str(wish.runs))
+        say(f"the matrix is in {wish.html}")
+    if wish.suggest is not None:
+        count = write_rules(covered.suggestions, wish.suggest)
+        say(f"suggested: {count}, in {wish.suggest}; read before you load" if count else "no rule is suggested")
+    if least is not None:
+        demand(covered.found, least)
+
+
+def _said(text: str | None, parse: Callable[[str], float], option: str) -> float | None:
+    try:
+        return None if text is None else parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def _system(wish: Wish, state: Path, say: Say) -> tuple[System, dict[str, tuple[str, str]]]:
+    """The system, and what its alerting rules are like; of a Prometheus that does not answer nothing is said but that."""
+    from chaos.app import rule_survey
+    from chaos.app.files import Variables, read_text, system_path
+    from chaos.progress import carries
+    from chaos.system import parse_system
+
+    assert wish.system is not None
+    path = system_path(wish.system, Path("chaos coverage"), state)
+    system, _ = parse_system(read_text(path), str(path), Variables(wish.variables, path.parent))
+    telemetry = system.telemetry
+    try:
+        found = rule_survey.look(telemetry.rules or telemetry.prometheus, telemetry.alertmanager, wish.over)
+    except ChaosError as error:
+        say(f"what the rules are like is not known: {error}")
+        return system, {}
+    return system, {
+        one.alert: (one.place, one.sentence)
+        for one in found.rules
+        if carries({**one.labels, "alertname": one.alert}, system.alerts.match)
+    }

@@ -18,18 +18,24 @@ from chaos.drivers.catalogue import container_driver
 from chaos.drivers.http import without_secrets
 from chaos.drivers.prometheus import PrometheusDriver
 from chaos.drivers.proxy import ProxyFleet
+from chaos.drivers.rule_facts import Servers, ask_about
 from chaos.drivers.state import State, lock_name
 from chaos.drivers.webhook import SinkClient
 from chaos.errors import ChaosError
 from chaos.experiment import Experiment
 from chaos.faults.containers import ContainerFault
 from chaos.planning import outcomes, queries
+from chaos.planning.alerts import matching_rule
 from chaos.probe import Catalogue
 from chaos.promql import left_side
 from chaos.routes import Route
+from chaos.rulecheck.facts import RuleFacts
 from chaos.survey import ContainerFound, ProxyFound, Survey
 from chaos.system import System
 from chaos.telemetry import RuleInfo
+
+RULES_BUDGET_S = 10.0
+"""How long the rules of expected alerts are asked about."""
 
 
 @dataclass
@@ -103,6 +109,7 @@ def survey(experiment: Experiment, system: System, probes: Catalogue, drivers: D
         clock_offset_s=offset if isinstance(offset, float) else 0.0,
         rules=loaded,
         rule_values=values,
+        rule_facts=_rule_facts(experiment, loaded, drivers) if answered else {},
         outcomes=_outcomes(experiment, outcomes(experiment, system, probes), drivers.prometheus, ask)
         if answered
         else {},
@@ -115,6 +122,20 @@ def survey(experiment: Experiment, system: System, probes: Catalogue, drivers: D
         sinks={name: _sink(drivers.sinks[name]) for name in _receivers(experiment) if name in drivers.sinks},
         errors=tuple(dict.fromkeys(errors)),
     )
+
+
+def _rule_facts(experiment: Experiment, rules: tuple[RuleInfo, ...], drivers: Drivers) -> dict[int, RuleFacts]:
+    """Index of each expected alert's rule → what is known of it. What cannot be asked stays unknown: the plan does without."""
+    found = (matching_rule(alert, rules) for alert in experiment.expect.alerts)
+    expected = dict.fromkeys(rules.index(rule) for rule in found if rule is not None)
+    if not expected:
+        return {}
+    servers = Servers(drivers.prometheus, drivers.rules, drivers.alertmanager)
+    try:
+        asked = ask_about([rules[index] for index in expected], servers, budget_s=RULES_BUDGET_S)
+    except ChaosError:
+        return {}
+    return dict(zip(expected, asked.facts, strict=True))
 
 
 def _unreadable(asked: dict[str, str], prometheus: PrometheusDriver) -> list[str]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar
 
 import yaml
 
 from chaos.drivers.http import TIMEOUT_S, ask, json_of, session, understood, without_secrets
 from chaos.drivers.prometheus import wall_of
 from chaos.errors import Unreachable
-from chaos.routes import Route, parse_alertmanager_config
+from chaos.routes import ActiveSilence, Matcher, Route, parse_alertmanager_config, parse_integrations
 from chaos.telemetry import AlertGroup, AlertInstance, Silence
 
 WHAT = "Alertmanager"
+Parsed = TypeVar("Parsed")
+_OPERATORS: dict[tuple[bool, bool], Literal["=", "!=", "=~", "!~"]] = {
+    (True, False): "=", (False, False): "!=", (True, True): "=~", (False, True): "!~",
+}  # fmt: skip
+"""Whether it asks for equality, and whether by an expression → the matcher's operator."""
 
 
 class AlertmanagerDriver:
@@ -80,10 +86,35 @@ class AlertmanagerDriver:
 
     def route(self) -> Route:
         """Its routing tree, as configured."""
+        return self._configured(parse_alertmanager_config)
+
+    def integrations(self) -> Mapping[str, bool]:
+        """Receiver → whether it has any integration, and so can tell anybody."""
+        return self._configured(parse_integrations)
+
+    def active_silences(self) -> list[ActiveSilence]:
+        """Every silence that is active now, with what it holds back."""
+        rows = self._get("/api/v2/silences")
+        with understood(WHAT, self.url):
+            return [
+                ActiveSilence(
+                    matchers=tuple(
+                        Matcher(one["name"], _OPERATORS[one.get("isEqual", True), one["isRegex"]], one["value"])
+                        for one in row["matchers"]
+                    ),
+                    created_by=str(row.get("createdBy", "")),
+                    comment=" ".join(str(row.get("comment", "")).split()),
+                    ends_at=str(row["endsAt"]),
+                )
+                for row in rows
+                if row["status"]["state"] == "active"
+            ]
+
+    def _configured(self, parse: Callable[[str], Parsed]) -> Parsed:
         status = self._get("/api/v2/status")
         with understood(WHAT, self.url):
             written = str(status["config"]["original"])
         try:
-            return parse_alertmanager_config(written)
+            return parse(written)
         except (LookupError, TypeError, ValueError, AttributeError, RecursionError, yaml.YAMLError) as error:
             raise Unreachable(f"Alertmanager at {self._shown} does not say how it routes: {error}") from error

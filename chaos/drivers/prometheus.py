@@ -150,6 +150,24 @@ class PrometheusDriver:
         with understood(WHAT, self.url):
             return {name: str(said[0]["type"]) for name, said in data.items() if said}
 
+    def metric_names(self) -> frozenset[str]:
+        """Every metric that has, or had, a series in what it stores."""
+        data = self._get("/api/v1/label/__name__/values")
+        with understood(WHAT, self.url):
+            return frozenset(str(name) for name in data)
+
+    def declared(self) -> dict[str, frozenset[str]]:
+        """Metric family → the types that its targets declare it as; without those that are declared by nobody."""
+        data = self._get("/api/v1/metadata")
+        with understood(WHAT, self.url):
+            return {str(name): frozenset(str(row["type"]) for row in rows) for name, rows in data.items()}
+
+    def label_names(self, selector: str) -> tuple[str, ...]:
+        """Every label that the series of this selector carry."""
+        data = self._get("/api/v1/labels", **{"match[]": selector})
+        with understood(WHAT, self.url):
+            return tuple(str(name) for name in data if name != "__name__")
+
     def targets(self) -> list[TargetHealth]:
         """Every active scrape target."""
         data = self._get("/api/v1/targets", state="active")

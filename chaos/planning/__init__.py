@@ -15,6 +15,7 @@ from chaos.planning.effects import effects_of
 from chaos.planning.notes import notes_of, warnings_of
 from chaos.planning.probes import guards_of, queries, steady_probes
 from chaos.planning.refusals import allowed, refusals_of
+from chaos.planning.rules import rules_said
 from chaos.plans import (
     Plan,
     PlannedLoad,
@@ -34,6 +35,7 @@ def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Surv
     written, (experiment, beyond) = experiment, aimed(experiment, system, survey)
     effects, refused = effects_of(experiment, system, survey, seed)
     alerts, missing = alerts_of(experiment, system, probes, survey, load)
+    rules = rules_said(experiment, survey)
     drawn = Plan(
         experiment=experiment.name,
         description=" ".join(experiment.description.split()),
@@ -66,12 +68,12 @@ def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Surv
         lease_s=experiment.blast_radius.lease,
         most=experiment.blast_radius.most,
         allowed=allowed(experiment, system),
-        warnings=warnings_of(experiment, system, alerts),
-        notes=notes_of(experiment, alerts, survey),
+        warnings=(*warnings_of(experiment, system, alerts), *rules.warnings),
+        notes=(*notes_of(experiment, alerts, survey), *rules.notes),
     )
     drawn = replace(drawn, arms=arms_of(drawn, experiment, survey))
     why = (*refusals_of(experiment, system, survey, drawn), *arms_refusals(drawn))
-    refusals = (*survey.errors, *beyond, *refused, *missing, *why)
+    refusals = (*survey.errors, *beyond, *refused, *missing, *rules.refusals, *why)
     return replace(drawn, refusals=refusals, notes=(*drawn.notes, *arms_notes(drawn)))
 
 

@@ -44,7 +44,7 @@ def alerts_of(
         rule = matching_rule(alert, survey.rules)
         if rule is None:
             if not any("Prometheus" in error for error in survey.errors):
-                refused.append(_not_loaded(alert, survey))
+                refused.append(not_loaded(alert, survey.rules))
             continue
         planned.append(_planned_alert(alert, rule, experiment, system, probes, survey, load))
     return tuple(planned), refused
@@ -72,15 +72,15 @@ def _heard_of(alert: ExpectedAlert) -> PlannedAlert:
     )
 
 
-def _not_loaded(alert: ExpectedAlert, survey: Survey) -> str:
-
-    namesakes = [rule for rule in survey.rules if rule.name == alert.alert]
+def not_loaded(alert: ExpectedAlert, rules: tuple[RuleInfo, ...]) -> str:
+    """Why no rule of these is that of the expected alert, and what may have been meant."""
+    namesakes = [rule for rule in rules if rule.name == alert.alert]
     if namesakes:
         asked, has = (_labels(labels) for labels in (alert.labels, namesakes[0].labels))
         return (
             f"the alert {alert.alert} is loaded in Prometheus, but not with {asked}; its rule has {has or 'no labels'}"
         )
-    hint = did_you_mean(alert.alert, {rule.name for rule in survey.rules})
+    hint = did_you_mean(alert.alert, {rule.name for rule in rules})
     return f"the alert {alert.alert} is not loaded in Prometheus; {hint}"
 
 

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from chaos.coverage import Cell, FaultRow, Matrix
+from chaos.coverage import Cell, Column, FaultRow, Matrix
 from chaos.coverage.matrix import DAY_S, CellState, Quadrant
 from chaos.units import format_share
 from chaos.version import VERSION
@@ -40,6 +40,8 @@ TONE: Mapping[Quadrant, str] = {
     "left out": "warn",
     "never tried": "none",
 }
+WRONG = ("cannot fire", "always firing")
+"""What a rule is like that somebody should mend."""
 _STYLE = {"good": "green", "bad": "red", "warn": "yellow", "none": "dim"}
 
 
@@ -89,14 +91,27 @@ def coverage_view(found: Matrix) -> Group:
         parts.append(Text(f"\nNever tried ({len(never)})", style="bold dim"))
         for family, rows_ in groupby(sorted(never, key=lambda row: row.family), key=lambda row: row.family):
             parts.append(Text(f"  {family}: {', '.join(row.fault for row in rows_)}", style="dim", overflow="fold"))
-    silent = [column for column in found.columns if not column.proven_by]
-    if silent:
-        parts.append(Text(f"\nAlerts that nothing has proven ({len(silent)})", style="bold"))
-        for column in silent:
-            said = f": {column.rule}" if column.rule else ""
-            why = f" ({column.why})" if column.why else ""
-            parts.append(Text(visible(f"  {column.alert}{said}{why}"), overflow="fold"))
+    parts += _unproven([column for column in found.columns if not column.proven_by])
     return Group(*parts)
+
+
+def _unproven(columns: list[Column]) -> list[RenderableType]:
+    """Alerts that nothing has proven: what is wrong with a rule in words, all others by name."""
+    if not columns:
+        return []
+    parts: list[RenderableType] = [Text(f"\nAlerts that nothing has proven ({len(columns)})", style="bold")]
+    for column in columns:
+        if column.rule in WRONG:
+            why = f": {column.why}" if column.why else ""
+            parts.append(Text(visible(f"  {column.alert} {column.rule}{why}"), style="red", overflow="fold"))
+    others: dict[str, list[str]] = {}
+    for column in columns:
+        if column.rule not in WRONG:
+            others.setdefault(column.rule, []).append(column.alert)
+    for rule, names in others.items():
+        said = f"{rule}: " if rule else ""
+        parts.append(Text(visible(f"  {said}{', '.join(names)}"), overflow="fold"))
+    return parts
 
 
 def _table(rows: list[FaultRow], found: Matrix) -> Table:

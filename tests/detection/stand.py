@@ -20,6 +20,7 @@ import requests
 from chaos.app.look import Look
 from chaos.detection import AlertHistory, Detection, Times, detect
 from chaos.drivers.alertmanager import AlertmanagerDriver
+from chaos.drivers.ports import free_ports
 from chaos.drivers.prometheus import PrometheusDriver, wall_of
 from chaos.drivers.webhook import SinkClient
 from chaos.errors import ChaosError
@@ -39,7 +40,6 @@ from chaos.journal import Line, chain, from_text
 from chaos.judging import noticed
 from chaos.judging.trace import Trace, trace
 from chaos.lab.monitoring import Tools
-from chaos.lab.processes import free_ports
 from chaos.observation import Observation
 from chaos.plans import Plan, PlannedAlert
 from tests.drivers.loopback import Asked, Said, end, eventually, module, now_wall_s, serving

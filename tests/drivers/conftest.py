@@ -18,7 +18,8 @@ from chaos.drivers.prometheus import PrometheusDriver
 from chaos.drivers.webhook import SinkClient
 from chaos.lab import monitoring
 from chaos.lab.monitoring import Tools
-from tests.drivers.loopback import Asked, Said, eventually, module, running, serving
+from tests.drivers.loopback import Asked, Said, eventually, module, ready, running, serving
+from tests.drivers.rule_stand import rule_stand  # noqa: F401 - a fixture
 
 STATE = Path(__file__).parents[2] / ".chaos"
 ODD = 'a "b" \\c\nd {é} 東京'
@@ -121,14 +122,7 @@ def _files(folder: Path, tools: Tools, exporter: str, alertmanager: str, sink: s
 
 
 def _up(using: AlertmanagerDriver | PrometheusDriver, folder: Path) -> None:
-    def ready() -> bool:
-        try:
-            using.ready()
-        except Exception:
-            return False
-        return True
-
-    eventually(ready, 20, f"{using.url} is ready; its log is in {folder}")
+    eventually(lambda: ready(using), 20, f"{using.url} is ready; its log is in {folder}")
 
 
 def _silence(alertmanager: str) -> str:

@@ -35,6 +35,15 @@ def eventually(look: Callable[[], Found], within_s: float, what: str) -> Found:
         time.sleep(0.02)
 
 
+def ready(using: Any) -> bool:
+    """Whether what this driver speaks to serves."""
+    try:
+        using.ready()
+    except Exception:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One request that a loopback server got; header names in lower case."""

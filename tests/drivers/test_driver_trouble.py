@@ -42,10 +42,16 @@ READING: dict[str, Call] = {
     "prometheus.rules": lambda url: prometheus(url).rules(),
     "prometheus.targets": lambda url: prometheus(url).targets(),
     "prometheus.config": lambda url: prometheus(url).config(),
+    "prometheus.metric_names": lambda url: prometheus(url).metric_names(),
+    "prometheus.declared": lambda url: prometheus(url).declared(),
+    "prometheus.label_names": lambda url: prometheus(url).label_names("up"),
     "prometheus.version": lambda url: prometheus(url).version(),
     "prometheus.now_wall_s": lambda url: prometheus(url).now_wall_s(),
     "alertmanager.alerts": lambda url: alertmanager(url).alerts(),
     "alertmanager.route": lambda url: alertmanager(url).route(),
+    "alertmanager.integrations": lambda url: alertmanager(url).integrations(),
+    "alertmanager.silences": lambda url: alertmanager(url).silences(),
+    "alertmanager.active_silences": lambda url: alertmanager(url).active_silences(),
     "sink.ready": lambda url: sink(url).ready(),
     "sink.notifications": lambda url: sink(url).notifications(),
 }
@@ -150,7 +156,8 @@ def test_headers_of_the_system_file_go_with_every_call_of_prometheus(strange: Lo
         if name.startswith("prometheus."):
             before = len(strange.asked)
             method = getattr(driver, name.partition(".")[2])
-            arguments = {"query": ("up",), "raw": ("up", 5), "query_range": ("up", 0, 10, 1)}.get(method.__name__, ())
+            given = {"query": ("up",), "raw": ("up", 5), "query_range": ("up", 0, 10, 1), "label_names": ("up",)}
+            arguments = given.get(method.__name__, ())
             with pytest.raises(Unreachable) as caught:
                 method(*arguments)
             assert strange.asked[before].headers["authorization"] == "Bearer secret-token", name

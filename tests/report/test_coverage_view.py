@@ -45,7 +45,7 @@ def test_what_survived_stands_first_with_the_gate_that_failed() -> None:
 def test_a_rule_that_cannot_fire_says_why() -> None:
     text = shown(found(CAUGHT, columns=(Column("Dead", "cannot fire", "its metric is gone"),)))
     assert "alerts that cannot fire: 1 of 2" in text
-    assert "Dead: cannot fire (its metric is gone)" in text
+    assert "Dead cannot fire: its metric is gone" in text
 
 
 def test_the_page_obeys_nothing_that_comes_from_outside_and_needs_no_script() -> None:

@@ -31,7 +31,11 @@ CALLS = {
     "prometheus.rules": lambda url: PrometheusDriver(url).rules(),
     "prometheus.config": lambda url: PrometheusDriver(url).config(),
     "alertmanager.alerts": lambda url: AlertmanagerDriver(url).alerts(),
+    "prometheus.metric_names": lambda url: PrometheusDriver(url).metric_names(),
+    "prometheus.declared": lambda url: PrometheusDriver(url).declared(),
     "alertmanager.route": lambda url: AlertmanagerDriver(url).route(),
+    "alertmanager.integrations": lambda url: AlertmanagerDriver(url).integrations(),
+    "alertmanager.silences": lambda url: AlertmanagerDriver(url).silences(),
     "sink.notifications": lambda url: SinkClient(url).notifications(),
     "proxy.look": lambda url: ProxyFleet([url], "a token").look(url),
 }
