@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from chaos.detection.ending import Ending, ending
 from chaos.detection.gates import FAILURE, Detection, Gate, Outcome, Stage
+from chaos.detection.heard import detect_heard
 from chaos.detection.history import (
     BAND,
     BLIND_S,
@@ -38,6 +39,8 @@ from chaos.plans import PlannedAlert
 
 def detect(alert: PlannedAlert, history: AlertHistory, times: Times) -> Detection:
     """The staged detection of one expected alert."""
+    if alert.via == "sink":
+        return detect_heard(alert, history, times)
     walk = _walk(alert, history, times)
     stages = tuple(walk.values())
     end = ending(alert, history, times) if walk[Gate.firing].at_wall_s is not None else Ending()
