@@ -280,9 +280,31 @@ class EffectLost:
     kind: Literal["effect_lost"] = "effect_lost"
 
 
+@dataclass(frozen=True, slots=True)
+class ProjectedAlert:
+    """One expected alert, were all traffic hurt: whether it tells with a chance of nine in ten, and what was seen, in words."""
+
+    alert: str
+    told: bool | None
+    caught: int
+    scenarios: int
+    median_s: float | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """What the arms' difference would do to the real rules with all traffic hurt. `error` says why nothing could be projected."""
+
+    source: str = ""
+    alerts: tuple[ProjectedAlert, ...] = ()
+    error: str | None = None
+    kind: Literal["projected"] = "projected"
+
+
 Note = RunStarted | StateEntered | GuardBreached | EffectLost
 Record = (
     Apply | Undo | StartLoad | StopLoad | Collect | LoadStarted | LoadStopped | Observed | QueryFailed | Applied
     | ApplyFailed | Undone | UndoFailed | Renewed | StopRequested | Failed | Collected | RunStarted | StateEntered
-    | GuardBreached | EffectLost
+    | GuardBreached | EffectLost | Projected
 )  # fmt: skip

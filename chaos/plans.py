@@ -196,6 +196,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     """What is worth knowing and no reason to worry."""
     refusals: tuple[str, ...] = ()
+    judge: str = "live"
+    """live | projected: whether the expected alerts are judged as they were, or as they would be with all traffic hurt."""
     swept: str | None = None
     """The severity of this run, where it is one of a sweep: `7.05%`."""
 

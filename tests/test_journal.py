@@ -27,6 +27,8 @@ from chaos.events import (
     LoadStopped,
     Observed,
     PhaseWindow,
+    Projected,
+    ProjectedAlert,
     QueryFailed,
     Record,
     Renewed,
@@ -99,6 +101,7 @@ RECORDS: tuple[Record, ...] = (
     StopRequested("SIGINT"),
     GuardBreached("availability (min 90%)", "it cannot be read"),
     EffectLost("fault-1@replica", "docker start replica"),
+    Projected("the arms", (ProjectedAlert("A", True, 97, 100, 12.5, "…"),), None),
 )
 
 
@@ -338,3 +341,28 @@ def test_a_journal_that_a_crash_cut_inside_a_character_is_read(tmp_path: Path, c
     inside = torn.index("✓".encode()) + cut
     (tmp_path / "journal.jsonl").write_bytes("".join(text + "\n" for text in whole).encode() + torn[:inside])
     assert len(RunFolder(tmp_path).lines()) == 2
+
+
+def test_a_line_that_is_added_to_a_run_that_is_over_is_part_of_the_chain_and_of_no_other_moment(tmp_path: Path):
+    folder = RunFolder.make(tmp_path, "t", "quick", "1")
+    writer = JournalWriter(folder.path / "journal.jsonl")
+    for sequence in range(3):
+        writer.add(StateEntered(State.ended, str(sequence)), float(sequence), 100.0 + sequence)
+    writer.close()
+    folder.add(Projected("the arms"))
+    lines = folder.lines()
+    assert lines[-1].record == Projected("the arms")
+    assert (lines[-1].at_s, lines[-1].wall_s) == (2.0, 102.0)
+    assert len(lines) == 4
+
+
+def test_what_is_packed_is_read_as_it_was_and_nothing_that_is_damaged(tmp_path: Path):
+    folder = RunFolder.make(tmp_path, "t", "quick", "1")
+    with pytest.raises(NoFolder, match="there is no telemetry"):
+        folder.packed("telemetry.jsonl.gz")
+    path = folder.write_packed("telemetry.jsonl.gz", ["a", "é", ""])
+    assert folder.packed("telemetry.jsonl.gz") == ["a", "é", ""]
+    assert path.stat().st_mode & 0o077 == 0
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(NoFolder, match="cannot be read"):
+        folder.packed("telemetry.jsonl.gz")

@@ -5,24 +5,29 @@ treatment arm's counts ─▶ statements ─▶ baseline as it would be with all
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from chaos.app.files import Loaded
+from chaos.app.files import STATE, Loaded
 from chaos.app.rehearsing import Lengths, Wanted, rehearse
 from chaos.app.telemetry_kept import kept
 from chaos.drivers.folder import RunFolder
 from chaos.drivers.throwaway import Programs
-from chaos.errors import Refused
+from chaos.errors import ChaosError, Refused
+from chaos.events import Projected, ProjectedAlert
 from chaos.faults.base import Signal
 from chaos.judging.arms import arm_rows
 from chaos.judging.trace import Trace, trace
+from chaos.lab import monitoring
 from chaos.planning.alerts import matching_rule
 from chaos.rehearsal.models import NoModel, Statement
 from chaos.rehearsal.of_runs import stated
 from chaos.rehearsal.report import RehearsalReport, alert_report, severities
 from chaos.rehearsal.statements import lag_of, measured_statement
 from chaos.units import format_share
+
+log = logging.getLogger(__name__)
 
 FEWEST = 20
 """Requests or outcomes of the treatment arm, of less than which no share is projected."""
@@ -79,6 +84,35 @@ def projection(
             "no queue fills, no retry storm, no cache: what only shows at full load is not in it",
         ),
     )
+
+
+SCENARIOS = 100
+"""Of a projection that a run makes by itself."""
+
+
+def projected(loaded: Loaded, folder: Path, state: Path = STATE) -> Projected:
+    """The same as a record for the run's journal; why there is nothing to say, where there is not."""
+    try:
+        tools = monitoring.find(state)
+        found = projection(loaded, folder, Programs(tools.prometheus, tools.promtool), SCENARIOS, log.info)
+    except Refused as error:
+        return Projected(error="; ".join(error.reasons))
+    except ChaosError as error:
+        return Projected(error=str(error))
+    alerts: list[ProjectedAlert] = []
+    for one in found.alerts:
+        row = next((row for row in one.rows if row.severity == 1.0), None)
+        alerts.append(
+            ProjectedAlert(
+                one.alert,
+                one.told,
+                row.caught if row else 0,
+                row.scenarios if row else 0,
+                row.median_s if row else None,
+                one.sentence,
+            )
+        )
+    return Projected(found.source, tuple(alerts))
 
 
 def measured_in_treatment(loaded: Loaded, seen: Trace) -> tuple[list[Statement], list[str]]:

@@ -130,6 +130,7 @@ def run(
     everything is undone.
     """
     from chaos.app.performer import World
+    from chaos.app.projecting import projected
     from chaos.app.runner import Runner
     from chaos.app.safeguard import Safeguard
     from chaos.app.telemetry_kept import keep
@@ -176,6 +177,9 @@ def run(
             verdict = report(folder, lines, quick=runner.interrupts > 1) if (lines := journal.lines()) else None
             if verdict is not None and not runner.interrupts:
                 keep(folder, lines, prepared.drivers.prometheus, prepared.drivers.rules)
+                if made.judge == "projected":
+                    folder.add(projected(loaded, folder.path))
+                    verdict = report(folder)
     finally:
         told.after(verdict)
     assert verdict is not None

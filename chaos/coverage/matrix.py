@@ -20,7 +20,7 @@ from chaos.coverage.tried import Told, Tried
 from chaos.statistics import clopper_pearson
 
 Quadrant = Literal["killed", "survived", "early warning", "false page", "rightly silent", "left out", "never tried"]
-CellState = Literal["proven", "late", "missed", "beside", "silent", "undecided"]
+CellState = Literal["proven", "projected", "late", "missed", "beside", "silent", "undecided"]
 
 _CELL: Mapping[str, CellState] = {
     "detected": "proven",
@@ -28,6 +28,8 @@ _CELL: Mapping[str, CellState] = {
     "undelivered": "late",
     "unresolved": "proven",
     "undetected": "missed",
+    "wrong_alert": "missed",
+    "projected": "projected",
 }
 DAY_S = 86400.0
 
@@ -173,6 +175,8 @@ def _quadrant(one: Tried) -> tuple[Quadrant, str]:
     missed = "; ".join(
         f"{told.alert}: {told.outcome}" + (f" at `{told.gate}`" if told.gate else "") for told in one.told
     )
+    if one.projected and not one.caught:
+        return "left out", "judged by a projection to all traffic, which proves nothing"
     match one.state, one.caught:
         case "broken", True:
             return "killed", ""

@@ -49,6 +49,8 @@ class Tried:
     harmed: tuple[str, ...] = ()
     """The steady-state probes that left their bounds."""
     folder: str = ""
+    projected: bool = False
+    """Whether its alerts were judged by a projection to all traffic: that proves nothing of them."""
     swept: bool = False
     """Whether it is one run of a sweep: the less severe ones look for the least that is noticed, and are no lapse when it is not."""
 
@@ -70,7 +72,7 @@ def tried(lines: Sequence[Line], folder: str = "") -> list[Tried]:
     seen, verdict = trace(lines), judge(lines)
     state, harmed = _state(verdict)
     expected = {alert.alert for alert in seen.plan.alerts}
-    told = tuple(_told(verdict))
+    told = tuple(_told(verdict, seen))
     fired = {name: after_s for name, after_s in _fired(seen).items() if name not in expected}
     arms = any(effect.kind in ("proxy", "load") and not effect.whole for effect in seen.plan.faults())
     faults = {effect.fault: effect for effect in seen.plan.faults() if effect.fault is not None}
@@ -89,6 +91,7 @@ def tried(lines: Sequence[Line], folder: str = "") -> list[Tried]:
             fired=fired,
             harmed=harmed,
             folder=folder,
+            projected=seen.plan.judge == "projected",
             swept=seen.plan.swept is not None,
         )
         for name, effect in faults.items()
@@ -108,11 +111,12 @@ def _state(verdict: Verdict) -> tuple[State, tuple[str, ...]]:
     return ("held" if holds and all(one == "confirmed" for one in holds) else "unknown"), ()
 
 
-def _told(verdict: Verdict) -> list[Told]:
+def _told(verdict: Verdict, seen: Trace) -> list[Told]:
+    would = {one.alert for one in seen.projected.alerts if one.told} if seen.projected is not None else set()
     return [
         Told(
             one.alert,
-            one.outcome,
+            "projected" if one.alert in would and one.outcome != "detected" else one.outcome,
             one.failed_gate.value if one.failed_gate is not None and one.outcome != "detected" else None,
             one.told_after_s if one.told_after_s is not None else one.stage(Gate.firing).after_s,
             one.within_s,

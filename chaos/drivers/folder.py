@@ -103,6 +103,17 @@ class RunFolder:
             raise NoFolder(f"{path} is larger than {LARGEST_PACKED:,} bytes, unpacked")
         return content.decode("utf-8", "replace").splitlines()
 
+    def add(self, record: Record) -> None:
+        """The journal of a run that is over has one more line, at no time of its own: what is worked out later changes no moment.
+
+        Raises NoFolder when there is no journal, OSError when it cannot be written.
+        """
+        last = self.lines()[-1]
+        line = Line(last.sequence + 1, last.at_s, last.wall_s, digest(to_text(last)), record)
+        with (self.path / "journal.jsonl").open("ab", buffering=0) as file:
+            file.write(to_text(line).encode() + b"\n")
+            os.fsync(file.fileno())
+
     def lines(self) -> list[Line]:
         """The journal's lines. Raises NoFolder when there is none, BrokenJournal when it was altered."""
         journal = self.path / "journal.jsonl"

@@ -86,9 +86,34 @@ def findings(trace: Trace, found: Sequence[Detection]) -> Iterator[Finding]:
             else ""
         )
         answer = f"yes: {told}" if one.outcome == "detected" else f"{one.outcome}{gate}: {told}"
-        yield Finding("detection", f"Did {one.alert} tell?", _VERDICT[one.outcome], answer, stages)
+        if trace.plan.judge == "projected" and one.outcome not in ("detected", "invalid"):
+            yield _projected(trace, one, f"live {answer}", stages)
+        else:
+            yield Finding("detection", f"Did {one.alert} tell?", _VERDICT[one.outcome], answer, stages)
     if trace.plan.quiet or trace.plan.silent:
         yield _quiet(trace)
+
+
+def _projected(trace: Trace, live: Detection, answer: str, stages: dict[str, str | float | int | None]) -> Finding:
+    """What an alert that did not tell live would do with all traffic hurt."""
+    question = f"Would {live.alert} tell, were all traffic hurt?"
+    said = trace.projected
+    found = next((one for one in said.alerts if one.alert == live.alert), None) if said is not None else None
+    if found is None or found.told is None:
+        why = said.error if said is not None and said.error else "nothing was projected"
+        return Finding("detection", question, "inconclusive", f"cannot tell: {why}; {answer}", stages)
+    counted = f"{found.caught} of {found.scenarios} scenarios"
+    after = f", after {found.median_s:.0f}s" if found.median_s is not None else ""
+    evidence = stages | {
+        "projected, told": found.caught,
+        "projected, scenarios": found.scenarios,
+        "projected, s": found.median_s,
+    }
+    if found.told:
+        return Finding(
+            "detection", question, "confirmed", f"projected, and no proof: told in {counted}{after}; {answer}", evidence
+        )
+    return Finding("detection", question, "undetected", f"no: projected, told in {counted}; {answer}", evidence)
 
 
 def _evidence(trace: Trace, alert: PlannedAlert, found: Detection) -> dict[str, str | float | int | None]:

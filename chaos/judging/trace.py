@@ -15,6 +15,7 @@ from chaos.events import (
     GuardBreached,
     LoadStopped,
     Observed,
+    Projected,
     QueryFailed,
     RunStarted,
     State,
@@ -82,6 +83,7 @@ class Trace:
     failed: dict[str, list[str]] = field(default_factory=dict)
     load: LoadStopped | None = None
     collected: Collected | None = None
+    projected: Projected | None = None
 
     # --- moments ------------------------------------------------------------------------------------------------------
 
@@ -228,6 +230,8 @@ def _sort(into: Trace, line: Line) -> None:
             into.load = load
         case Collected() as collected:
             into.collected = collected
+        case Projected() as projected:
+            into.projected = projected
         case _:
             pass  # commands and starts tell the judge nothing that their answers do not
 

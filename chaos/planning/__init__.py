@@ -65,6 +65,7 @@ def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Surv
         control=experiment.expect.control == "unharmed",
         arms_held=experiment.expect.arms == "held",
         mode=experiment.blast_radius.mode,
+        judge=experiment.expect.judge,
         lease_s=experiment.blast_radius.lease,
         most=experiment.blast_radius.most,
         allowed=allowed(experiment, system),

@@ -15,10 +15,6 @@ def warnings_of(experiment: Experiment, system: System, alerts: tuple[PlannedAle
     told = [alert.foresight.warning for alert in alerts if alert.foresight and alert.foresight.warning]
     if not experiment.expect.alerts:
         told.append("no alert is expected, so only the resilience half is judged")
-    if experiment.expect.judge == "projected":
-        told.append(
-            "`judge: projected` is not projected by a run: its alerts are judged live, at the traffic that is hurt"
-        )
     if system.environment == "production" and system.announce is None:
         told.append(
             "nobody is told of runs against production; write `announce: {webhook: URL}` in the system file, "
@@ -33,6 +29,10 @@ SHADOW_NOTE = (
 )
 
 
+PROJECTED_NOTE = (
+    "projected: an alert that does not tell live is judged by what it would do with all traffic hurt, from what the arms show; "
+    "such an answer is no proof"
+)
 EXTERNAL_NOTE = "leases do not apply: another tool does this, and must end it, too"
 
 
@@ -46,9 +46,11 @@ def notes_of(experiment: Experiment, alerts: tuple[PlannedAlert, ...], survey: S
         for alert in alerts
         if alert.via == "sink"
     )
+    projected = (PROJECTED_NOTE,) if experiment.expect.judge == "projected" else ()
     return (
         shadow
         + outside
+        + projected
         + heard
         + tuple(
             f"{alert.alert} has no value now, so what dilution lets it see is not predicted"

@@ -21,10 +21,11 @@ from chaos.visible import visible
 
 _NOT_TEXT = re.compile(r"[^\t\n\r\x20-\x7E\xA0-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 SIGN: Mapping[CellState, str] = {
-    "proven": "✓", "late": "!", "missed": "✗", "beside": "+", "silent": "·", "undecided": "?",
+    "proven": "✓", "projected": "~", "late": "!", "missed": "✗", "beside": "+", "silent": "·", "undecided": "?",
 }  # fmt: skip
 MEANING: Mapping[CellState, str] = {
     "proven": "proven to tell",
+    "projected": "would tell, were all traffic hurt",
     "late": "told, but too late or not delivered",
     "missed": "was expected, and did not tell",
     "beside": "fired beside the expected ones",
