@@ -1,0 +1,1 @@
+"""The commands, a family to a file. Each family adds its own to the command line."""

@@ -1,0 +1,150 @@
+"""What monitoring would notice, without any run: coverage and rehearsal. Imports stay inside the commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from chaos.app.commands.options import (
+    STATE,
+    JsonOption,
+    SystemOption,
+    VarOption,
+    console,
+    variables_of,
+)
+from chaos.app.door import say
+from chaos.errors import Refused
+
+if TYPE_CHECKING:
+    pass
+
+
+def coverage(
+    runs: Annotated[Path, typer.Option("--runs", help="where run folders are")] = Path("runs"),
+    system: SystemOption = None,
+    var: VarOption = None,
+    prometheus: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--prometheus", metavar="URL", help="before any run: sort the rules of this Prometheus; only reads"
+        ),
+    ] = None,
+    alertmanager: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--alertmanager", metavar="URL", help="with --prometheus: also say which alerts reach nobody"),
+    ] = None,
+    over: Annotated[str, typer.Option("--over", help="how far to look back at the rules, such as 7d")] = "7d",
+    html: Annotated[Optional[Path], typer.Option("--html", metavar="FILE", help="the matrix as one page")] = None,  # noqa: UP045
+    suggest: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--suggest", metavar="FILE", help="rules for the faults that nobody was told of, rehearsed; never applied"
+        ),
+    ] = None,
+    fail_under: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--fail-under", metavar="PERCENT", help="exit 1 when the score is below, such as 80%"),
+    ] = None,
+    max_age: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--max-age", metavar="TIME", help="older runs count as none, such as 30d"),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Says which faults nobody would be told of: every fault that was run, and every alert. Only reads."""
+    from chaos.app import rule_survey
+    from chaos.app.coverage_command import Wish, command
+
+    if prometheus is not None:
+        if suggest is not None or fail_under is not None or html is not None:
+            raise typer.BadParameter(
+                "rules alone prove nothing of faults; leave --html, --suggest and --fail-under out",
+                param_hint="--prometheus",
+            )
+        _show_survey(rule_survey.look(prometheus, alertmanager, over), as_json=as_json)
+        return
+    if alertmanager is not None:
+        raise typer.BadParameter("it says whom rules reach; write --prometheus, too", param_hint="--alertmanager")
+    wish = Wish(runs, system, variables_of(var), over, html, suggest, fail_under, max_age)
+    command(wish, STATE, say, console(), as_json=as_json)
+
+
+def _show_survey(found: Any, *, as_json: bool) -> None:
+    from chaos.app import rule_survey
+
+    if as_json:
+        print(rule_survey.to_json(found))
+    else:
+        console().print(rule_survey.view(found))
+
+
+def rehearse_(
+    file: Path,
+    system: SystemOption = None,
+    var: VarOption = None,
+    runs: Annotated[Path, typer.Option("--runs", help="where run folders are")] = Path("runs"),
+    run: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--run",
+            help="the run folder whose measured effect is taken; the newest one of the experiment when left out",
+        ),
+    ] = None,
+    model: Annotated[bool, typer.Option("--model", help="take a stated model of the fault, and no run")] = False,
+    over: Annotated[str, typer.Option("--over", help="with a model: how much of the past is the baseline")] = "1h",
+    rules: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--rules", help="a file of Prometheus' rules, instead of those that are loaded"),
+    ] = None,
+    projected: Annotated[
+        bool,
+        typer.Option(
+            "--projected", help="what a run's treatment arm showed on a small share, projected to all traffic"
+        ),
+    ] = False,
+    scenarios: Annotated[int, typer.Option("--scenarios", min=1, max=2000, help="for each severity")] = 50,
+    seed: Annotated[int, typer.Option("--seed", help="repeat what chance decided")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Says what would fire, when, and from which severity on: in virtual time, by Prometheus' own engine. Hurts nothing."""
+    from chaos.app import files as reading
+    from chaos.app.projecting import projection
+    from chaos.app.rehearsal_command import Asked, rehearsal
+    from chaos.app.telemetry_kept import newest_run
+    from chaos.drivers.throwaway import Programs
+    from chaos.lab import monitoring
+    from chaos.report.rehearsal import rehearsal_view
+    from chaos.units import parse_duration
+
+    try:
+        over_s = parse_duration(over)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--over") from error
+    loaded = reading.load(file, system=system, variables=variables_of(var), state=STATE)
+    tools = monitoring.find(STATE, say)
+    programs = Programs(tools.prometheus, tools.promtool)
+    if projected:
+        folder = run or newest_run(runs, loaded.experiment.name)
+        if folder is None:
+            raise Refused(
+                [
+                    f"no run of {loaded.experiment.name} in {runs} has kept its telemetry; run it once, or name one with --run"
+                ]
+            )
+        made = projection(loaded, folder, programs, scenarios, say, seed)
+    else:
+        made = rehearsal(loaded, Asked(runs, run, model, over_s, rules, scenarios, seed=seed), programs, say)
+    if as_json:
+        print(made.to_json())
+    else:
+        console().print(rehearsal_view(made))
+    raise typer.Exit(made.exit_code)
+
+
+def add(app: typer.Typer) -> None:
+    """These commands are among those of `app`."""
+    app.command()(coverage)
+    app.command("rehearse")(rehearse_)

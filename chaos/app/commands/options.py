@@ -1,0 +1,49 @@
+"""Options that several commands have, and where they print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STATE = Path(".chaos")
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="experiment files")]
+SystemOption = Annotated[
+    str | None, typer.Option("--system", help="a system file, or a lab that is up; overrides the file's own")
+]
+VarOption = Annotated[Optional[list[str]], typer.Option("--var", metavar="NAME=VALUE", help="a value for ${NAME}")]  # noqa: UP045
+SeedOption = Annotated[Optional[str], typer.Option("--seed", help="repeat a run's choices: arms, rows, containers")]  # noqa: UP045
+RunArgument = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Argument(help="a run's id, or its beginning; the only one when left out"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="for machines")]
+
+
+def variables_of(given: list[str] | None) -> dict[str, str]:
+    """What `--var` gave. Raises BadParameter for what is no variable."""
+    found: dict[str, str] = {}
+    for text in given or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{text!r} is no variable; write NAME=VALUE", param_hint="--var")
+        found[name] = value
+    return found
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where a command prints: folded, and silent once nobody reads."""
+    from rich.console import Console
+
+    class Steady(Console):
+        """A reader that has gone silences this stream and nothing else; Rich's own answer closes stdout and exits 1."""
+
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+
+    return Steady(stderr=stderr, highlight=False, soft_wrap=False)

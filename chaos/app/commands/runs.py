@@ -1,0 +1,232 @@
+"""Runs: begun, ended, undone and judged again. Imports stay inside the commands."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from chaos.app.commands.options import (
+    STATE,
+    Files,
+    JsonOption,
+    RunArgument,
+    SeedOption,
+    SystemOption,
+    VarOption,
+    console,
+    variables_of,
+)
+from chaos.app.door import say, tell_refusal
+from chaos.errors import InvalidFile, NotUndone, Refused
+from chaos.visible import visible
+
+if TYPE_CHECKING:
+    from chaos.app.files import Loaded
+    from chaos.verdict import VerdictName
+
+
+class _WithCommand(TyperCommand):
+    """`chaos run FILE -- COMMAND…`: the words after `--` are no files."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments before `--` are parsed; those after it wait in the context."""
+        if "--" in args:
+            place = args.index("--")
+            args, ctx.meta[_COMMAND] = args[:place], args[place + 1 :]
+        return super().parse_args(ctx, args)
+
+
+_COMMAND = "chaos.command"
+
+
+def _command_of(context: typer.Context, files: list[Path]) -> list[str]:
+    """The command of an external fault. Refused where nobody could say which experiment it is meant for."""
+    command: list[str] | None = context.meta.get(_COMMAND)
+    if command is None:
+        return []
+    if not command:
+        raise typer.BadParameter("no command stands after it; write `chaos run FILE -- COMMAND…`", param_hint="--")
+    if len(files) > 1:
+        raise typer.BadParameter(
+            f"{len(files)} files and one command; run them one after the other, each with its own", param_hint="--"
+        )
+    return command
+
+
+def run(
+    context: typer.Context,
+    files: Files,
+    system: SystemOption = None,
+    var: VarOption = None,
+    seed: SeedOption = None,
+    runs: Annotated[Path, typer.Option("--runs", help="where run folders go")] = Path("runs"),
+    as_json: JsonOption = False,
+    yes: Annotated[bool, typer.Option("--yes", help="run against production")] = False,
+) -> None:
+    """Runs experiments, undoes everything, judges. All files are read first; the exit code is the worst verdict's.
+
+    `chaos run FILE -- COMMAND…`: the command begins the experiment's external fault, and ends with it.
+    """
+    from chaos.app import files as reading
+    from chaos.verdict import EXIT_CODE
+
+    command = _command_of(context, files)
+    loaded, problems = [], []
+    for path in files:
+        try:
+            loaded.append(reading.load(path, system=system, variables=variables_of(var), state=STATE))
+        except InvalidFile as error:
+            problems += error.problems
+    if problems:
+        raise InvalidFile(problems)
+    order = list(EXIT_CODE)
+    worst: VerdictName = "confirmed"
+    name: VerdictName
+    for one in loaded:
+        try:
+            if one.experiment.sweep is not None:
+                code = _sweep_one(one, seed, runs, as_json=as_json, yes=yes)
+                if code in (EXIT_CODE["unsafe"], EXIT_CODE["interrupted"]):
+                    raise typer.Exit(code)
+                name = _OF_A_SWEEP.get(code, "invalid")
+            else:
+                name = _run_one(one, seed, runs, as_json=as_json, yes=yes, command=command)
+        except Refused as error:
+            tell_refusal(error)
+            name = "invalid"
+        worst = min(worst, name, key=order.index)
+        if name in ("unsafe", "interrupted"):
+            break
+    raise typer.Exit(EXIT_CODE[worst])
+
+
+_OF_A_SWEEP: dict[int, VerdictName] = {0: "confirmed", 1: "undetected", 4: "aborted"}
+"""How a sweep's exit code counts among several experiments."""
+
+
+def _sweep_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes: bool) -> int:
+    """A run for each severity; the exit code: 0 when every alert tells at some severity, 1 when not, 3 when nothing was proven."""
+    from chaos.app import running, sweeping
+    from chaos.app.live import Lines
+    from chaos.drivers.throwaway import Programs
+    from chaos.errors import MissingTool
+    from chaos.lab import monitoring
+    from chaos.report.sensitivity import page, sensitivity_view
+    from chaos.sensitivity import ending
+
+    errors = console(stderr=True)
+
+    def one(at: Loaded) -> running.Ended:
+        prepared = running.prepare(at, seed)
+        with Lines(errors) as view:
+            return running.run(prepared, runs, view, signals=True, production=yes)
+
+    try:
+        tools = monitoring.find(STATE, say)
+        programs = Programs(tools.prometheus, tools.promtool)
+    except MissingTool:
+        programs = None
+    done = sweeping.sweep(loaded, one, programs, say)
+    found = sweeping.swept_of(loaded)
+    path = runs / f"sweep-{loaded.experiment.name}"
+    path.with_suffix(".json").write_text(done.found.to_json() + "\n")
+    within_s = {alert.alert: alert.within for alert in loaded.experiment.expect.alerts}
+    path.with_suffix(".html").write_text(page(done.found, found, within_s), encoding="utf-8")
+    if as_json:
+        print(done.found.to_json())
+    else:
+        console().print(sensitivity_view(done.found, found))
+    say(f"the sweep is in {path}.html and {path}.json")
+    return done.worst or {"caught": 0, "not caught": 1, "nothing proven": 3}[ending(done.found)]
+
+
+def _run_one(
+    loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes: bool, command: list[str]
+) -> VerdictName:
+    from rich.text import Text
+
+    from chaos.app import running
+    from chaos.app.live import Lines, Panel
+
+    errors = console(stderr=True)
+    errors.print(Text(visible(f"{loaded.experiment.name}: asking the system {loaded.system.name}, planning")))
+    prepared = running.prepare(loaded, seed)
+    for warning in prepared.plan.warnings:
+        errors.print(Text(f"! {visible(warning)}", style="yellow"), soft_wrap=True)
+    view = Panel(errors) if errors.is_terminal else Lines(errors)
+    with view:
+        ended = running.run(prepared, runs, view, signals=True, production=yes, command=command)
+    with contextlib.suppress(BrokenPipeError):  # nobody reads any more; the verdict stands in the folder
+        if as_json:
+            print(ended.verdict.to_json())
+        else:
+            from chaos.report.terminal import summary
+
+            console().print(summary(ended.verdict, ended.plan, str(ended.folder)))
+    return ended.verdict.verdict
+
+
+def stop(
+    run: RunArgument = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="every run of yours on this machine, and no new ones until `chaos resume`")
+    ] = False,
+) -> None:
+    """Ends a run now: everything is undone at once, and the run says what it saw until then."""
+    from chaos.app import stopping
+
+    if everything and run is not None:
+        raise typer.BadParameter("name a run, or write --all")
+    stopping.command(run, say, everything=everything)
+
+
+def resume() -> None:
+    """Runs may begin again after `chaos stop --all`."""
+    from chaos.drivers.state import State
+
+    state = State.of_user()
+    by = state.blocked()
+    state.unblock()
+    say("runs may begin" + (f"; {by} had stopped them" if by else "; nobody had stopped them"))
+
+
+def recover() -> None:
+    """Undoes whatever dead runs have left. Safe at any time: runs that go on are let alone."""
+    from chaos.app import stopping
+    from chaos.drivers.state import State
+
+    lost = stopping.recover_all(State.of_user(), say)
+    if lost:
+        raise NotUndone(
+            "; ".join(f"{one.entry.effect}: {one.error}" for one in lost), "; ".join(one.entry.by_hand for one in lost)
+        )
+    say("nothing is left")
+
+
+def judge(folder: Path, as_json: JsonOption = False) -> None:
+    """Computes an old run's verdict anew, from its journal alone."""
+    from chaos.app.running import report
+    from chaos.drivers.folder import RunFolder
+    from chaos.judging.trace import trace
+    from chaos.report.terminal import summary
+
+    run_folder = RunFolder(folder)
+    verdict = report(run_folder)
+    if as_json:
+        print(verdict.to_json())
+    else:
+        console().print(summary(verdict, trace(run_folder.lines()).plan, str(folder)))
+    raise typer.Exit(verdict.exit_code)
+
+
+def add(app: typer.Typer) -> None:
+    """These commands are among those of `app`."""
+    app.command(cls=_WithCommand)(run)
+    app.command()(stop)
+    app.command()(resume)
+    app.command()(recover)
+    app.command()(judge)
