@@ -23,8 +23,9 @@ from chaos.telemetry import RecordingRule, RuleInfo, Series
 
 MOST_STEPS = 10_000
 """Of one question; the server allows 11,000."""
-LOOKBACK = 1.5
-"""Scrapes after which a series without a sample is gone: telemetry from a file has no marks of staleness."""
+LOOKBACK = 1.002
+"""Scrapes after which a series without a sample is gone: telemetry from a file has no marks of staleness, with which a server knows of a
+failed scrape at once. A little more than one, since times are cut to milliseconds."""
 AT_ONCE = 3
 
 
@@ -73,15 +74,23 @@ def rehearse(
         max((one.rule.last_evaluation_wall_s for one in wanted), default=0.0) or alteration.baseline.start_wall_s
     )
     interval_s = next((one.rule.interval_s for one in wanted if one.rule.interval_s > 0), evaluation_s)
+    intervals_s = [
+        every
+        for every in (*(one.rule.interval_s for one in wanted), *(one.interval_s for one in recording_rules))
+        if every
+    ]
     line = timeline(
-        alteration, course, len(played), window_s=window_s, evaluation_s=interval_s, evaluated_wall_s=evaluated
-    )
+        alteration, course, len(played), window_s=window_s, evaluation_s=interval_s, evaluated_wall_s=evaluated,
+        intervals_s=intervals_s,
+    )  # fmt: skip
+    # What a recording rule makes has a sample at each of its evaluations alone.
+    apart_s = max((one.interval_s for one in recording_rules if set(intervals_s) != {one.interval_s}), default=0.0)
     hours = len(played) * course.slots * line.slot_s / 3600
     report(f"playing {len(played)} scenarios, {hours:.1f} hours of telemetry")
-    with throwaway(programs, LOOKBACK * line.slot_s) as store:
+    with throwaway(programs, LOOKBACK * max(line.slot_s, apart_s)) as store:
         store.put(openmetrics(alteration, line, played))
         for rule in recording_rules:
-            store.put(_recorded(rule, _asked(store.driver(), rule.expr, line)))
+            store.put(_recorded(rule, _asked(store.driver(), rule.expr, line.evaluated(rule.interval_s, 0.0))))
         server = store.driver()
         report(f"asking {len(wanted)} rules")
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -131,6 +140,7 @@ def _recorded(rule: RecordingRule, found: Sequence[Series]) -> list[str]:
 
 def _one_alert(server: PrometheusDriver, wanted: Wanted, line: Timeline, played: Sequence[Played]) -> list[Rehearsed]:
     rule = wanted.rule
+    line = line.evaluated(rule.interval_s, rule.last_evaluation_wall_s)
     held: list[dict[tuple[tuple[str, str], ...], list[float]]] = [{} for _ in played]
     for series in _asked(server, rule.expr, line):
         labels = {name: value for name, value in series.labels.items() if name != "__name__"}

@@ -23,17 +23,19 @@ Places = npt.NDArray[np.int64]
 
 BLOCK = 10
 """Slots of the baseline that stay together when it is drawn anew: what belongs together in time stays so."""
-SHIFT = 2
-"""Slots by which the fault's course is moved back and forth between two scenarios."""
+TOGETHER = 5
+"""Slots of the fault's course that stay together when it is drawn anew."""
+SHIFT = 3
+"""Slots by which they are moved back and forth: the local block bootstrap (Paparoditis and Politis, 2002)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alteration:
     """Telemetry without and with the fault, over the same series.
 
-    `fault` begins with the first slot that is wholly under the fault, `after` with the first one after its removal. `measured` says
-    whether the fault's part was measured or made by a model; `source` says by what, for people. `severity` is the share of traffic
-    that is hurt in `fault`.
+    `fault` begins with the slot in which the fault began, `after` with the one in which it was removed. `measured` says whether the
+    fault's part was measured or made by a model, slot by slot of the baseline; `source` says by what, for people. `severity` is the
+    share of traffic that is hurt in `fault`.
     """
 
     baseline: Grid
@@ -42,6 +44,10 @@ class Alteration:
     measured: bool
     source: str
     severity: float = 1.0
+    begun: float = 0.0
+    """The part of `fault`'s first slot that had passed when the fault began."""
+    head: int = 0
+    """Of a model: the slots at the beginning of `fault` in which not all of it shows yet."""
 
     def read_by(self, wanted: Sequence[Selected]) -> Alteration:
         """The same with no other series than those that these selectors match."""
@@ -106,36 +112,64 @@ def play(alteration: Alteration, course: Course, severity: float, chance: np.ran
     mixed = severity / alteration.severity
     if not 0 <= mixed <= 1 + 1e-9:
         raise ValueError(f"{severity:.3g} is more than what was measured, {alteration.severity:.3g}")
-    phase = float(chance.random())
+    mixed, phase = min(mixed, 1.0), float(chance.random())
     base = alteration.baseline
-    drawn = _blocks(base.slots, course.slots, chance)
+    drawn = _anew(base.slots, course.slots, chance)
     change, there = base.change[:, drawn].copy(), base.there[:, drawn].copy()
+    played = Played(severity, change, there, phase)
     if mixed > 0:
-        at = slice(course.effect, course.removal + 1)
-        weights = np.full(course.fault + 1, mixed)
-        weights[0] *= 1 - phase
-        weights[-1] *= phase
-        _mix(
-            base,
-            change,
-            there,
-            at,
-            alteration.fault,
-            _onset(alteration.fault.slots, course.fault + 1, chance),
-            weights,
-            chance,
-        )
-        if alteration.after is not None and course.recovery > 1:
-            known = min(alteration.after.slots, course.recovery - 1)
-            at = slice(course.removal + 1, course.removal + 1 + known)
-            _mix(
-                base, change, there, at, alteration.after, _shifted(known, known, chance), np.full(known, mixed), chance
-            )
-    return Played(severity, change, there, phase)
+        _hurt(alteration, course, played, drawn, mixed, chance)
+        _recover(alteration, course, played, drawn, mixed, chance)
+    return played
+
+
+def _hurt(
+    alteration: Alteration, course: Course, played: Played, drawn: Places, mixed: float, chance: np.random.Generator
+) -> None:
+    """From the effect's slot up to the removal's, without it, the fault takes its share. In place."""
+    at = slice(course.effect, course.removal)
+    fault, base = alteration.fault, alteration.baseline
+    places = _onset(alteration, drawn[at], chance)
+    theirs = fault.change[:, places]
+    # The fault began in another moment of its slot than it does here: every slot gets a part of its neighbour.
+    late = played.phase - alteration.begun
+    before, following = np.hstack([base.change[:, drawn[at][:1]], theirs]), np.hstack([theirs[:, 1:], theirs[:, -1:]])
+    neighbours = before[:, :-1] if late >= 0 else following
+    moved = _blended(fault, theirs, neighbours, np.full(len(places), abs(late)), chance)
+    gauges = ~fault.counter
+    moved[gauges] = theirs[gauges]  # what a gauge shows at the end of a slot, it shows then
+    _mix(alteration, played, at, moved, fault.there[:, places], np.full(len(places), mixed), chance)
+
+
+def _recover(
+    alteration: Alteration, course: Course, played: Played, drawn: Places, mixed: float, chance: np.random.Generator
+) -> None:
+    """The removal's slot and those after it, as far as somebody has seen them. In place."""
+    after = alteration.after
+    if after is not None:
+        at = slice(course.removal, course.removal + min(after.slots, course.recovery))
+        count = at.stop - at.start
+        weights = np.full(count, mixed)
+        _mix(alteration, played, at, after.change[:, :count], after.there[:, :count], weights, chance)
+        return
+    at = slice(course.removal, course.removal + 1)
+    places = _onset(alteration, drawn[at], chance)
+    gauges = ~alteration.fault.counter
+    theirs, there = alteration.fault.change[:, places], alteration.fault.there[:, places]
+    theirs[gauges], there[gauges] = played.change[gauges, at], played.there[gauges, at]
+    _mix(alteration, played, at, theirs, there, np.array([mixed * played.phase]), chance)
+
+
+def _anew(known: int, wanted: int, chance: np.random.Generator) -> Places:
+    """Slots of the baseline in blocks that are drawn with replacement: the moving-block bootstrap (Künsch, 1989).
+
+    Twice: what was recorded was drawn by the world once, and what will happen is drawn once more.
+    """
+    recorded = _blocks(known, known, chance)
+    return recorded[_blocks(known, wanted, chance)]
 
 
 def _blocks(known: int, wanted: int, chance: np.random.Generator) -> Places:
-    """Slots of the baseline in blocks that are drawn with replacement: the moving-block bootstrap (Künsch, 1989)."""
     length = min(BLOCK, known)
     starts = chance.integers(0, known - length + 1, size=wanted // length + 1)
     found = (starts[:, None] + np.arange(length)).ravel()[:wanted]
@@ -143,47 +177,63 @@ def _blocks(known: int, wanted: int, chance: np.random.Generator) -> Places:
 
 
 def _shifted(known: int, wanted: int, chance: np.random.Generator) -> Places:
-    """The course in its own order, a little earlier or later in places."""
-    moved = np.repeat(chance.integers(-SHIFT, SHIFT + 1, size=wanted // 5 + 1), 5)[:wanted]
+    """The course in its own order, block by block a little earlier or later; its beginning stays what it is."""
+    begins = np.arange(0, wanted, TOGETHER)
+    most = np.minimum(begins, SHIFT)
+    moved = np.repeat(chance.integers(-most, most + 1), TOGETHER)[:wanted]
     found: Places = np.clip(np.arange(wanted) + moved, 0, known - 1).astype(np.int64)
     return found
 
 
-def _onset(known: int, wanted: int, chance: np.random.Generator) -> Places:
-    """The fault's course from its beginning; after what was recorded, blocks of its later half."""
+def _onset(alteration: Alteration, drawn: Places, chance: np.random.Generator) -> Places:
+    """Slots of the fault: its course from its beginning, and after what was recorded, blocks of its later half.
+
+    A model has no course of its own: what it makes of a slot of the baseline stands in for that slot, once all of it shows.
+    """
+    known, wanted = alteration.fault.slots, len(drawn)
+    if not alteration.measured:
+        shows = np.minimum(np.arange(wanted), alteration.head)
+        return np.where(shows < alteration.head, shows, np.maximum(drawn, min(alteration.head, known - 1)))
+    recorded = _shifted(known, known, chance)
     found = _shifted(known, min(known, wanted), chance)
     if wanted > known:
         half = known // 2
         found = np.concatenate([found, half + _blocks(known - half, wanted - known, chance)])
+    return recorded[found]
+
+
+def _blended(
+    grid: Grid, mine: Matrix, theirs: Matrix, weights: npt.NDArray[np.float64], chance: np.random.Generator
+) -> Matrix:
+    """Of every event of `mine` so many stay as 1 - weight says, and of `theirs` so many come as weight says; the rest in proportion."""
+    found = (1 - weights) * mine + weights * theirs
+    found = np.where(weights >= 1, theirs, np.where(weights <= 0, mine, found))  # nothing times a gap is nothing
+    if grid.whole.any():
+        kept = chance.binomial(_events(mine[grid.whole]), np.broadcast_to(1 - weights, mine[grid.whole].shape))
+        came = chance.binomial(_events(theirs[grid.whole]), np.broadcast_to(weights, theirs[grid.whole].shape))
+        found[grid.whole] = kept + came
     return found
 
 
+def _events(change: Matrix) -> Places:
+    return np.round(change).astype(np.int64)
+
+
 def _mix(
-    base: Grid,
-    change: Matrix,
-    there: Mask,
+    alteration: Alteration,
+    played: Played,
     at: slice,
-    other: Grid,
-    drawn: Places,
-    weights: Matrix,
+    theirs: Matrix,
+    theirs_there: Mask,
+    weights: npt.NDArray[np.float64],
     chance: np.random.Generator,
 ) -> None:
-    """In these slots every event of the baseline is kept with 1 - weight, and every one of `other` with weight. In place."""
-    mine, theirs = change[:, at], other.change[:, drawn]
-    events = base.whole & other.whole
-    if events.any():
-        kept = chance.binomial(
-            np.round(mine[events]).astype(np.int64), np.broadcast_to(1 - weights, mine[events].shape)
-        )
-        came = chance.binomial(
-            np.round(theirs[events]).astype(np.int64), np.broadcast_to(weights, theirs[events].shape)
-        )
-        mine[events] = kept + came
-    rest = ~events
-    mine_there, theirs_there = there[:, at], other.there[:, drawn]
-    both = mine_there[rest] & theirs_there[rest]
-    blend = (1 - weights) * np.nan_to_num(mine[rest]) + weights * np.nan_to_num(theirs[rest])
-    mine[rest] = np.where(
-        both | base.counter[rest][:, None], blend, np.where(theirs_there[rest], theirs[rest], mine[rest])
-    )
-    there[:, at] = np.where(weights > 0, theirs_there, mine_there)
+    """In these slots of the scenario every event is kept with 1 - weight, and every one of the fault's comes with weight. In place."""
+    base = alteration.baseline
+    grid = replace(base, whole=base.whole & alteration.fault.whole)
+    mine, mine_there = played.change[:, at], played.there[:, at]
+    found = _blended(grid, mine, theirs, weights, chance)
+    gauges = ~base.counter[:, None]
+    found = np.where(gauges & ~mine_there, theirs, found)
+    played.change[:, at] = np.where(gauges & ~theirs_there & mine_there, mine, found)
+    played.there[:, at] = np.where(weights > 0, theirs_there, mine_there)
