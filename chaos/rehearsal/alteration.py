@@ -24,9 +24,11 @@ Places = npt.NDArray[np.int64]
 BLOCK = 10
 """Slots of the baseline that stay together when it is drawn anew: what belongs together in time stays so."""
 TOGETHER = 5
-"""Slots of the fault's course that stay together when it is drawn anew."""
-SHIFT = 3
-"""Slots by which they are moved back and forth: the local block bootstrap (Paparoditis and Politis, 2002)."""
+"""Slots of the fault's course that stay together when it is moved in time."""
+SHIFT = 2
+"""Slots by which they are moved back and forth."""
+AROUND = 3
+"""Slots on either side over which the course is smoothed; what is left then is chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def _hurt(
     at = slice(course.effect, course.removal)
     fault, base = alteration.fault, alteration.baseline
     places = _onset(alteration, drawn[at], chance)
-    theirs = fault.change[:, places]
+    theirs = (_noisy(fault, chance) if alteration.measured else fault.change)[:, places]
     # The fault began in another moment of its slot than it does here: every slot gets a part of its neighbour.
     late = played.phase - alteration.begun
     before, following = np.hstack([base.change[:, drawn[at][:1]], theirs]), np.hstack([theirs[:, 1:], theirs[:, -1:]])
@@ -170,7 +172,7 @@ def _anew(known: int, wanted: int, chance: np.random.Generator) -> Places:
 
 
 def _blocks(known: int, wanted: int, chance: np.random.Generator) -> Places:
-    length = min(BLOCK, known)
+    length = max(1, min(BLOCK, known // 4))
     starts = chance.integers(0, known - length + 1, size=wanted // length + 1)
     found = (starts[:, None] + np.arange(length)).ravel()[:wanted]
     return found.astype(np.int64)
@@ -194,12 +196,30 @@ def _onset(alteration: Alteration, drawn: Places, chance: np.random.Generator) -
     if not alteration.measured:
         shows = np.minimum(np.arange(wanted), alteration.head)
         return np.where(shows < alteration.head, shows, np.maximum(drawn, min(alteration.head, known - 1)))
-    recorded = _shifted(known, known, chance)
     found = _shifted(known, min(known, wanted), chance)
     if wanted > known:
         half = known // 2
         found = np.concatenate([found, half + _blocks(known - half, wanted - known, chance)])
-    return recorded[found]
+    return found
+
+
+def _noisy(grid: Grid, chance: np.random.Generator) -> Matrix:
+    """The course with other chance in it: what is left of each slot after smoothing comes with either sign, for all counters together.
+
+    The wild bootstrap (Wu, 1986): the order in time stays, and so does what counters have in common. By the root of two more than what
+    is left, since what was recorded was drawn by the world once, and what will happen is drawn once more.
+    """
+    weight = np.full(2 * AROUND + 1, 1.0)
+    near = np.convolve(np.ones(grid.slots), weight, mode="full")[AROUND : AROUND + grid.slots]
+    signs = chance.choice(np.array([-1.0, 1.0]), grid.slots) * np.sqrt(2 * near / np.maximum(near - 1, 1))
+    start = chance.random()
+    found = grid.change.copy()
+    for row in np.flatnonzero(grid.counter & grid.change.any(axis=1)):
+        mean = np.convolve(grid.change[row], weight, mode="full")[AROUND : AROUND + grid.slots] / near
+        total = np.maximum.accumulate(np.maximum(0.0, np.cumsum(mean + signs * (grid.change[row] - mean))))
+        # Whole events stay whole, and over all slots none is lost or made by rounding.
+        found[row] = np.diff(np.floor(total + start) if grid.whole[row] else total, prepend=0.0)
+    return found
 
 
 def _blended(

@@ -14,7 +14,9 @@ from chaos.rehearsal.models import NoModel, Statement, altered
 from chaos.rehearsal.recording import Recording
 
 FEWEST = 5
-"""Slots; of less nothing can be drawn."""
+"""Slots of a baseline; of less nothing can be drawn."""
+FEWEST_HURT = 2
+"""Slots of a fault, which ends as soon as every alert has fired: the one in which it begins, and one that it has for itself."""
 
 
 def measured(recording: Recording) -> Alteration:
@@ -29,10 +31,10 @@ def measured(recording: Recording) -> Alteration:
     before = whole.slice(first, max(first, effect))
     during, after = whole.slice(effect, removal), whole.slice(removal, whole.slots)
     begun = (recording.effect_wall_s - during.start_wall_s) / whole.slot_s
-    for what, part in (("baseline", before), ("fault", during)):
-        if part.slots < FEWEST:
+    for what, part, fewest in (("baseline", before, FEWEST), ("fault", during, FEWEST_HURT)):
+        if part.slots < fewest:
             raise NoModel(
-                f"the {what} of {recording.about} is {part.slots} scrapes long, and {FEWEST} are needed; make it longer"
+                f"the {what} of {recording.about} is {part.slots} scrapes long, and {fewest} are needed; make it longer"
             )
     return Alteration(
         before,
