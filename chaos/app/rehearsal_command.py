@@ -205,9 +205,9 @@ def _notes(alteration: Alteration, wanted: Sequence[Wanted], own: float, fault_s
     notes: list[str] = []
     known_s = alteration.fault.slots * alteration.fault.slot_s
     if alteration.measured and known_s < 0.9 * fault_s:
+        known, here = format_duration(round(known_s)), format_duration(round(fault_s))
         notes.append(
-            f"the fault was on for {format_duration(round(known_s))} then, and here for {format_duration(round(fault_s))}: what came later in"
-            " it is repeated"
+            f"the fault was on for {known} then and is for {here} here: after what was seen, its later half is repeated"
         )
     mixed = alteration.mixes()
     if mixed and alteration.measured:

@@ -137,7 +137,8 @@ def _hurt(
     late = played.phase - alteration.begun
     before, following = np.hstack([base.change[:, drawn[at][:1]], theirs]), np.hstack([theirs[:, 1:], theirs[:, -1:]])
     neighbours = before[:, :-1] if late >= 0 else following
-    moved = _blended(fault, theirs, neighbours, np.full(len(places), abs(late)), chance)
+    moved = (1 - abs(late)) * theirs + abs(late) * neighbours
+    moved[fault.whole] = _wholly(moved[fault.whole], chance.random())
     gauges = ~fault.counter
     moved[gauges] = theirs[gauges]  # what a gauge shows at the end of a slot, it shows then
     _mix(alteration, played, at, moved, fault.there[:, places], np.full(len(places), mixed), chance)
@@ -209,17 +210,26 @@ def _noisy(grid: Grid, chance: np.random.Generator) -> Matrix:
     The wild bootstrap (Wu, 1986): the order in time stays, and so does what counters have in common. By the root of two more than what
     is left, since what was recorded was drawn by the world once, and what will happen is drawn once more.
     """
-    weight = np.full(2 * AROUND + 1, 1.0)
-    near = np.convolve(np.ones(grid.slots), weight, mode="full")[AROUND : AROUND + grid.slots]
-    signs = chance.choice(np.array([-1.0, 1.0]), grid.slots) * np.sqrt(2 * near / np.maximum(near - 1, 1))
-    start = chance.random()
     found = grid.change.copy()
-    for row in np.flatnonzero(grid.counter & grid.change.any(axis=1)):
-        mean = np.convolve(grid.change[row], weight, mode="full")[AROUND : AROUND + grid.slots] / near
-        total = np.maximum.accumulate(np.maximum(0.0, np.cumsum(mean + signs * (grid.change[row] - mean))))
-        # Whole events stay whole, and over all slots none is lost or made by rounding.
-        found[row] = np.diff(np.floor(total + start) if grid.whole[row] else total, prepend=0.0)
+    rows = np.flatnonzero(grid.counter & grid.change.any(axis=1))
+    course = grid.change[rows, 1:]  # the slot in which the fault begins is like no other
+    count, around = course.shape[1], np.ones(2 * AROUND + 1)
+    if not len(rows) or not count:
+        return found
+    near = np.convolve(np.ones(count), around)[AROUND : AROUND + count]
+    signs = chance.choice(np.array([-1.0, 1.0]), count) * np.sqrt(2 * near / np.maximum(near - 1, 1))
+    mean = np.array([np.convolve(row, around)[AROUND : AROUND + count] for row in course]) / near
+    total = np.maximum.accumulate(np.maximum(0.0, np.cumsum(mean + signs * (course - mean), axis=1)), axis=1)
+    drawn = np.diff(total, axis=1, prepend=0.0)
+    whole = grid.whole[rows]
+    drawn[whole] = _wholly(drawn[whole], chance.random())
+    found[rows, 1:] = drawn
     return found
+
+
+def _wholly(change: Matrix, start: float) -> Matrix:
+    """Whole events, in every series from the same start: over all slots less than one is lost or made."""
+    return np.diff(np.floor(np.cumsum(change, axis=1) + start + 1e-9), axis=1, prepend=0.0)
 
 
 def _blended(
