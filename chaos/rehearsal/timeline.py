@@ -105,7 +105,7 @@ def openmetrics(alteration: Alteration, line: Timeline, played: Sequence[Played]
     # In one scenario after the other; the clock of a gauge that holds a time runs with it.
     for place, one in enumerate(played):
         at: Matrix = line.begin(place) + line.slot_s * np.arange(1, line.course.slots + 1, dtype=np.float64)
-        times = [f"{time:.3f}" for time in at]
+        times = [stamp(time) for time in at.tolist()]
         change = together(one.change, base.below, base.copies)
         for row, name in enumerate(names):
             values, there = _values(alteration, row, change[row], one.there[row], at)
@@ -134,6 +134,11 @@ def _values(
         return np.round(values, 9).tolist(), there
     values = change + at if base.clock[row] else change
     return values.tolist(), there  # NaN is a value that a series may have
+
+
+def stamp(wall_s: float) -> str:
+    """A moment as it is written. The tool cuts what it reads to milliseconds, so a little more stands there than is meant."""
+    return f"{round(wall_s, 3) + 0.0002:.4f}"
 
 
 def series_text(labels: Mapping[str, str]) -> str:
