@@ -56,6 +56,19 @@ class Held:
             return False
         return self.off_s(evaluation_s) == 0.0
 
+    def line(self, evaluation_s: float) -> str:
+        """One line for people."""
+        live = ", ".join("silent" if at is None else f"{at:.1f} s" for at in (self.first_s, self.second_s))
+        return (
+            f"{self.share:4.0%} in {self.band()}; live {live}: {'agrees' if self.agrees(evaluation_s) else 'DIFFERS'}"
+        )
+
+    def band(self) -> str:
+        """The times in which it is told, the 5th to the 95th hundredth."""
+        if self.earliest_s is None or self.latest_s is None or self.median_s is None:
+            return "–"
+        return f"{self.median_s:.1f} s [{self.earliest_s:.1f}, {self.latest_s:.1f}]"
+
     def off_s(self, evaluation_s: float) -> float:
         """By how many seconds the second run lies outside of the band and the evaluations around it; negative: before it."""
         if self.second_s is None or self.earliest_s is None or self.latest_s is None:

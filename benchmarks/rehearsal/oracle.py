@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,15 @@ def complaint(
         }
         for place in range(len(played))
     ]  # fmt: skip
-    return promtool(programs, folder, rules, recording_rules, line.evaluation_s, tests)
+    return promtool(programs, folder, rules, recording_rules, line.evaluation_s, tests).complaint
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What promtool complained about, empty when it did not, and how long it took."""
+
+    complaint: str
+    took_s: float
 
 
 def promtool(
@@ -60,8 +70,8 @@ def promtool(
     recording_rules: Sequence[RecordingRule],
     evaluation_s: float,
     tests: Sequence[Mapping[str, Any]],
-) -> str:
-    """What `promtool test rules` complains about; empty when it does not."""
+) -> Tested:
+    """What `promtool test rules` says of these tests."""
     every = f"{round(evaluation_s * 1000)}ms"
     recorded = [{"record": one.record, "expr": one.expr, "labels": dict(one.labels)} for one in recording_rules]
     group = {"name": "all", "interval": every, "rules": [*recorded, *(_rule(one) for one in rules)]}
@@ -70,10 +80,11 @@ def promtool(
     file.write_text(
         yaml.safe_dump({"rule_files": ["rules.yml"], "evaluation_interval": every, "tests": list(tests)}, width=10**9)
     )
+    begun_s = time.monotonic()
     done = subprocess.run(
         [str(programs.promtool), "test", "rules", str(file)], capture_output=True, text=True, check=False, timeout=TIMEOUT_S
     )  # fmt: skip
-    return "" if done.returncode == 0 else done.stdout + done.stderr
+    return Tested("" if done.returncode == 0 else done.stdout + done.stderr, time.monotonic() - begun_s)
 
 
 def aligned(alteration: Alteration) -> float:
