@@ -84,7 +84,7 @@ def rehearse(
         intervals_s=intervals_s,
     )  # fmt: skip
     hours = len(played) * course.slots * line.slot_s / 3600
-    report(f"playing {len(played)} scenarios, {hours:.1f} hours of telemetry, and asking {len(wanted)} rules")
+    report(f"playing {len(played)} scenarios, {hours:.1f} hours of telemetry, rules asked: {len(wanted)}")
     found = episodes_of(programs, alteration, line, played, [one.rule for one in wanted], recording_rules)
     return [
         rehearsed(
