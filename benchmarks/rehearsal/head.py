@@ -31,8 +31,6 @@ is made by `python -m benchmarks.rehearsal` from stored results.
   after is its later half, again and again; the report says so. A drift that would have gone on does not.
 - **Other weather.** The baseline is drawn from what was recorded. Ten seconds of it know of no Monday morning; `--model --over 24h`
   knows more.
-- **When exactly the others are scraped.** All series are put at the scrapes of the largest target: up to one scrape interval early or
-  late.
 - **Labels made by templates** (`{{ $value }}` in a rule's labels) and what Alertmanager does with an alert: silences, inhibition,
   routes, group waits. A rehearsal ends at *firing*.
 - **The calendar.** Scenarios begin whole weeks before their recording, one after the other; rules with `hour()` see other times of day.

@@ -9,7 +9,7 @@ import math
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,10 @@ def complaint(
 ) -> str:
     """What promtool says against the rehearsal of these scenarios; empty when it agrees at every evaluation of all of them.
 
-    promtool evaluates when it scrapes, so the timeline's evaluations must have the phase of its scrapes (`aligned`).
+    promtool scrapes all targets at once, and evaluates then: so samples are put at the end of their slot, and the timeline's evaluations
+    must have the phase of its scrapes (`aligned`).
     """
+    alteration = replace(alteration, baseline=replace(alteration.baseline, age=0 * alteration.baseline.age))
     found = episodes_of(programs, alteration, line, played, rules, recording_rules)
     tests = [
         {

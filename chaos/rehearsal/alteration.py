@@ -139,9 +139,18 @@ def _hurt(
     neighbours = before[:, :-1] if late >= 0 else following
     moved = (1 - abs(late)) * theirs + abs(late) * neighbours
     moved[fault.whole] = _wholly(moved[fault.whole], chance.random())
+    # Of what a scrape shows of that moment, a sample of the same slot may have known then and not here, or here and not then.
+    knows = (played.phase < 1 - fault.age).astype(np.int64) - (alteration.begun < 1 - fault.age).astype(np.int64)
+    there = fault.there[:, places]
+    earlier = np.hstack([played.there[:, at][:, :1], there[:, :-1]]), before[:, :-1]
+    later = np.hstack([there[:, 1:], there[:, -1:]]), following
+    shown = [
+        np.select([knows[:, None] < 0, knows[:, None] > 0], pair, now)
+        for *pair, now in zip(earlier, later, (there, theirs), strict=True)
+    ]
     gauges = ~fault.counter
-    moved[gauges] = theirs[gauges]  # what a gauge shows at the end of a slot, it shows then
-    _mix(alteration, played, at, moved, fault.there[:, places], np.full(len(places), mixed), chance)
+    moved[gauges] = shown[1][gauges]
+    _mix(alteration, played, at, moved, shown[0].astype(bool), np.full(len(places), mixed), chance)
 
 
 def _recover(

@@ -50,6 +50,8 @@ class Grid:
     slot_s: float
     change: Matrix
     there: Mask
+    age: Matrix
+    """For each row how long before a slot's end its sample comes, as a part of the slot: targets are scraped one after the other."""
 
     @property
     def slots(self) -> int:
@@ -63,7 +65,7 @@ class Grid:
         return Grid(
             tuple(self.series[row] for row in rows), self.counter[picked], self.whole[picked], self.clock[picked],
             tuple(places.get(self.below[row], -1) for row in rows), tuple(places.get(self.copies[row], -1) for row in rows),
-            self.start_wall_s, self.slot_s, self.change[picked], self.there[picked],
+            self.start_wall_s, self.slot_s, self.change[picked], self.there[picked], self.age[picked],
         )  # fmt: skip
 
     def whole_histograms(self, rows: Iterable[int]) -> list[int]:
@@ -80,7 +82,7 @@ class Grid:
         """The slots from `first` up to `last`, without it."""
         return Grid(
             self.series, self.counter, self.whole, self.clock, self.below, self.copies,
-            self.start_wall_s + first * self.slot_s, self.slot_s, self.change[:, first:last], self.there[:, first:last],
+            self.start_wall_s + first * self.slot_s, self.slot_s, self.change[:, first:last], self.there[:, first:last], self.age,
         )  # fmt: skip
 
 
@@ -93,15 +95,16 @@ def grid(recording: Recording) -> Grid:
     series = _ordered(recording.series)
     kinds = np.array([one.kind == "counter" for one in series], dtype=bool)
     change, there = np.zeros((len(series), count)), np.zeros((len(series), count), dtype=bool)
-    clock = np.zeros(len(series), dtype=bool)
+    clock, age = np.zeros(len(series), dtype=bool), np.zeros(len(series))
     for row, one in enumerate(series):
-        change[row], there[row], clock[row] = _read(one, ends, slot_s)
+        age[row] = _age(one, ends, slot_s)
+        change[row], there[row], clock[row] = _read(one, ends, slot_s, age[row])
     below, copies = _histograms([one.labels for one in series])
     change = _apart(change, below)
     fractions = np.abs(change - np.round(change)) > 1e-6
     whole = kinds & ~np.any(fractions, axis=1)
     labels = tuple(dict(one.labels) for one in series)
-    return Grid(labels, kinds, whole, clock, below, copies, start_wall_s, slot_s, change, there)
+    return Grid(labels, kinds, whole, clock, below, copies, start_wall_s, slot_s, change, there, age)
 
 
 NICE_S = (1.0, 0.1, 0.01)
@@ -159,7 +162,18 @@ def _bound(labels: Mapping[str, str]) -> float:
         return 0.0
 
 
-def _read(one: RecordedSeries, ends: Matrix, slot_s: float) -> tuple[Matrix, Mask, bool]:
+def _age(one: RecordedSeries, ends: Matrix, slot_s: float) -> float:
+    """How old the newest sample usually is at the end of a slot, as a part of the slot."""
+    if not one.samples:
+        return 0.0
+    at = np.array([time for time, _ in one.samples])
+    last = np.searchsorted(at, ends, side="right") - 1
+    found = (ends - at[np.maximum(last, 0)])[last >= 0] / slot_s
+    fresh = found[found < 1]
+    return float(np.median(fresh)) if len(fresh) else 0.0
+
+
+def _read(one: RecordedSeries, ends: Matrix, slot_s: float, usual: float) -> tuple[Matrix, Mask, bool]:
     """The change in each slot, whether the series was there at its end, and whether it holds a time."""
     count = len(ends) - 1
     if not one.samples:
@@ -168,9 +182,7 @@ def _read(one: RecordedSeries, ends: Matrix, slot_s: float) -> tuple[Matrix, Mas
     values = np.array([value for _, value in one.samples])
     last = np.searchsorted(at, ends, side="right") - 1
     age = ends - at[np.maximum(last, 0)]
-    fresh = age[(last >= 0) & (age <= slot_s)]
-    usual = float(np.median(fresh)) if len(fresh) else 0.0
-    known = (last >= 0) & (age <= usual + STALE * slot_s)
+    known = (last >= 0) & (age <= (usual + STALE) * slot_s)
     shown = values[np.maximum(last, 0)]
     if one.kind == "gauge":
         clock = bool(np.all(np.abs(values - at) < NEAR_S)) and bool(np.all(values > NEAR_S))

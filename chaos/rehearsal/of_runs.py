@@ -64,7 +64,7 @@ def align(before: Grid, during: Grid, source: str, head: int = 0) -> Alteration:
         before = replace(
             before, series=during.series, counter=during.counter, whole=during.whole, clock=during.clock,
             below=during.below, copies=during.copies, change=np.vstack([before.change, blank]),
-            there=np.vstack([before.there, blank.astype(bool)]),
+            there=np.vstack([before.there, blank.astype(bool)]), age=during.age,
         )  # fmt: skip
     return Alteration(before, during, None, False, source, head=head)
 

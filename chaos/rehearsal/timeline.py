@@ -105,14 +105,15 @@ def openmetrics(alteration: Alteration, line: Timeline, played: Sequence[Played]
     # In one scenario after the other; the clock of a gauge that holds a time runs with it.
     for place, one in enumerate(played):
         at: Matrix = line.begin(place) + line.slot_s * np.arange(1, line.course.slots + 1, dtype=np.float64)
-        times = [stamp(time) for time in at.tolist()]
+        # Samples of one target have one age, and so the same times.
+        times = {age: [stamp(time) for time in (at - age * line.slot_s).tolist()] for age in set(base.age.tolist())}
         change = together(one.change, base.below, base.copies)
         for row, name in enumerate(names):
-            values, there = _values(alteration, row, change[row], one.there[row], at)
+            values, there = _values(alteration, row, change[row], one.there[row], at - base.age[row] * line.slot_s)
             if there.any():
                 yield "".join(
                     f"{name} {value} {time}\n"
-                    for value, time, here in zip(values, times, there.tolist(), strict=True)
+                    for value, time, here in zip(values, times[base.age[row]], there.tolist(), strict=True)
                     if here
                 )
     yield "# EOF\n"

@@ -187,3 +187,15 @@ def test_nothing_is_played_that_no_rule_reads() -> None:
     read = altered().read_by(selected('rate(seen_total{result="wrong"}[1m]) > 1'))
     assert [one["result"] for one in read.fault.series] == ["wrong"]
     assert len(read.baseline.series) == 1
+
+
+def test_a_sample_that_comes_before_the_fault_in_its_slot_does_not_know_of_it() -> None:
+    """A target that is scraped early in a slot shows a fault that begins late in it only with its next sample."""
+    found = [series(name, grown([1] * 80)) for name in "ab"]
+    found.append(series("level", [1.0] * 30 + [9.0] * 51, "gauge", offset_s=0.3, instance="b"))
+    alteration = measured(recording(found, 80.5, effect_s=29.6, removal_s=60))
+    level = row(alteration, __name__="level")
+    for one in many(alteration, 1.0, 60):
+        knows = one.phase < 1 - alteration.fault.age[level]
+        assert one.change[level, COURSE.effect] == (9.0 if knows else 1.0)
+        assert one.change[level, COURSE.effect + 1] == 9.0

@@ -131,3 +131,20 @@ def test_labels_are_written_so_that_they_are_read_again(labels: dict[str, str]) 
         read[name] = "".join(value)
         inside = rest[place + 1 :].removeprefix(",")
     assert read == labels
+
+
+def test_each_target_is_scraped_when_it_was_scraped() -> None:
+    """One after the other within an interval: so a server knows of one sooner than of another."""
+    found = measured(
+        recording(
+            [series(name, grown([10] * 40)) for name in "ab"]
+            + [series("late", grown([10] * 40), offset_s=0.6, instance="b")],
+            40,
+            effect_s=19.5,
+            removal_s=29.5,
+        )
+    )
+    made = line(found, 1)
+    shown = samples(found, made, [play(found, COURSE, 0.0, np.random.default_rng(0))])
+    apart = {round((one - other) % 1, 2) for (one, _), (other, _) in zip(shown["late"], shown["a"], strict=True)}
+    assert apart == {0.6}
