@@ -9,11 +9,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from benchmarks.catalogue.results import result_of
 from chaos.app.rehearsing import Lengths, Wanted, rehearse
 from chaos.app.telemetry_kept import kept
+from chaos.detection import Gate
 from chaos.drivers.folder import RunFolder
 from chaos.drivers.throwaway import Programs
+from chaos.journal import Line
+from chaos.judging import judge
 from chaos.judging.trace import Trace, trace
 from chaos.rehearsal.of_runs import measured
 from chaos.rehearsal.outcome import AtSeverity, Rehearsed, by_severity
@@ -80,14 +82,13 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One experiment. `folders` are the two runs; `lasted_s` is for how long the second one's fault was on."""
+    """One experiment. `folders` are the two runs."""
 
     name: str
     fault: str
     severity: float
     date: str
     evaluation_s: float
-    lasted_s: tuple[float, float]
     verdicts: tuple[str, str]
     scenarios: int
     alerts: tuple[Held, ...]
@@ -108,10 +109,7 @@ def compare(name: str, folders: Sequence[Path], programs: Programs, reasons: Map
     seen = trace(RunFolder(first).lines())
     expected = {alert.alert: alert for alert in seen.plan.alerts}
     watched = [rule for rule in recording.rules if rule.name in expected]
-    results = [
-        result_of(RunFolder(one).lines(), date=one.name[:8], rules=[rule.name for rule in watched], versions={})
-        for one in folders
-    ]
+    fired = [fired_of(RunFolder(one).lines()) for one in folders]
     found = rehearse(
         programs,
         measured(recording),
@@ -123,22 +121,29 @@ def compare(name: str, folders: Sequence[Path], programs: Programs, reasons: Map
         recording_rules=recording.recording_rules,
     )
     held = [
-        _held(row_of(found, rule.name, expected[rule.name].within_s), [one.fired.get(rule.name) for one in results])
+        _held(row_of(found, rule.name, expected[rule.name].within_s), [one[rule.name] for one in fired])
         for rule in watched
     ]
     return Compared(
         name=name,
-        fault=results[0].fault,
+        fault=next(effect.fault for effect in seen.plan.faults() if effect.fault is not None),
         severity=recording.severity,
         date=f"{second.name[:4]}-{second.name[4:6]}-{second.name[6:8]}",
         evaluation_s=evaluation_of(recording),
-        lasted_s=(results[0].lasted_s, results[1].lasted_s),
-        verdicts=(results[0].verdict, results[1].verdict),
+        verdicts=(judge(RunFolder(first).lines()).verdict, judge(RunFolder(second).lines()).verdict),
         scenarios=SCENARIOS,
         alerts=tuple(held),
         folders=(first.name, second.name),
         known=reasons.get(name, ""),
     )
+
+
+def fired_of(lines: Sequence[Line]) -> dict[str, float | None]:
+    """Expected alert → when it fired, in seconds after the effect, by the server's own sample times; None where it did not.
+
+    Not when somebody saw it: a run looks once a second, and that is up to a second later.
+    """
+    return {one.alert: one.stage(Gate.firing).after_s for one in judge(lines).detections}
 
 
 def _held(row: AtSeverity, fired: Sequence[float | None]) -> Held:
