@@ -229,10 +229,7 @@ def _noisy(grid: Grid, chance: np.random.Generator) -> Matrix:
     signs = chance.choice(np.array([-1.0, 1.0]), count) * np.sqrt(2 * near / np.maximum(near - 1, 1))
     mean = np.array([np.convolve(row, around)[AROUND : AROUND + count] for row in course]) / near
     total = np.maximum.accumulate(np.maximum(0.0, np.cumsum(mean + signs * (course - mean), axis=1)), axis=1)
-    drawn = np.diff(total, axis=1, prepend=0.0)
-    whole = grid.whole[rows]
-    drawn[whole] = _wholly(drawn[whole], chance.random())
-    found[rows, 1:] = drawn
+    found[rows, 1:] = np.diff(total, axis=1, prepend=0.0)
     return found
 
 

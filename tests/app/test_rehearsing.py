@@ -153,6 +153,8 @@ def test_rules_that_are_evaluated_at_different_paces_each_fire_at_their_own(prog
     times = [one.fired_s for one in found if one.alert == "Slow" and one.fired_s is not None]
     assert quick.latest_s is not None
     assert quick.latest_s <= 2.1
+    both = zip(times, [one.fired_s for one in found if one.alert == "Fast"], strict=True)
+    assert {round((one - (other or 0.0)) % 1, 3) for one, other in both} == {0.5}  # each at its own moment
     assert len(times) == 30
     assert max(times) > 5
 

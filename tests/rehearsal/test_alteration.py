@@ -83,6 +83,14 @@ def test_events_stay_whole_and_nothing_is_taken_back(severity: float, seed: int)
     assert counters.min() >= 0
 
 
+def test_events_that_come_seldom_are_not_lost_when_the_fault_begins_in_another_moment() -> None:
+    """Half of an event in each of two slots is still an event."""
+    gains = [0] * 60 + [1, 0] * 30 + [0] * 40
+    alteration = measured(recording([series("n_total", grown(gains))], 160, effect_s=60.06, removal_s=120.06))
+    totals = [one.change[0, COURSE.effect : COURSE.removal].sum() for one in many(alteration, 1.0, 60)]
+    assert np.mean(totals) == pytest.approx(30, rel=0.15)
+
+
 def test_the_same_seed_plays_the_same_scenario() -> None:
     one, other = (play(altered(), COURSE, 0.5, np.random.default_rng(7)) for _ in range(2))
     assert np.array_equal(one.change, other.change)
@@ -148,6 +156,14 @@ def test_what_has_no_value_under_the_fault_has_none_at_full_severity() -> None:
     (one,) = many(alteration, 1.0, 1)
     assert np.isnan(one.change[0, COURSE.effect : COURSE.removal]).all()
     assert one.there[0].all()
+
+
+def test_what_has_a_value_only_under_the_fault_has_it_then() -> None:
+    shown = [float("nan")] * 31 + [2.0] * 20 + [float("nan")] * 30
+    alteration = measured(recording([series("score", shown, "gauge")], 80, effect_s=29.5, removal_s=49.5))
+    (one,) = many(alteration, 1.0, 1)
+    assert np.isnan(one.change[0, : COURSE.effect]).all()
+    assert np.nanmedian(one.change[0, COURSE.effect : COURSE.removal]) == 2.0
 
 
 def test_a_histogram_stays_cumulative_at_every_severity() -> None:
