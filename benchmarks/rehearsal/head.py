@@ -5,8 +5,8 @@ from __future__ import annotations
 HEAD = """\
 # Rehearsal: what would fire, when, and from which severity on
 
-`chaos rehearse experiment.yaml` answers an experiment's questions in virtual time. Nothing is hurt, and no system is needed. This page
-is made by `python -m benchmarks.rehearsal` from stored results.
+`chaos rehearse experiment.yaml` answers an experiment's questions in virtual time. Nothing is hurt, and with a run's
+folder no system is needed. This page is made by `python -m benchmarks.rehearsal` from stored results.
 
 ## What it does
 

@@ -97,7 +97,8 @@ def aligned(alteration: Alteration) -> float:
 def series_of(alteration: Alteration, line: Timeline, played: Sequence[Played], place: int) -> list[dict[str, str]]:
     """The samples of one scenario in promtool's notation; a scrape that failed is `stale`, as a server would mark it."""
     shown: dict[str, dict[int, str]] = {}
-    for block in openmetrics(alteration, line, played):
+    alone = replace(line, start_wall_s=line.begin(place), count=1)
+    for block in openmetrics(alteration, alone, [played[place]]):
         for text in block.splitlines():
             if text.startswith("#"):
                 continue
