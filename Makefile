@@ -1,5 +1,5 @@
 # `make quickstart` shows what this is; `make test` runs everything. Both set up what they need.
-.PHONY: help setup quickstart test check lint types unit docs interop compiled catalogue statistics bench kills offswitch soak fuzz format clean detection-times
+.PHONY: help setup quickstart test check lint types unit docs interop compiled catalogue statistics bench kills offswitch soak fuzz format clean detection-times rehearsals
 .DEFAULT_GOAL := help
 # Compiled modules make every command start three times as fast.
 unexport PYTHONDONTWRITEBYTECODE
@@ -50,6 +50,9 @@ interop: setup  ## the proxy between real servers and real clients, into docs/in
 
 catalogue: setup  ## every fault's experiment in the lab, into docs/coverage.md; goes on where it was (hours; ARGS="--only delay kill", ARGS=--docker)
 	@.venv/bin/python -m benchmarks.catalogue $(ARGS)
+
+rehearsals: setup  ## what `chaos rehearse` predicts against live runs in the lab, into docs/rehearsal.md; goes on where it was (hours; ARGS="--only delay kill")
+	@.venv/bin/python -m benchmarks.rehearsal live $(ARGS)
 
 bench: setup  ## what the proxy costs next to nginx, Envoy and others, into docs/benchmarks.md, and `make offswitch` (an hour, a quiet machine; ARGS=--quick: 8 minutes)
 	@.venv/bin/python -m benchmarks.proxy --publish $(ARGS)

@@ -24,6 +24,7 @@ from chaos.rehearsal.report import RehearsalReport, alert_report, between, sever
 from chaos.rehearsal.statements import statements_of
 from chaos.rules_file import parse_rules
 from chaos.telemetry import RecordingRule, RuleInfo
+from chaos.units import format_duration
 
 OVER_S = 3600.0
 """How much of a live Prometheus' past is taken for the baseline, unless it is said otherwise."""
@@ -89,7 +90,7 @@ def rehearsal(loaded: Loaded, asked: Asked, programs: Programs, report: Callable
         scenarios=asked.scenarios,
         virtual_hours=round(slots / 3600, 2),
         alerts=tuple(alert_report(found, one.rule.name, withins[one.rule.name], own) for one in wanted),
-        notes=tuple(_notes(alteration, wanted, own)),
+        notes=tuple(_notes(alteration, wanted, own, lengths.fault_s)),
     )
 
 
@@ -200,8 +201,14 @@ def _own_severity(loaded: Loaded, alteration: Alteration) -> float:
     return loaded.experiment.blast_radius.traffic if arms else alteration.severity
 
 
-def _notes(alteration: Alteration, wanted: Sequence[Wanted], own: float) -> list[str]:
+def _notes(alteration: Alteration, wanted: Sequence[Wanted], own: float, fault_s: float) -> list[str]:
     notes: list[str] = []
+    known_s = alteration.fault.slots * alteration.fault.slot_s
+    if alteration.measured and known_s < 0.9 * fault_s:
+        known, here = format_duration(round(known_s)), format_duration(round(fault_s))
+        notes.append(
+            f"the fault was on for {known} then and is for {here} here: after what was seen, its later half is repeated"
+        )
     mixed = alteration.mixes()
     if mixed and alteration.measured:
         notes.append(f"gauges do not add up over traffic, and are mixed in proportion: {', '.join(mixed)}")

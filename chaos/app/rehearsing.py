@@ -18,13 +18,14 @@ from chaos.promql import looks_back_s, selected
 from chaos.rehearsal.alert_states import Episode, episodes
 from chaos.rehearsal.alteration import Alteration, Course, Played, play
 from chaos.rehearsal.outcome import Rehearsed, rehearsed
-from chaos.rehearsal.timeline import Timeline, openmetrics, series_text, timeline
+from chaos.rehearsal.timeline import Timeline, openmetrics, series_text, stamp, timeline
 from chaos.telemetry import RecordingRule, RuleInfo, Series
 
 MOST_STEPS = 10_000
 """Of one question; the server allows 11,000."""
-LOOKBACK = 1.5
-"""Scrapes after which a series without a sample is gone: telemetry from a file has no marks of staleness."""
+LOOKBACK = 1.0
+"""Scrapes after which a series without a sample is gone: telemetry from a file has no marks of staleness, with which a server knows of a
+failed scrape at once."""
 AT_ONCE = 3
 
 
@@ -73,20 +74,53 @@ def rehearse(
         max((one.rule.last_evaluation_wall_s for one in wanted), default=0.0) or alteration.baseline.start_wall_s
     )
     interval_s = next((one.rule.interval_s for one in wanted if one.rule.interval_s > 0), evaluation_s)
+    intervals_s = [
+        every
+        for every in (*(one.rule.interval_s for one in wanted), *(one.interval_s for one in recording_rules))
+        if every
+    ]
     line = timeline(
-        alteration, course, len(played), window_s=window_s, evaluation_s=interval_s, evaluated_wall_s=evaluated
-    )
+        alteration, course, len(played), window_s=window_s, evaluation_s=interval_s, evaluated_wall_s=evaluated,
+        intervals_s=intervals_s,
+    )  # fmt: skip
     hours = len(played) * course.slots * line.slot_s / 3600
-    report(f"playing {len(played)} scenarios, {hours:.1f} hours of telemetry")
-    with throwaway(programs, LOOKBACK * line.slot_s) as store:
+    report(f"playing {len(played)} scenarios, {hours:.1f} hours of telemetry, rules asked: {len(wanted)}")
+    found = episodes_of(programs, alteration, line, played, [one.rule for one in wanted], recording_rules)
+    return [
+        rehearsed(
+            one.rule.name, one.labels, scenario.severity, found[number][place], line.watched(place),
+            line.effect(place, scenario), line.removal(place, scenario),
+        )
+        for number, one in enumerate(wanted)
+        for place, scenario in enumerate(played)
+    ]  # fmt: skip
+
+
+def episodes_of(
+    programs: Programs,
+    alteration: Alteration,
+    line: Timeline,
+    played: Sequence[Played],
+    rules: Sequence[RuleInfo],
+    recording_rules: Sequence[RecordingRule] = (),
+) -> list[list[list[Episode]]]:
+    """For each rule and each scenario, every time that one of its alerts was active. Raises Unreachable."""
+    # What a recording rule makes has a sample at each of its evaluations alone.
+    every_s = {one.interval_s or line.evaluation_s for one in rules}
+    every_s |= {one.interval_s or line.evaluation_s for one in recording_rules}
+    apart_s = max((rule.interval_s for rule in recording_rules), default=0.0) if len(every_s) > 1 else 0.0
+
+    def phased(rule: RuleInfo) -> Timeline:
+        # Of one group, what a recording rule makes is there when the alert is looked at: all have one phase then.
+        return line.evaluated(rule.interval_s, 0.0 if recording_rules else rule.last_evaluation_wall_s)
+
+    with throwaway(programs, LOOKBACK * max(line.slot_s, apart_s)) as store:
         store.put(openmetrics(alteration, line, played))
         for rule in recording_rules:
-            store.put(_recorded(rule, _asked(store.driver(), rule.expr, line)))
+            store.put(_recorded(rule, _asked(store.driver(), rule.expr, line.evaluated(rule.interval_s, 0.0))))
         server = store.driver()
-        report(f"asking {len(wanted)} rules")
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            found = list(pool.map(lambda one: _one_alert(server, one, line, played), wanted))
-    return [one for alert in found for one in alert]
+            return list(pool.map(lambda rule: _one_rule(server, rule, phased(rule), len(played)), rules))
 
 
 def course_of(alteration: Alteration, lengths: Lengths, window_s: float) -> Course:
@@ -125,30 +159,24 @@ def _recorded(rule: RecordingRule, found: Sequence[Series]) -> list[str]:
     lines: list[str] = []
     for one in found:
         name = series_text({**one.labels, **rule.labels, "__name__": rule.record})
-        lines += [f"{name} {value!r} {at:.3f}\n" for at, value in one.samples if not math.isnan(value)]
+        lines += [f"{name} {value!r} {stamp(at)}\n" for at, value in one.samples if not math.isnan(value)]
     return [*lines, "# EOF\n"]
 
 
-def _one_alert(server: PrometheusDriver, wanted: Wanted, line: Timeline, played: Sequence[Played]) -> list[Rehearsed]:
-    rule = wanted.rule
-    held: list[dict[tuple[tuple[str, str], ...], list[float]]] = [{} for _ in played]
+def _one_rule(server: PrometheusDriver, rule: RuleInfo, line: Timeline, count: int) -> list[list[Episode]]:
+    held: list[dict[tuple[tuple[str, str], ...], list[float]]] = [{} for _ in range(count)]
     for series in _asked(server, rule.expr, line):
         labels = {name: value for name, value in series.labels.items() if name != "__name__"}
         key = tuple(sorted({**labels, **rule.labels, "alertname": rule.name}.items()))
         for at, _ in series.samples:
             place = int((at - line.start_wall_s) // line.length_s)
-            if 0 <= place < len(played):
+            if 0 <= place < count:
                 held[place].setdefault(key, []).append(at)
-    told: list[Rehearsed] = []
-    for place, one in enumerate(played):
-        moments = line.evaluations(place)
-        found: list[Episode] = []
-        for key, times in held[place].items():
-            found += episodes(dict(key), times, moments, rule.for_s, rule.keep_firing_s)
-        told.append(
-            rehearsed(
-                rule.name, wanted.labels, one.severity, found, line.watched(place), line.effect(place, one),
-                line.removal(place, one),
-            )
-        )  # fmt: skip
-    return told
+    return [
+        [
+            one
+            for key, times in held[place].items()
+            for one in episodes(dict(key), times, line.evaluations(place), rule.for_s, rule.keep_firing_s)
+        ]
+        for place in range(count)
+    ]

@@ -69,7 +69,7 @@ class ThrowAway:
             [
                 str(self._programs.prometheus), f"--config.file={self._folder}/prometheus.yml",
                 f"--storage.tsdb.path={self._folder}/tsdb", "--storage.tsdb.retention.time=100y",
-                f"--web.listen-address=127.0.0.1:{port}", f"--query.lookback-delta={round(self._lookback_s * 1000)}ms",
+                f"--web.listen-address=127.0.0.1:{port}", f"--query.lookback-delta={round(self._lookback_s * 1000) - 1}ms",
                 "--query.max-samples=500000000", "--log.level=warn",
             ],
             self._folder / "prometheus.log",
@@ -105,7 +105,8 @@ def _until_ready(ready: Callable[[], None]) -> None:
 def throwaway(programs: Programs, lookback_s: float) -> Iterator[ThrowAway]:
     """A server with an empty store until the block ends; then nothing of it is left.
 
-    `lookback_s` is for how long a series counts as there after its last sample: what was recorded holds no marks of staleness.
+    `lookback_s` is for how long a series counts as there after its last sample, without the moment at which that time is over: what was
+    recorded holds no marks of staleness.
     """
     with tempfile.TemporaryDirectory(prefix="chaos-rehearsal-") as folder:
         made = ThrowAway(programs, Path(folder), lookback_s)

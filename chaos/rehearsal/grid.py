@@ -5,6 +5,7 @@ recording ─▶ grid(recording, from, to) ─▶ Grid: increments of counters, 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from chaos.rehearsal.recording import RecordedSeries, Recording
 Matrix = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-STALE = 1.5
-"""Scrapes without a sample after which a series is gone."""
+STALE = 0.5
+"""Of a scrape interval: when a sample is so much older than the series' samples usually are, its scrape has failed."""
 LATE = 0.05
 """Of a scrape interval; a sample may come so late and still belong to its slot."""
 NEAR_S = 366 * 86400.0
@@ -49,6 +50,8 @@ class Grid:
     slot_s: float
     change: Matrix
     there: Mask
+    age: Matrix
+    """For each row how long before a slot's end its sample comes, as a part of the slot: targets are scraped one after the other."""
 
     @property
     def slots(self) -> int:
@@ -62,7 +65,7 @@ class Grid:
         return Grid(
             tuple(self.series[row] for row in rows), self.counter[picked], self.whole[picked], self.clock[picked],
             tuple(places.get(self.below[row], -1) for row in rows), tuple(places.get(self.copies[row], -1) for row in rows),
-            self.start_wall_s, self.slot_s, self.change[picked], self.there[picked],
+            self.start_wall_s, self.slot_s, self.change[picked], self.there[picked], self.age[picked],
         )  # fmt: skip
 
     def whole_histograms(self, rows: Iterable[int]) -> list[int]:
@@ -79,7 +82,7 @@ class Grid:
         """The slots from `first` up to `last`, without it."""
         return Grid(
             self.series, self.counter, self.whole, self.clock, self.below, self.copies,
-            self.start_wall_s + first * self.slot_s, self.slot_s, self.change[:, first:last], self.there[:, first:last],
+            self.start_wall_s + first * self.slot_s, self.slot_s, self.change[:, first:last], self.there[:, first:last], self.age,
         )  # fmt: skip
 
 
@@ -92,39 +95,50 @@ def grid(recording: Recording) -> Grid:
     series = _ordered(recording.series)
     kinds = np.array([one.kind == "counter" for one in series], dtype=bool)
     change, there = np.zeros((len(series), count)), np.zeros((len(series), count), dtype=bool)
-    clock = np.zeros(len(series), dtype=bool)
+    clock, age = np.zeros(len(series), dtype=bool), np.zeros(len(series))
     for row, one in enumerate(series):
-        change[row], there[row], clock[row] = _read(one, ends, slot_s)
+        age[row] = _age(one, ends, slot_s)
+        change[row], there[row], clock[row] = _read(one, ends, slot_s, age[row])
     below, copies = _histograms([one.labels for one in series])
     change = _apart(change, below)
     fractions = np.abs(change - np.round(change)) > 1e-6
     whole = kinds & ~np.any(fractions, axis=1)
     labels = tuple(dict(one.labels) for one in series)
-    return Grid(labels, kinds, whole, clock, below, copies, start_wall_s, slot_s, change, there)
+    return Grid(labels, kinds, whole, clock, below, copies, start_wall_s, slot_s, change, there, age)
+
+
+NICE_S = (1.0, 0.1, 0.01)
+"""What intervals that people write are multiples of."""
+NEARLY = 0.01
 
 
 def slot_of(recording: Recording) -> float:
-    """The longest scrape interval among the series: the median distance of their samples, at least the configured one's tenth."""
-    found = [
-        float(np.median(np.diff([at for at, _ in one.samples])))
-        for one in recording.series
-        if len(one.samples) > 2
-    ]  # fmt: skip
-    longest = max(found, default=recording.scrape_s)
+    """The longest scrape interval among the targets: the median distance of samples of the series that a target always shows."""
+    shortest: dict[tuple[str | None, str | None], float] = {}
+    for one in recording.series:
+        if len(one.samples) > 2:
+            distance = float(np.median(np.diff([at for at, _ in one.samples])))
+            target = _target(one)
+            shortest[target] = min(distance, shortest.get(target, math.inf))
+    longest = max(shortest.values(), default=recording.scrape_s)
+    for unit in NICE_S:  # a scrape comes some milliseconds early or late; the interval is what somebody wrote
+        nice = round(longest / unit) * unit
+        if abs(longest - nice) < NEARLY * longest:
+            return round(nice, 3)
     return max(round(longest, 3), recording.scrape_s / 10)
+
+
+def _target(one: RecordedSeries) -> tuple[str | None, str | None]:
+    return one.labels.get("job"), one.labels.get("instance")
 
 
 def _phase(recording: Recording, slot_s: float) -> float:
     """How long after the recording's start the scrapes of its largest target come: slots end where its samples are."""
-    targets = Counter((one.labels.get("job"), one.labels.get("instance")) for one in recording.series if one.samples)
+    targets = Counter(_target(one) for one in recording.series if one.samples)
     if not targets:
         return 0.0
     largest = targets.most_common(1)[0][0]
-    one = next(
-        one
-        for one in recording.series
-        if one.samples and (one.labels.get("job"), one.labels.get("instance")) == largest
-    )
+    one = next(one for one in recording.series if one.samples and _target(one) == largest)
     offsets = np.array([(at - recording.start_wall_s) % slot_s for at, _ in one.samples])
     turns = np.exp(2j * np.pi * offsets / slot_s)  # a mean on a circle: .99 and .01 of a slot are neighbours
     middle = float(np.angle(turns.mean())) / (2 * np.pi) * slot_s
@@ -148,7 +162,18 @@ def _bound(labels: Mapping[str, str]) -> float:
         return 0.0
 
 
-def _read(one: RecordedSeries, ends: Matrix, slot_s: float) -> tuple[Matrix, Mask, bool]:
+def _age(one: RecordedSeries, ends: Matrix, slot_s: float) -> float:
+    """How old the newest sample usually is at the end of a slot, as a part of the slot."""
+    if not one.samples:
+        return 0.0
+    at = np.array([time for time, _ in one.samples])
+    last = np.searchsorted(at, ends, side="right") - 1
+    found = (ends - at[np.maximum(last, 0)])[last >= 0] / slot_s
+    fresh = found[found < 1]
+    return float(np.median(fresh)) if len(fresh) else 0.0
+
+
+def _read(one: RecordedSeries, ends: Matrix, slot_s: float, usual: float) -> tuple[Matrix, Mask, bool]:
     """The change in each slot, whether the series was there at its end, and whether it holds a time."""
     count = len(ends) - 1
     if not one.samples:
@@ -156,7 +181,8 @@ def _read(one: RecordedSeries, ends: Matrix, slot_s: float) -> tuple[Matrix, Mas
     at = np.array([time for time, _ in one.samples])
     values = np.array([value for _, value in one.samples])
     last = np.searchsorted(at, ends, side="right") - 1
-    known = (last >= 0) & (ends - at[np.maximum(last, 0)] <= STALE * slot_s)
+    age = ends - at[np.maximum(last, 0)]
+    known = (last >= 0) & (age <= (usual + STALE) * slot_s)
     shown = values[np.maximum(last, 0)]
     if one.kind == "gauge":
         clock = bool(np.all(np.abs(values - at) < NEAR_S)) and bool(np.all(values > NEAR_S))
@@ -167,10 +193,8 @@ def _read(one: RecordedSeries, ends: Matrix, slot_s: float) -> tuple[Matrix, Mas
     total = np.cumsum(grown)
     standing = np.where(last >= 0, total[np.maximum(last, 0)], 0.0)
     gained = np.diff(standing)
-    if last[0] < 0:
-        # Born within the recording: what it showed first is a value, and no gain that anybody has seen.
-        born = int(np.argmax(last[1:] >= 0))
-        gained[born] = standing[born + 1]
+    if last[0] < 0 <= last[1]:
+        gained[0] = 0.0  # where it stood when the recording began is no gain
     return np.where(np.isnan(gained), 0.0, gained), known[1:], False
 
 

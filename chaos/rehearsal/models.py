@@ -116,6 +116,7 @@ def _sibling(grid: Grid, row: int, part: Selected, whole: Selected, *, wanted: b
             copies=(*grid.copies, -1),
             change=np.vstack([grid.change, blank]),
             there=np.vstack([grid.there, blank.astype(bool)]),
+            age=np.append(grid.age, grid.age[row]),
         ),
         len(grid.series),
     )

@@ -80,7 +80,7 @@ def sentence_of(rows: Sequence[AtSeverity], caught: Threshold) -> str:
 
 def severities(most: float, own: float, count: int = 5) -> tuple[float, ...]:
     """None at all, a geometric ladder up to the most that is known, and the experiment's own."""
-    ladder = [round(most * 0.05 ** (1 - step / (count - 1)), 4) for step in range(count)]
+    ladder = [float(f"{most * 0.05 ** (1 - step / (count - 1)):.2g}") for step in range(count)]
     ladder[-1] = most
     return tuple(sorted({0.0, own, *ladder}))
 
@@ -94,5 +94,5 @@ def between(rows: Mapping[str, Threshold], most: int = 4) -> tuple[float, ...]:
         low = one.below or one.smallest / 3
         if one.smallest / low > 1.1:
             ratio = (one.smallest / low) ** (1 / (most + 1))
-            found |= {round(low * ratio**step, 4) for step in range(1, most + 1)}
+            found |= {float(f"{low * ratio**step:.3g}") for step in range(1, most + 1)}
     return tuple(sorted(found))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +29,16 @@ class Timeline:
     evaluation_s: float
     evaluation_phase_s: float
     """An evaluation happens at every multiple of `evaluation_s` after this moment of the wall clock."""
+    weeks: int = 0
+    """How many weeks before the recording all of it stands."""
+
+    def evaluated(self, interval_s: float, evaluated_wall_s: float) -> Timeline:
+        """The same, for rules that are evaluated so often, and were at this moment; 0 for either: as the others."""
+        return replace(
+            self,
+            evaluation_s=interval_s or self.evaluation_s,
+            evaluation_phase_s=evaluated_wall_s - self.weeks * WEEK_S if evaluated_wall_s else self.evaluation_phase_s,
+        )
 
     def begin(self, place: int) -> float:
         """When the scenario at this place begins."""
@@ -65,23 +75,27 @@ def timeline(
     window_s: float,
     evaluation_s: float,
     evaluated_wall_s: float,
+    intervals_s: Sequence[float] = (),
 ) -> Timeline:
     """The scenarios of this course, whole weeks before the recording, with its phases of scrape and evaluation.
 
-    `window_s` is the longest that any rule looks back over, `evaluated_wall_s` a moment at which the rules were evaluated.
+    `window_s` is the longest that any rule looks back over, `evaluated_wall_s` a moment at which the rules were evaluated;
+    `intervals_s` are those of rules that are evaluated more or less often.
     """
     slot_s = alteration.baseline.slot_s
+    lasts_s = course.slots * slot_s + window_s + 3 * slot_s
     # Every scenario begins at the same phase of scrapes and of evaluations.
-    step_s = _common(slot_s, evaluation_s)
-    length_s = math.ceil((course.slots * slot_s + window_s + 3 * slot_s) / step_s) * step_s
+    step_s = _common((slot_s, evaluation_s, *intervals_s), most=lasts_s)
+    length_s = math.ceil(lasts_s / step_s) * step_s
     weeks = math.ceil((count * length_s + WEEK_S) / WEEK_S)
-    start = alteration.baseline.start_wall_s - weeks * WEEK_S
-    return Timeline(start, slot_s, course, length_s, count, evaluation_s, evaluated_wall_s - weeks * WEEK_S)
+    start = round(alteration.baseline.start_wall_s, 3) - weeks * WEEK_S
+    return Timeline(start, slot_s, course, length_s, count, evaluation_s, evaluated_wall_s - weeks * WEEK_S, weeks)
 
 
-def _common(one: float, other: float) -> float:
-    """The least common multiple of two intervals, to a millisecond."""
-    return math.lcm(max(1, round(one * 1000)), max(1, round(other * 1000))) / 1000
+def _common(intervals_s: Sequence[float], *, most: float) -> float:
+    """The least common multiple of intervals, to a millisecond; of the first one alone, where that is more than `most`."""
+    found_s = math.lcm(*(max(1, round(one * 1000)) for one in intervals_s)) / 1000
+    return found_s if found_s <= most else max(0.001, round(intervals_s[0], 3))
 
 
 def openmetrics(alteration: Alteration, line: Timeline, played: Sequence[Played]) -> Iterator[str]:
@@ -91,14 +105,15 @@ def openmetrics(alteration: Alteration, line: Timeline, played: Sequence[Played]
     # In one scenario after the other; the clock of a gauge that holds a time runs with it.
     for place, one in enumerate(played):
         at: Matrix = line.begin(place) + line.slot_s * np.arange(1, line.course.slots + 1, dtype=np.float64)
-        times = [f"{time:.3f}" for time in at]
+        # Samples of one target have one age, and so the same times.
+        times = {age: [stamp(time) for time in (at - age * line.slot_s).tolist()] for age in set(base.age.tolist())}
         change = together(one.change, base.below, base.copies)
         for row, name in enumerate(names):
-            values, there = _values(alteration, row, change[row], one.there[row], at)
+            values, there = _values(alteration, row, change[row], one.there[row], at - base.age[row] * line.slot_s)
             if there.any():
                 yield "".join(
                     f"{name} {value} {time}\n"
-                    for value, time, here in zip(values, times, there.tolist(), strict=True)
+                    for value, time, here in zip(values, times[base.age[row]], there.tolist(), strict=True)
                     if here
                 )
     yield "# EOF\n"
@@ -114,12 +129,17 @@ def _values(
     base = alteration.baseline
     if base.counter[row]:
         values = np.cumsum(change)
-        if not base.there[row].any():
-            # Never seen without the fault: born with its first event, and not gone again.
+        if not base.there[row, 0]:
+            # Not seen from the beginning on: born with its first event, and not gone again.
             return np.round(values, 9).tolist(), (values > 0) & (np.cumsum(there) > 0)
         return np.round(values, 9).tolist(), there
     values = change + at if base.clock[row] else change
-    return values.tolist(), there & ~np.isnan(values)
+    return values.tolist(), there  # NaN is a value that a series may have
+
+
+def stamp(wall_s: float) -> str:
+    """A moment as it is written. The tool cuts what it reads to milliseconds, so a little more stands there than is meant."""
+    return f"{round(wall_s, 3) + 0.0002:.4f}"
 
 
 def series_text(labels: Mapping[str, str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -28,7 +30,7 @@ def rehearsal_view(report: RehearsalReport) -> Group:
     parts += [Text(visible(f"· {note}"), style="dim", overflow="fold") for note in ("", *report.notes) if note]
     parts.append(
         Text(
-            f"· {report.virtual_hours:g} virtual hours, {report.scenarios} scenarios for each severity; intervals are 95 %",
+            f"· {report.virtual_hours:.1f} virtual hours, {report.scenarios} scenarios for each severity; intervals are 95 %",
             style="dim",
         )
     )
@@ -43,24 +45,23 @@ def _alert(alert: RehearsedAlert, own: float) -> list[RenderableType]:
         (f" {visible(alert.sentence)}", ""),
         overflow="fold",
     )
+    within = f" within {format_duration(alert.within_s)}" if alert.within_s is not None else ""
+    early = any(row.early for row in alert.rows)
     table = Table(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
-    for name in ("traffic", "told", "", "after", "5 – 95 %", "before"):
-        table.add_column(name, justify="left" if name in ("told", "") else "right", no_wrap=name != "")
+    for name in ("traffic", f"told{within}", "after", "5 – 95 %", *(("before",) if early else ())):
+        table.add_column(name, justify="left" if name.startswith("told") else "right", no_wrap=True)
     for row in alert.rows:
-        table.add_row(*_cells(row, alert.within_s), style="bold" if abs(row.severity - own) < 1e-9 else "")
+        style = "bold" if math.isclose(row.severity, own, abs_tol=1e-9) else ""
+        table.add_row(*_cells(row), *((f"{row.early or ''}",) if early else ()), style=style)
     return [title, table]
 
 
-def _cells(row: AtSeverity, within_s: float | None) -> tuple[str, ...]:
+def _cells(row: AtSeverity) -> tuple[str, ...]:
     low, high = row.interval
-    within = f" in {format_duration(within_s)}" if within_s is not None else ""
     bar = "█" * round(row.share * _BAR) + "·" * (_BAR - round(row.share * _BAR))
     times = (
         (f"{row.median_s:.1f}s", f"{row.earliest_s:.1f} – {row.latest_s:.1f}s")
         if row.median_s is not None and row.earliest_s is not None and row.latest_s is not None
         else ("", "")
     )
-    return (
-        format_share(row.severity), bar, f"{row.caught}/{row.scenarios}{within} [{low:.0%}, {high:.0%}]", *times,
-        f"{row.early}" if row.early else "",
-    )  # fmt: skip
+    return (format_share(row.severity), f"{bar}  {row.caught}/{row.scenarios} [{low:.0%}, {high:.0%}]", *times)
