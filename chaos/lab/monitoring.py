@@ -5,12 +5,14 @@ PATH ─▶ .chaos/tools/ (unpacked earlier) ─▶ apt-get download + dpkg -x �
 
 from __future__ import annotations
 
+import fcntl
 import io
 import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,10 +174,29 @@ def copy_out(folder: Path, report: Callable[[str], None], images: Mapping[str, t
 def find(state: Path, report: Callable[[str], None] = lambda said: None) -> Tools:
     """The programs, unpacked if need be. Raises MissingTool that says how to get them."""
     folder = state / "tools"
-    found = _look(folder)
-    for get in (_unpack, copy_out):
-        if found is None and get(folder, report):
+    found = _look(folder) if (folder / WHOLE).is_file() or not folder.is_dir() else None
+    if found is None:
+        # Of several that come at once one fetches, and the others wait until everything is there.
+        with _alone(folder):
             found = _look(folder)
+            for get in (_unpack, copy_out):
+                if found is None and get(folder, report):
+                    found = _look(folder)
+            if found is not None:
+                (folder / WHOLE).touch()
     if found is None:
         raise MissingTool(HOW)
     return found
+
+
+WHOLE = ".whole"
+"""In the folder when everything that was fetched is there: what somebody else is still unpacking is not looked at."""
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else fetches into this folder until the block ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

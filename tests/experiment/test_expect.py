@@ -30,9 +30,11 @@ def test_an_alert_of_a_sink_is_asked_for_no_route_but_for_a_sink_that_answers():
     assert gone.refusals == ("the sink of the receiver `oncall` cannot be used: connection refused",)
 
 
-def test_a_run_says_that_it_judges_live_what_is_to_be_projected():
+def test_a_plan_says_that_a_projection_is_no_proof():
     assert experiment(PROJECTED).expect.judge == "projected"
-    assert any("judged live" in warning for warning in planned(PROJECTED).warnings)
+    assert planned(PROJECTED).judge == "projected"
+    assert any("such an answer is no proof" in note for note in planned(PROJECTED).notes)
+    assert planned().judge == "live"
 
 
 def test_a_plan_is_of_one_severity():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -73,3 +75,16 @@ def test_without_an_engine_nothing_is_copied_and_the_way_to_get_them_is_told(
     assert not monitoring.copy_out(tmp_path, lambda said: None)
     with pytest.raises(monitoring.MissingTool, match="apt-get install prometheus"):
         monitoring.find(tmp_path)
+
+
+def test_several_that_come_at_once_find_the_same_whole_tools(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from chaos.lab import monitoring; print(monitoring.find(Path(sys.argv[1])))"
+    begun = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(6)
+    ]
+    ended = [(one.communicate(timeout=180), one.returncode) for one in begun]
+    assert [code for _, code in ended] == [0] * 6, [said[1][-500:] for said, _ in ended]
+    assert len({said[0] for said, _ in ended}) == 1
