@@ -200,6 +200,8 @@ class Plan:
     """live | projected: whether the expected alerts are judged as they were, or as they would be with all traffic hurt."""
     swept: str | None = None
     """The severity of this run, where it is one of a sweep: `7.05%`."""
+    swept_rank: float = 0.0
+    """The larger, the more severe among the runs of that sweep."""
 
     def effect(self, name: str) -> PlannedEffect:
         """The effect of this id."""

@@ -48,10 +48,10 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class TrialAlert:
-    """One expected alert in one trial: whether it told in time, after how many seconds, or which gate failed."""
+    """One expected alert in one trial: whether it told in time (None: nobody can say), after how many seconds, or which gate failed."""
 
     alert: str
-    told: bool
+    told: bool | None
     after_s: float | None
     gate: str | None = None
     outcome: str = ""
@@ -97,8 +97,9 @@ def _halfway(swept: Swept, trials: Sequence[Trial], tried: set[float]) -> float 
         return None  # not even the most severe one is told, or it proved nothing
     if low not in tried:
         return low
+    proven = {trial.severity for trial in trials if trial.proves and all(one.told is not None for one in trial.alerts)}
     smallest = min(caught, key=swept.severer)
-    missed = [one for one in tried - caught if swept.severer(one) < swept.severer(smallest)]
+    missed = [one for one in proven - caught if swept.severer(one) < swept.severer(smallest)]
     if not missed:
         return None
     below = max(missed, key=swept.severer)
@@ -149,7 +150,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Sensitivity:
-    """What a sweep says. `blind` are the severities at which the system left its steady state and nobody was told."""
+    """What a sweep says. `blind` are the severities at which the system left its steady state and no expected alert told in time."""
 
     experiment: str
     parameter: str
@@ -158,6 +159,8 @@ class Sensitivity:
     blind: tuple[str, ...]
     rehearsal: str | None = None
     """What the rehearsed part rests on, in words."""
+    stopped: str | None = None
+    """Why the sweep ended before its answer was in, in words."""
 
     def to_json(self) -> str:
         """One object with stable keys."""
@@ -171,24 +174,27 @@ def sensitivity(
     trials: Sequence[Trial],
     curves: Mapping[str, Curve] | None = None,
     rehearsal: str | None = None,
+    stopped: str | None = None,
 ) -> Sensitivity:
     """The trials, counted, beside what rehearsal says of each alert."""
     ordered = sorted(trials, key=lambda trial: swept.severer(trial.severity))
     names = dict.fromkeys(one.alert for trial in ordered for one in trial.alerts)
     blind = dict.fromkeys(
-        trial.text for trial in ordered if trial.proves and trial.broken and not any(one.told for one in trial.alerts)
+        trial.text
+        for trial in ordered
+        if trial.proves and trial.broken and trial.alerts and all(one.told is False for one in trial.alerts)
     )
     alerts = tuple(_alert(name, swept, ordered, (curves or {}).get(name, Curve())) for name in names)
-    return Sensitivity(experiment, parameter, tuple(ordered), alerts, tuple(blind), rehearsal)
+    return Sensitivity(experiment, parameter, tuple(ordered), alerts, tuple(blind), rehearsal, stopped)
 
 
 def _alert(name: str, swept: Swept, ordered: Sequence[Trial], curve: Curve) -> AlertSensitivity:
     seen: dict[float, list[TrialAlert]] = {}
     for trial in ordered:
         for one in trial.alerts if trial.proves else ():
-            if one.alert == name:
+            if one.alert == name and one.told is not None:
                 seen.setdefault(trial.severity, []).append(one)
-    told = {severity: sum(one.told for one in here) for severity, here in seen.items()}
+    told = {severity: sum(bool(one.told) for one in here) for severity, here in seen.items()}
     caught = [severity for severity, here in seen.items() if told[severity] * 2 > len(here)]
     missed = [severity for severity in seen if severity not in caught]
     smallest = caught[0] if caught else None
@@ -216,12 +222,12 @@ def _sentence(
 ) -> str:
     if smallest is None:
         most = f", up to {swept.text(below)}" if below is not None else ""
-        return f"nobody is told{most}"
+        return f"told in time by no run{most}"
     after = f", in {format_duration(round(after_s))}" if after_s is not None else ""
     chance = "; a larger one was missed, so chance has a say here" if disagree else ""
     if below is None:
         return f"caught from {swept.text(smallest)} on{after}; nothing less was tried{chance}"
-    return f"caught from {swept.text(smallest)} on{after}; at {swept.text(below)} nobody is told{chance}"
+    return f"caught from {swept.text(smallest)} on{after}; not told in time at {swept.text(below)}{chance}"
 
 
 Ending = Literal["caught", "not caught", "nothing proven"]

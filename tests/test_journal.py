@@ -349,11 +349,28 @@ def test_a_line_that_is_added_to_a_run_that_is_over_is_part_of_the_chain_and_of_
     for sequence in range(3):
         writer.add(StateEntered(State.ended, str(sequence)), float(sequence), 100.0 + sequence)
     writer.close()
-    folder.add(Projected("the arms"))
+    added = folder.add(Projected("the arms"), folder.lines()[-1])
     lines = folder.lines()
     assert lines[-1].record == Projected("the arms")
     assert (lines[-1].at_s, lines[-1].wall_s) == (2.0, 102.0)
     assert len(lines) == 4
+    assert lines[-1] == added
+
+
+def test_nothing_is_added_to_a_journal_that_a_full_disk_has_cut(tmp_path: Path):
+    folder = RunFolder.make(tmp_path, "t", "quick", "1")
+    writer = JournalWriter(folder.path / "journal.jsonl")
+    for number in range(3):
+        writer.add(StateEntered(State.ended, str(number)), float(number), 100.0 + number)
+    writer.close()
+    last = folder.lines()[-1]
+    path = folder.path / "journal.jsonl"
+    for cut in (1, 20):
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-cut])
+        with pytest.raises(NoFolder, match="does not end with the run's last line"):
+            folder.add(Projected("the arms"), last)
+        assert path.read_bytes() == whole[:-cut]
 
 
 def test_what_is_packed_is_read_as_it_was_and_nothing_that_is_damaged(tmp_path: Path):

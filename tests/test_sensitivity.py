@@ -14,7 +14,7 @@ GRID = Swept((0.02, 0.05, 0.1, 0.2), bisect=False, steps=6, text=format_share)
 ENDS = Swept((0.01, 0.3), bisect=True, steps=8, text=format_share)
 
 
-def trial(severity: float, *, told: bool, proves: bool = True, broken: bool = True) -> Trial:
+def trial(severity: float, *, told: bool | None, proves: bool = True, broken: bool = True) -> Trial:
     alert = TrialAlert("AccuracyLow", told, 40.0 if told else None, None if told else "pending")
     return Trial(severity, f"{severity:.4g}", "confirmed" if told else "undetected", proves, broken, (alert,))
 
@@ -47,7 +47,7 @@ def test_bisection_ends_at_once_where_not_even_the_most_severe_is_told() -> None
     trials = played(ENDS, 1.0)
     assert [one.severity for one in trials] == [0.3]
     found = sensitivity("e", "traffic", ENDS, trials)
-    assert found.alerts[0].sentence == "nobody is told, up to 30%"
+    assert found.alerts[0].sentence == "told in time by no run, up to 30%"
     assert ending(found) == "not caught"
 
 
@@ -63,7 +63,7 @@ def test_a_most_severe_run_that_proves_nothing_ends_a_bisection_and_proves_nothi
 
 def test_the_sentence_says_from_when_on_how_fast_and_below_what() -> None:
     found = sensitivity("e", "traffic", GRID, [trial(0.05, told=False), trial(0.1, told=True)])
-    assert found.alerts[0].sentence == "caught from 10% on, in 40s; at 5% nobody is told"
+    assert found.alerts[0].sentence == "caught from 10% on, in 40s; not told in time at 5%"
 
 
 def test_where_a_larger_severity_was_missed_chance_is_named() -> None:
@@ -100,3 +100,15 @@ def test_repeats_are_made_at_every_severity_and_more_than_half_must_tell() -> No
     found = sensitivity("e", "traffic", thrice, trials).alerts[0]
     assert (found.smallest, found.below) == (0.1, 0.05)
     assert found.sentence.endswith("(2 of 3 runs told, [9%, 99%])")
+
+
+def test_what_nobody_can_say_is_neither_a_miss_nor_a_catch() -> None:
+    found = sensitivity("e", "traffic", GRID, [trial(0.05, told=None), trial(0.1, told=True)])
+    assert (found.alerts[0].smallest, found.alerts[0].below) == (0.1, None)
+    assert found.blind == ()
+
+
+def test_bisection_does_not_turn_at_a_run_that_proved_nothing() -> None:
+    caught, lost = trial(0.3, told=True), trial(0.01, told=False, proves=False)
+    assert next_severity(ENDS, [caught, lost]) is None
+    assert sensitivity("e", "traffic", ENDS, [caught, lost]).alerts[0].below is None

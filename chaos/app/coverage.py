@@ -22,7 +22,16 @@ def tried_in(runs: Path, system: str | None = None) -> Iterator[Tried]:
     for path in sorted(runs.glob("*/journal.jsonl")) if runs.is_dir() else ():
         try:
             found = tried(RunFolder(path.parent).lines(), str(path.parent))
-        except (ChaosError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        except (
+            ChaosError,
+            LookupError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            AttributeError,
+            RecursionError,
+            OSError,
+        ) as error:
             log.warning("%s is left out: %s", path.parent, error)
             continue
         yield from (one for one in found if system is None or one.system == system)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from chaos.coverage import Column, Matrix, matrix
 from chaos.drivers.throwaway import Programs
 from chaos.errors import ChaosError
 from chaos.rehearsal.suggestion import Suggestion, rules_file
-from chaos.report.coverage import page
+from chaos.report.coverage import page, percent
 from chaos.system import System
 from chaos.units import parse_duration, parse_share
 
@@ -29,9 +29,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """The matrix, and the rules that are suggested for what survived; empty when nobody asked for any."""
+    """The matrix, and the rules that are suggested for what survived; empty when nobody asked for any. `harmed` maps a run to the
+    probes that it drove out of their bounds.
+    """
 
     found: Matrix
+    harmed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     suggestions: tuple[Suggestion, ...] = ()
 
     def to_json(self) -> str:
@@ -67,24 +70,20 @@ def cover(
     standings: Mapping[str, tuple[str, str]],
     *,
     max_age_s: float | None = None,
-    programs: Programs | None = None,
     say: Say = lambda said: None,
 ) -> Covered:
-    """What the runs in this folder prove. `standings` maps an alert to what its rule is like and why, where somebody asked.
-
-    With `programs`, a rule is suggested for each fault that survived, and rehearsed.
-    """
+    """What the runs in this folder prove. `standings` maps an alert to what its rule is like and why, where somebody asked."""
     tried = list(tried_in(runs, system.name if system is not None else None))
-    match = dict(system.alerts.match) if system is not None else {}
     columns = [Column(alert, place, why) for alert, (place, why) in standings.items()]
     found = matrix(tried, possible_faults(system), columns, time.time(), max_age_s)
-    say(f"{len(tried)} faults in the runs of {runs}" + (f" (alerts with {match})" if match else ""))
-    suggestions: list[Suggestion] = []
-    survivors = found.of("survived")
-    if programs is not None and survivors:
-        harmed = {one.run: one.harmed for one in tried}
-        suggestions = suggest(survivors, {row.fault: harmed.get(row.run, ()) for row in survivors}, programs, say)
-    return Covered(found, tuple(suggestions))
+    say(f"{len(tried)} runs of faults in {runs}")
+    return Covered(found, {one.run: one.harmed for one in tried})
+
+
+def suggestions_for(covered: Covered, programs: Programs, say: Say) -> tuple[Suggestion, ...]:
+    """A rule for each fault that survived, rehearsed, or why there is none."""
+    survivors = covered.found.of("survived")
+    return tuple(suggest(survivors, {row.fault: covered.harmed.get(row.run, ()) for row in survivors}, programs, say))
 
 
 def write_page(covered: Covered, path: Path, title: str) -> None:
@@ -108,7 +107,9 @@ def demand(found: Matrix, least: float) -> None:
         )
     if found.score < least:
         survived = ", ".join(row.fault for row in found.of("survived"))
-        raise BelowThreshold(f"--fail-under {least:.0%}: the score is {found.score:.0%}; nobody was told of {survived}")
+        raise BelowThreshold(
+            f"--fail-under {least:.0%}: the score is {percent(found.score)}; nobody was told of {survived}"
+        )
 
 
 def command(wish: Wish, state: Path, say: Say, console: Console, *, as_json: bool) -> None:
@@ -124,19 +125,25 @@ def command(wish: Wish, state: Path, say: Say, console: Console, *, as_json: boo
     if wish.suggest is not None:
         tools = monitoring.find(state, say)
         programs = Programs(tools.prometheus, tools.promtool)
-    covered = cover(wish.runs, system, standings, max_age_s=max_age_s, programs=programs, say=say)
-    if as_json:
-        print(covered.to_json())
-    else:
+    covered = cover(wish.runs, system, standings, max_age_s=max_age_s, say=say)
+    if not as_json:
         console.print(coverage_view(covered.found))
-        if covered.suggestions:
-            console.print(suggestions_view(covered.suggestions))
     if wish.html is not None:
         write_page(covered, wish.html, system.name if system is not None else str(wish.runs))
         say(f"the matrix is in {wish.html}")
-    if wish.suggest is not None:
+    if programs is not None and wish.suggest is not None:
+        covered = replace(covered, suggestions=suggestions_for(covered, programs, say))
+        if covered.suggestions and not as_json:
+            console.print(suggestions_view(covered.suggestions))
         count = write_rules(covered.suggestions, wish.suggest)
-        say(f"suggested: {count}, in {wish.suggest}; read before you load" if count else "no rule is suggested")
+        untouched = f", and {wish.suggest} is as it was" if wish.suggest.exists() else ""
+        say(
+            f"suggested: {count}, in {wish.suggest}; read before you load"
+            if count
+            else f"no rule is suggested{untouched}"
+        )
+    if as_json:
+        print(covered.to_json())
     if least is not None:
         demand(covered.found, least)
 

@@ -66,6 +66,8 @@ class Loaded:
     probes: Catalogue
     swept: str | None = None
     """The severity, where this is one run of a sweep."""
+    swept_rank: float = 0.0
+    """The larger, the more severe among the runs of its sweep."""
 
 
 def content(kind: str) -> Path:

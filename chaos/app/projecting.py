@@ -6,8 +6,10 @@ treatment arm's counts ─▶ statements ─▶ baseline as it would be with all
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from chaos.app.files import STATE, Loaded
 from chaos.app.rehearsing import Lengths, Wanted, rehearse
@@ -23,8 +25,9 @@ from chaos.lab import monitoring
 from chaos.planning.alerts import matching_rule
 from chaos.rehearsal.models import NoModel, Statement
 from chaos.rehearsal.of_runs import stated
-from chaos.rehearsal.report import RehearsalReport, alert_report, severities
+from chaos.rehearsal.report import RehearsalReport, RehearsedAlert, alert_report, severities
 from chaos.rehearsal.statements import lag_of, measured_statement
+from chaos.statistics import clopper_pearson
 from chaos.units import format_share
 
 log = logging.getLogger(__name__)
@@ -69,6 +72,20 @@ def projection(
         programs, alteration, wanted, severities(1.0, plan.traffic), scenarios, lengths, evaluation_s=recording.evaluation_s,
         recording_rules=recording.recording_rules, seed=seed, report=report,
     )  # fmt: skip
+    ends = [
+        rehearse(
+            programs, stated(recording, measured_in_treatment(loaded, seen, end)[0], source), wanted, [1.0], scenarios, lengths,
+            evaluation_s=recording.evaluation_s, recording_rules=recording.recording_rules, seed=seed + 1, report=report,
+        )
+        for end in ("low", "high")
+    ]  # fmt: skip
+    alerts = [
+        _sure(
+            alert_report(found, one.rule.name, withins[one.rule.name], 1.0),
+            [alert_report(end, one.rule.name, withins[one.rule.name], 1.0).told for end in ends],
+        )
+        for one in wanted
+    ]
     slots = len(found) / len(wanted) * (lengths.baseline_s + lengths.fault_s + lengths.recovery_s)
     return RehearsalReport(
         experiment=loaded.experiment.name,
@@ -78,12 +95,20 @@ def projection(
         severity=1.0,
         scenarios=scenarios,
         virtual_hours=round(slots / 3600, 2),
-        alerts=tuple(alert_report(found, one.rule.name, withins[one.rule.name], 1.0) for one in wanted),
+        alerts=tuple(alerts),
         notes=(
             "a projection, and no proof: the arm's shares were measured, that all traffic behaves like it is assumed",
             "no queue fills, no retry storm, no cache: what only shows at full load is not in it",
         ),
     )
+
+
+def _sure(one: RehearsedAlert, ends: Sequence[bool | None]) -> RehearsedAlert:
+    """Nobody can say where the two ends of the arm's 95 % intervals say otherwise than its shares."""
+    if all(told == one.told for told in ends):
+        return one
+    why = f"{one.sentence}; but within the 95 % interval of what the arm showed it may be otherwise, so nobody can say"
+    return replace(one, told=None, sentence=why)
 
 
 SCENARIOS = 100
@@ -115,20 +140,25 @@ def projected(loaded: Loaded, folder: Path, state: Path = STATE) -> Projected:
     return Projected(found.source, tuple(alerts))
 
 
-def measured_in_treatment(loaded: Loaded, seen: Trace) -> tuple[list[Statement], list[str]]:
-    """What each signal that the load counts by arm read in the treatment arm, as statements and in words."""
+def measured_in_treatment(
+    loaded: Loaded, seen: Trace, end: Literal["seen", "low", "high"] = "seen"
+) -> tuple[list[Statement], list[str]]:
+    """What each signal that the load counts by arm read in the treatment arm, as statements and in words: as it was seen, or one end of
+    its 95 % interval.
+    """
     row = next((row for row in arm_rows(seen) if row.arm == "treatment"), None)
     if row is None:
         return [], []
-    values: dict[Signal, tuple[float | None, int]] = {
-        Signal.accuracy: (None if row.wrong_share is None else 1 - row.wrong_share, row.labelled),
-        Signal.availability: (None if row.error_share is None else 1 - row.error_share, row.requests),
-    }
+    counted = {Signal.accuracy: (row.wrong, row.labelled), Signal.availability: (row.errors, row.requests)}
     statements: list[Statement] = []
     told: list[str] = []
-    for signal, (value, count) in values.items():
-        if value is None or count < FEWEST:
+    for signal, (bad, count) in counted.items():
+        if count < FEWEST:
             continue
+        low, high = clopper_pearson(bad, count)
+        value = 1 - {"seen": bad / count, "low": high, "high": low}[end]
+        if end != "seen" and bad == 0:
+            value = 1.0  # what was never seen is not made up
         made = next(_statements(loaded, signal, value), None)
         if made is not None:
             statements.append(made)

@@ -52,7 +52,7 @@ def prepare(loaded: Loaded, seed: str | None = None) -> Prepared:
     drivers = drivers_of(loaded.system, loaded.system_path.parent)
     found = survey(loaded.experiment, loaded.system, loaded.probes, drivers)
     made = plan(loaded.experiment, loaded.system, loaded.probes, found, seed or secrets.token_hex(8))
-    made = replace(with_data(_with_hands(made, drivers), loaded), swept=loaded.swept)
+    made = replace(with_data(_with_hands(made, drivers), loaded), swept=loaded.swept, swept_rank=loaded.swept_rank)
     return Prepared(loaded, made, drivers, json.dumps(asdict(found), default=str))
 
 
@@ -130,10 +130,8 @@ def run(
     everything is undone.
     """
     from chaos.app.performer import World
-    from chaos.app.projecting import projected
     from chaos.app.runner import Runner
     from chaos.app.safeguard import Safeguard
-    from chaos.app.telemetry_kept import keep
     from chaos.drivers.external import ExternalCommand
     from chaos.drivers.load import LoadDriver
     from chaos.drivers.state import State
@@ -175,15 +173,30 @@ def run(
                     guard.end(clean=not any(effect.active() for effect in runner.run.effects.values()))
         finally:
             verdict = report(folder, lines, quick=runner.interrupts > 1) if (lines := journal.lines()) else None
-            if verdict is not None and not runner.interrupts:
-                keep(folder, lines, prepared.drivers.prometheus, prepared.drivers.rules)
-                if made.judge == "projected":
-                    folder.add(projected(loaded, folder.path))
-                    verdict = report(folder)
     finally:
         told.after(verdict)
     assert verdict is not None
+    if not runner.interrupts and verdict.verdict != "unsafe":
+        verdict = _afterwards(prepared, folder, lines, verdict)
     return Ended(folder.path, verdict, made)
+
+
+def _afterwards(prepared: Prepared, folder: RunFolder, lines: Sequence[Line], verdict: Verdict) -> Verdict:
+    """The telemetry is kept, and what is asked for projected. The verdict stands already: whatever goes wrong here, it is not lost."""
+    from chaos.app.projecting import projected
+    from chaos.app.telemetry_kept import keep
+
+    try:
+        keep(folder, lines, prepared.drivers.prometheus, prepared.drivers.rules)
+        if prepared.plan.judge == "projected":
+            said = folder.add(projected(prepared.loaded, folder.path), lines[-1])
+            return report(folder, [*lines, said])
+    except KeyboardInterrupt:
+        log.error("what comes after the run was ended; its verdict stands")
+    except Exception as error:
+        log.error("the run's telemetry could not be kept or projected: %s; its verdict stands", error)
+        log.debug("", exc_info=True)
+    return verdict
 
 
 def _folder(prepared: Prepared, runs: Path, name: str) -> RunFolder:

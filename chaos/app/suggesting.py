@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -17,13 +18,15 @@ from chaos.drivers.throwaway import Programs, throwaway
 from chaos.errors import ChaosError
 from chaos.judging.trace import trace
 from chaos.plans import Plan, PlannedProbe
-from chaos.promql import looks_back_s, selected
+from chaos.promql import looks_back_s, metric_names, selected
 from chaos.rehearsal.alteration import Alteration, play
 from chaos.rehearsal.models import NoModel
 from chaos.rehearsal.of_runs import measured
-from chaos.rehearsal.outcome import by_severity
+from chaos.rehearsal.outcome import AtSeverity, Rehearsed, by_severity
+from chaos.rehearsal.recording import Recording
 from chaos.rehearsal.suggestion import Suggestion, rule_of, threshold
 from chaos.rehearsal.timeline import openmetrics, timeline
+from chaos.telemetry import RuleInfo
 
 SCENARIOS = 100
 LEARNED_FROM = 40
@@ -41,79 +44,100 @@ def suggest(
     for row in rows:
         report(f"looking for a rule that sees {row.fault}")
         try:
-            recording = kept(Path(row.folder))
-            plan = trace(RunFolder(Path(row.folder)).lines()).plan
-            alteration = measured(recording)
-        except (ChaosError, NoModel) as error:
-            found.append(Suggestion(row.fault, row.run, "", why_not=str(error)))
-            continue
-        tries = [
-            _for_probe(row, probe, plan, alteration, recording.evaluation_s, programs)
-            for probe in plan.steady()
-            if probe.title in harmed.get(row.fault, ())
-        ]
-        best = [one for one in tries if one.rule is not None]
-        found += best[:1] or tries[:1] or [Suggestion(row.fault, row.run, "", why_not="no probe left its bound")]
+            found.append(_for_fault(row, harmed.get(row.fault, ()), programs))
+        except (ChaosError, NoModel, LookupError, TypeError, ValueError, ArithmeticError) as error:
+            found.append(Suggestion(row.fault, row.run, "", why_not=str(error) or type(error).__name__))
     return found
 
 
-def _for_probe(
-    row: FaultRow, probe: PlannedProbe, plan: Plan, alteration: Alteration, evaluation_s: float, programs: Programs
-) -> Suggestion:
-    query = query_of(probe, plan.window_s)
-    low_is_bad = probe.minimum is not None
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One fault's run: what is looked for, and over what."""
+
+    row: FaultRow
+    plan: Plan
+    recording: Recording
+    alteration: Alteration
+    lengths: Lengths
+    within_s: float | None
+
+
+def _for_fault(row: FaultRow, harmed: Sequence[str], programs: Programs) -> Suggestion:
+    recording = kept(Path(row.folder))
+    plan = trace(RunFolder(Path(row.folder)).lines()).plan
     fault_s = max((effect.duration_s for effect in plan.faults()), default=60.0)
     lengths = Lengths(max(plan.baseline_s, plan.window_s), fault_s, plan.recovery_s)
-    nothing = Suggestion(row.fault, row.run, probe.title)
-    usual, hurt = _values(programs, alteration, query, lengths, evaluation_s)
+    within_s = min((alert.within_s for alert in plan.alerts if alert.within_s is not None), default=None)
+    case = _Case(row, plan, recording, measured(recording), lengths, within_s)
+    tries = [_for_probe(case, probe, programs) for probe in plan.steady() if probe.title in harmed]
+    best = [one for one in tries if one.rule is not None]
+    return (best or tries or [Suggestion(row.fault, row.run, "", why_not="no probe left its bound")])[0]
+
+
+def _for_probe(case: _Case, probe: PlannedProbe, programs: Programs) -> Suggestion:
+    query = query_of(probe, case.plan.window_s)
+    nothing = Suggestion(case.row.fault, case.row.run, probe.title)
+    if any(rule.record in metric_names(query) for rule in case.recording.recording_rules):
+        return replace(
+            nothing,
+            why_not=f"{probe.title} reads what a recording rule makes; write a probe that reads what that one reads",
+        )
+    usual, hurt = _values(programs, case, query)
+    if not usual or not hurt:
+        return replace(nothing, why_not=f"nothing of what {probe.title} reads was recorded")
+    low_is_bad = probe.minimum is not None and (probe.maximum is None or median(hurt) < median(usual))
     apart = threshold(usual, hurt, low_is_bad=low_is_bad)
     if apart is None:
         return replace(nothing, why_not=f"{probe.title} reads with the fault what it sometimes reads without")
     bound, worst, middle = apart
-    labels = dict(plan.match)
+    count = query_of(replace(probe, query=probe.count), case.plan.window_s) if probe.count is not None else None
     for evaluations in PATIENCE:
         rule = rule_of(
-            probe.title, query, bound, low_is_bad=low_is_bad,
-            count=None if probe.count is None else probe.count.replace("$window", f"{plan.window_s:g}s"), needs=probe.needs,
-            for_s=evaluations * evaluation_s, labels=labels,
+            probe.title, query, bound, low_is_bad=low_is_bad, count=count, needs=probe.needs,
+            for_s=evaluations * case.recording.evaluation_s, labels=dict(case.plan.match),
         )  # fmt: skip
-        severity = alteration.severity
-        found = rehearse(
-            programs,
-            alteration,
-            [Wanted(rule, {})],
-            [0.0, severity],
-            SCENARIOS,
-            lengths,
-            evaluation_s=evaluation_s,
-            seed=1,
-        )
-        calm = [one for one in found if one.severity == 0.0]
-        quiet = not any(one.early or one.fired_s is not None for one in calm) and not any(one.early for one in found)
-        own = by_severity([one for one in found if one.severity == severity], None)[0]
-        if quiet and own.share >= TOLD:
-            hours = len(calm) * (lengths.baseline_s + lengths.fault_s + lengths.recovery_s) / 3600
+        # Chosen by some scenarios, and proven on others.
+        if _good(_played(case, rule, programs, seed=1), case) and (
+            proof := _good(_played(case, rule, programs, seed=4), case)
+        ):
+            hours = SCENARIOS * (case.lengths.baseline_s + case.lengths.fault_s + case.lengths.recovery_s) / 3600
             return replace(
                 nothing,
                 rule=rule,
                 baseline=worst,
                 at_fault=middle,
-                caught=own,
-                quiet_scenarios=len(calm),
+                caught=proof,
+                quiet_scenarios=SCENARIOS,
                 quiet_hours=hours,
             )
+    asked = f" within {case.within_s:g}s" if case.within_s is not None else ""
     return replace(
-        nothing, why_not=f"no `for` was found with which {probe.title} both tells of the fault and is quiet without it"
+        nothing, why_not=f"with no `for` does {probe.title} both tell of the fault{asked} and stay quiet without it"
     )
 
 
-def _values(
-    programs: Programs, alteration: Alteration, query: str, lengths: Lengths, evaluation_s: float
-) -> tuple[list[float], list[float]]:
+def _played(case: _Case, rule: RuleInfo, programs: Programs, seed: int) -> list[Rehearsed]:
+    return rehearse(
+        programs, case.alteration, [Wanted(rule, {})], [0.0, case.alteration.severity], SCENARIOS, case.lengths,
+        evaluation_s=case.recording.evaluation_s, seed=seed,
+    )  # fmt: skip
+
+
+def _good(found: Sequence[Rehearsed], case: _Case) -> AtSeverity | None:
+    """What the rule did under the fault, where it told in time and was quiet in every scenario without it; else None."""
+    calm = [one for one in found if one.severity == 0.0]
+    noisy = any(one.early or one.fired_s is not None for one in calm) or any(one.early for one in found)
+    own = by_severity([one for one in found if one.severity > 0.0], case.within_s)[0]
+    return own if not noisy and own.share >= TOLD else None
+
+
+def _values(programs: Programs, case: _Case, query: str) -> tuple[list[float], list[float]]:
     """What the query reads without the fault, and in the later half of it."""
-    read = alteration.read_by(selected(query))
+    read, evaluation_s = case.alteration.read_by(selected(query)), case.recording.evaluation_s
+    if not read.fault.series:
+        return [], []
     window_s = looks_back_s(query)
-    course = course_of(read, lengths, window_s)
+    course = course_of(read, case.lengths, window_s)
     chances = np.random.default_rng(2)
     played = [play(read, course, severity, chances) for severity in (0.0, read.severity) for _ in range(LEARNED_FROM)]
     line = timeline(

@@ -14,26 +14,28 @@ import yaml
 from chaos.app.files import Loaded
 from chaos.app.rehearsing import Lengths, Wanted, rehearse
 from chaos.app.running import Ended
-from chaos.app.surveyor import drivers_of
+from chaos.app.surveyor import Drivers, drivers_of
 from chaos.app.telemetry_kept import kept
+from chaos.coverage.tried import PROVES_NOTHING, TOLD, UNKNOWN, state_of
 from chaos.drivers.throwaway import Programs
-from chaos.errors import ChaosError, Refused
+from chaos.errors import ChaosError, Refused, Unreachable
 from chaos.experiment import TRAFFIC, Bisection, at, sweep_of, text_of
 from chaos.planning.alerts import matching_rule
+from chaos.progress import carries
 from chaos.rehearsal.models import NoModel
 from chaos.rehearsal.of_runs import measured
 from chaos.rehearsal.outcome import CLAIM_FROM, AtSeverity, Rehearsed, by_severity, threshold
 from chaos.rehearsal.report import between
 from chaos.sensitivity import Curve, Sensitivity, Swept, Trial, TrialAlert, next_severity, sensitivity
-from chaos.verdict import EXIT_CODE, Verdict
+from chaos.verdict import EXIT_CODE, Verdict, VerdictName
 
 QUIET_S = 300.0
 """How long the alerts of one run may take to be quiet before the next."""
 LOOK_S = 1.0
 LADDER = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0)
 """Parts of the largest severity that was measured, at which the curve is rehearsed first."""
-ENDS_ALL = ("unsafe", "interrupted")
-PROVES_NOTHING = ("unsafe", "interrupted", "aborted", "invalid")
+ENDS_ALL: tuple[VerdictName, ...] = ("unsafe", "interrupted", "aborted")
+"""After a run that ended so nothing more is hurt: what a guard ended at one severity is not tried again, and not at a larger one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +52,30 @@ def sweep(
     """Every run of the sweep has been made. `run` makes one; `programs` rehearse the curve between, None leaves it out."""
     found = swept_of(loaded)
     trials: list[Trial] = []
-    while (severity := next_severity(found, trials)) is not None:
-        report(f"sweep: run {len(trials) + 1} at {found.text(severity)}")
-        one = at_severity(loaded, severity)
-        if trials:
-            _until_quiet(one, report)
-        ended = run(one)
-        trials.append(trial_of(ended.verdict, severity, found.text(severity), str(ended.folder)))
-        if ended.verdict.verdict in ENDS_ALL:
-            break
+    worst, stopped = 0, None
+    try:
+        while (severity := next_severity(found, trials)) is not None:
+            report(f"sweep: run {len(trials) + 1} at {found.text(severity)}")
+            one = at_severity(loaded, severity)
+            if trials:
+                _until_quiet(one, report)
+            ended = run(one)
+            trials.append(trial_of(ended.verdict, severity, found.text(severity), str(ended.folder)))
+            if ended.verdict.verdict in ENDS_ALL:
+                worst, stopped = (
+                    EXIT_CODE[ended.verdict.verdict],
+                    f"the run at {found.text(severity)} ended {ended.verdict.verdict}",
+                )
+                break
+    except KeyboardInterrupt:
+        worst, stopped = EXIT_CODE["interrupted"], "somebody ended the sweep between two runs"
+    except ChaosError as error:
+        if not trials:
+            raise
+        worst, stopped = error.exit_code, " ".join(str(error).split())
     parameter = loaded.experiment.sweep.parameter if loaded.experiment.sweep else ""
-    curve, basis = _rehearsed(loaded, trials, programs, report) if programs is not None else ({}, None)
-    worst = max((EXIT_CODE[trial.verdict] for trial in trials if trial.verdict in (*ENDS_ALL, "aborted")), default=0)
-    return Swung(sensitivity(loaded.experiment.name, parameter, found, trials, curve, basis), worst)
+    curve, basis = _rehearsed(loaded, trials, programs, report) if programs is not None and worst == 0 else ({}, None)
+    return Swung(sensitivity(loaded.experiment.name, parameter, found, trials, curve, basis, stopped), worst)
 
 
 def swept_of(loaded: Loaded) -> Swept:
@@ -80,14 +93,16 @@ def at_severity(loaded: Loaded, severity: float) -> Loaded:
     """The experiment at one severity, with a text that says the same and keeps `${NAME}` as it was written."""
     said = sweep_of(loaded.experiment)
     assert said is not None
-    text = text_of(loaded.experiment, severity)
+    text, found = text_of(loaded.experiment, severity), swept_of(loaded)
     written: Any = yaml.safe_load(loaded.text)
     written.pop("sweep", None)
     place = written["blast_radius"] if said.fault_index is None else written["faults"][said.fault_index]
     place[said.parameter] = text if said.fault_index is None else _plain(text)
     heading = f"# {loaded.path.name} at {text} of its sweep\n"
     dumped = heading + yaml.safe_dump(written, sort_keys=False, allow_unicode=True)
-    return replace(loaded, experiment=at(loaded.experiment, severity), text=dumped, swept=text)
+    return replace(
+        loaded, experiment=at(loaded.experiment, severity), text=dumped, swept=text, swept_rank=found.severer(severity)
+    )
 
 
 def _plain(text: str) -> str | float:
@@ -100,21 +115,18 @@ def _plain(text: str) -> str | float:
 
 def trial_of(verdict: Verdict, severity: float, text: str, folder: str) -> Trial:
     """What one run says."""
-    harmed = any(
-        (row.role == "harm" and row.verdict == "confirmed") or (row.role == "hold" and row.verdict == "deviated")
-        for row in verdict.probes
-    )
+    broken = {"broken": True, "held": False}.get(state_of(verdict)[0])
     alerts = tuple(
         TrialAlert(
             one.alert,
-            one.outcome in ("detected", "unresolved"),
+            None if one.outcome in UNKNOWN else one.outcome in TOLD,
             one.told_after_s,
             one.failed_gate.value if one.failed_gate else None,
             one.outcome,
         )
         for one in verdict.detections
     )
-    return Trial(severity, text, verdict.verdict, verdict.verdict not in PROVES_NOTHING, harmed, alerts, folder)
+    return Trial(severity, text, verdict.verdict, verdict.verdict not in PROVES_NOTHING, broken, alerts, folder)
 
 
 def _until_quiet(loaded: Loaded, report: Callable[[str], None]) -> None:
@@ -123,9 +135,11 @@ def _until_quiet(loaded: Loaded, report: Callable[[str], None]) -> None:
     names = {alert.alert for alert in loaded.experiment.expect.alerts}
     until_s, said = time.monotonic() + QUIET_S, False
     while time.monotonic() < until_s:
-        on = {rule.name for rule in drivers.rules.rules() if rule.name in names and rule.alerts}
-        if drivers.alertmanager is not None:
-            on |= {one.labels.get("alertname", "") for one in drivers.alertmanager.alerts()} & names
+        try:
+            on = _on(loaded, drivers)
+        except Unreachable as error:  # one look that failed ends no sweep
+            report(str(error))
+            on = names
         if not on:
             return
         if not said:
@@ -135,6 +149,18 @@ def _until_quiet(loaded: Loaded, report: Callable[[str], None]) -> None:
     raise Refused(
         [f"{', '.join(sorted(names))} did not become quiet within {QUIET_S:g}s, so the next run would prove nothing"]
     )
+
+
+def _on(loaded: Loaded, drivers: Drivers) -> set[str]:
+    """The expected alerts that are pending, firing, or held by Alertmanager, of this system's labels alone."""
+    on: set[str] = set()
+    seen = [{**one.labels, "alertname": rule.name} for rule in drivers.rules.rules() for one in rule.alerts]
+    if drivers.alertmanager is not None:
+        seen += [dict(one.labels) for one in drivers.alertmanager.alerts()]
+    for alert in loaded.experiment.expect.alerts:
+        wanted = {**loaded.system.alerts.match, **alert.labels, "alertname": alert.alert}
+        on |= {alert.alert for labels in seen if carries(labels, wanted)}
+    return on
 
 
 def _rehearsed(

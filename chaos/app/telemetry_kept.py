@@ -7,8 +7,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
+from chaos.coverage.tried import PROVES_NOTHING
 from chaos.drivers.folder import NoFolder, RunFolder
 from chaos.drivers.prometheus import PrometheusDriver
 from chaos.drivers.recorder import record
@@ -17,10 +18,20 @@ from chaos.events import State
 from chaos.journal import Line
 from chaos.judging.trace import Trace, trace
 from chaos.plans import PlannedProbe
+from chaos.promql import looks_back_s
 from chaos.rehearsal.recording import Recording
 from chaos.telemetry import RuleInfo
 
 NAME: Final = "telemetry.jsonl.gz"
+
+LARGEST_FILE = 16 * 1024 * 1024
+"""Bytes of a verdict or a plan that are read."""
+MOST_SAMPLES = 3_000_000
+"""That a run keeps: some ten megabytes."""
+KEEPING_S = 30.0
+"""How long the server is asked for them."""
+REACH_S = 2 * 3600.0
+"""Rules that look back further are not kept: every series that they read would be asked for days."""
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +45,7 @@ def keep(folder: RunFolder, lines: Sequence[Line], prometheus: PrometheusDriver,
     try:
         known = rules.rules()
         names = wanted_names(seen, known)
-        loaded = [rule for rule in known if rule.name in names]
+        loaded = [rule for rule in known if rule.name in names and looks_back_s(rule.expr) <= REACH_S]
         made = record(
             prometheus,
             loaded,
@@ -42,6 +53,8 @@ def keep(folder: RunFolder, lines: Sequence[Line], prometheus: PrometheusDriver,
             seen.last_wall_s,
             about=f"run {seen.started.run}",
             recording_rules=rules.recording_rules(),
+            most=MOST_SAMPLES,
+            within_s=KEEPING_S,
             queries=[query_of(probe, seen.plan.window_s) for probe in seen.plan.steady()],
         )
         made = replace(made, effect_wall_s=effect, removal_wall_s=seen.removal(), severity=severity_of(seen))
@@ -80,16 +93,29 @@ def kept(folder: Path) -> Recording:
 
 
 def newest_run(runs: Path, experiment: str) -> Path | None:
-    """The newest run folder of this experiment that has kept its telemetry, and whose fault happened; None where there is none."""
+    """The newest run of this experiment that has kept its telemetry, and whose fault happened: of a sweep the most severe one."""
+    swept: list[tuple[float, Path]] = []
     for folder in sorted(runs.glob(f"*-{experiment}-*"), reverse=True) if runs.is_dir() else ():
-        if (folder / NAME).is_file() and _proved_something(folder):
-            return folder
-    return None
+        rank = _rank(folder, experiment) if (folder / NAME).is_file() else None
+        if rank is None:
+            continue
+        if not isinstance(rank, float):
+            return folder if not swept else max(swept)[1]
+        swept.append((rank, folder))
+    return max(swept)[1] if swept else None
 
 
-def _proved_something(folder: Path) -> bool:
+def _rank(folder: Path, experiment: str) -> float | Literal["alone"] | None:
+    """Where a run stands in its sweep; `alone` for a run of none, None for one of another experiment, or that proves nothing."""
     try:
-        verdict = json.loads((folder / "verdict.json").read_text())
-    except (OSError, ValueError):
-        return False
-    return isinstance(verdict, dict) and verdict.get("verdict") not in ("invalid", "interrupted", "aborted", "unsafe")
+        verdict, plan = (json.loads(_short(folder / name)) for name in ("verdict.json", "plan.json"))
+        if verdict["experiment"] != experiment or verdict["verdict"] in PROVES_NOTHING:
+            return None
+        return float(plan["swept_rank"]) if plan.get("swept") is not None else "alone"
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _short(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(LARGEST_FILE)

@@ -12,11 +12,12 @@ Monitoring mutation score = killed / (killed + survived). A fault that hurts nob
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from chaos.coverage.tried import Told, Tried
+from chaos.coverage.tried import TOLD, Told, Tried
 from chaos.statistics import clopper_pearson
 
 Quadrant = Literal["killed", "survived", "early warning", "false page", "rightly silent", "left out", "never tried"]
@@ -116,15 +117,15 @@ def matrix(
     most: dict[tuple[str, str], float] = {}
     for one in young:
         if one.swept and one.proves:
-            most[one.fault, one.experiment] = max(one.severity, most.get((one.fault, one.experiment), 0.0))
+            most[one.fault, one.experiment] = max(one.swept_rank, most.get((one.fault, one.experiment), -math.inf))
     for one in sorted(young, key=lambda each: each.at_wall_s):
-        decides = not one.swept or one.severity >= most.get((one.fault, one.experiment), 0.0)
+        decides = not one.swept or one.swept_rank >= most.get((one.fault, one.experiment), -math.inf)
         if not decides:
             pass  # it looked for the least that is noticed
         elif one.proves or one.fault not in newest or not newest[one.fault].proves:
             newest[one.fault] = one
         for told in one.told if one.proves else ():
-            if told.outcome == "detected":
+            if told.outcome in TOLD:
                 key = one.fault, told.alert
                 smallest[key] = min(one.severity, smallest.get(key, 1.0))
     rows = [
@@ -149,7 +150,9 @@ def matrix(
 
 def _proven(column: Column, rows: Sequence[FaultRow]) -> Column:
     count = sum(
-        row.cells[column.alert].state in ("proven", "late", "beside") for row in rows if column.alert in row.cells
+        row.cells[column.alert].state in ("proven", "late", "beside")
+        for row in rows
+        if column.alert in row.cells and row.quadrant != "left out"
     )
     return Column(column.alert, column.rule, column.why, count)
 
@@ -177,9 +180,12 @@ def _quadrant(one: Tried) -> tuple[Quadrant, str]:
     )
     if one.projected and not one.caught:
         return "left out", "judged by a projection to all traffic, which proves nothing"
+    if one.state == "broken" and one.undecided:
+        return "left out", f"whether anybody was told could not be said ({missed})"
+    together = f"together with {', '.join(one.beside)}" if one.beside else ""
     match one.state, one.caught:
         case "broken", True:
-            return "killed", ""
+            return "killed", together
         case "broken", False:
             return "survived", missed or "no alert fired, and none was expected"
         case "held", True:

@@ -15,6 +15,10 @@ from chaos.verdict import Verdict, VerdictName
 
 State = Literal["broken", "held", "unknown"]
 
+TOLD = frozenset({"detected", "unresolved"})
+"""Outcomes of an alert that told in time; what became of it afterwards is another question."""
+UNKNOWN = frozenset({"undecided", "not_observed", "invalid"})
+"""Outcomes that are neither a miss nor a catch."""
 PROVES_NOTHING: frozenset[VerdictName] = frozenset({"unsafe", "interrupted", "aborted", "invalid"})
 
 
@@ -53,6 +57,10 @@ class Tried:
     """Whether its alerts were judged by a projection to all traffic: that proves nothing of them."""
     swept: bool = False
     """Whether it is one run of a sweep: the less severe ones look for the least that is noticed, and are no lapse when it is not."""
+    swept_rank: float = 0.0
+    """The larger, the more severe among the runs of its sweep."""
+    beside: tuple[str, ...] = ()
+    """Other faults of the same run: what was told was told of all of them together."""
 
     @property
     def proves(self) -> bool:
@@ -61,16 +69,19 @@ class Tried:
 
     @property
     def caught(self) -> bool:
-        """Whether somebody was told in time: an expected alert, or where none was expected any that fired."""
-        if self.told:
-            return any(one.outcome == "detected" for one in self.told)
-        return bool(self.fired)
+        """Whether somebody was told in time: by an expected alert, or where none was expected by any that fired."""
+        return any(one.outcome in TOLD for one in self.told) if self.told else bool(self.fired)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether nobody can say that nobody was told: of an expected alert too little was seen."""
+        return not self.caught and any(one.outcome in UNKNOWN for one in self.told)
 
 
 def tried(lines: Sequence[Line], folder: str = "") -> list[Tried]:
     """Each fault of the run. Raises BrokenJournal when the lines are no run."""
     seen, verdict = trace(lines), judge(lines)
-    state, harmed = _state(verdict)
+    state, harmed = state_of(verdict)
     expected = {alert.alert for alert in seen.plan.alerts}
     told = tuple(_told(verdict, seen))
     fired = {name: after_s for name, after_s in _fired(seen).items() if name not in expected}
@@ -93,12 +104,14 @@ def tried(lines: Sequence[Line], folder: str = "") -> list[Tried]:
             folder=folder,
             projected=seen.plan.judge == "projected",
             swept=seen.plan.swept is not None,
+            swept_rank=seen.plan.swept_rank,
+            beside=tuple(other for other in faults if other != name),
         )
         for name, effect in faults.items()
     ]
 
 
-def _state(verdict: Verdict) -> tuple[State, tuple[str, ...]]:
+def state_of(verdict: Verdict) -> tuple[State, tuple[str, ...]]:
     """Broken when any probe left its bound, held when every one that was asked of kept it."""
     harmed = tuple(
         row.title

@@ -28,9 +28,7 @@ def detect_heard(alert: PlannedAlert, history: AlertHistory, times: Times) -> De
         ),
     )  # fmt: skip
     outcome, explanation = _outcome(alert, history, times, told_s, reset)
-    failed = {"invalid": Gate.alive, "unresolved": Gate.reset}.get(
-        outcome, None if told_s is not None else Gate.delivered
-    )
+    failed = {"invalid": Gate.alive, "unresolved": Gate.reset, "undetected": Gate.delivered}.get(outcome)
     resolved_s = stages[-1].after_s
     return Detection(alert.alert, outcome, stages, failed, explanation, alert.within_s, told_s, resolved_s)
 

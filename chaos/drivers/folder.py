@@ -33,7 +33,7 @@ LARGEST_JOURNAL = 256 * 1024 * 1024
 """Bytes; a run's is a few megabytes, and a folder may come from somebody else."""
 
 
-LARGEST_PACKED = 1024 * 1024 * 1024
+LARGEST_PACKED = 128 * 1024 * 1024
 """Bytes of a packed file, unpacked."""
 
 
@@ -93,6 +93,8 @@ class RunFolder:
         """The lines of a packed file. Raises NoFolder when it is not there, damaged, or larger than what we would have written."""
         path = self.path / name
         try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise NoFolder(f"{path} is no file")
             with gzip.open(path, "rb") as file:
                 content = file.read(LARGEST_PACKED + 1)
         except FileNotFoundError:
@@ -103,16 +105,24 @@ class RunFolder:
             raise NoFolder(f"{path} is larger than {LARGEST_PACKED:,} bytes, unpacked")
         return content.decode("utf-8", "replace").splitlines()
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record, last: Line) -> Line:
         """The journal of a run that is over has one more line, at no time of its own: what is worked out later changes no moment.
 
-        Raises NoFolder when there is no journal, OSError when it cannot be written.
+        Raises NoFolder when the file does not end with the line `last` (a full disk has cut it), OSError when it cannot be written.
         """
-        last = self.lines()[-1]
+        path = self.path / "journal.jsonl"
+        end = to_text(last).encode() + b"\n"
         line = Line(last.sequence + 1, last.at_s, last.wall_s, digest(to_text(last)), record)
-        with (self.path / "journal.jsonl").open("ab", buffering=0) as file:
+        with path.open("r+b", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - len(end)))
+            if file.read() != end:
+                raise NoFolder(
+                    f"{path} does not end with the run's last line, so nothing is added to it; was the disk full?"
+                )
             file.write(to_text(line).encode() + b"\n")
             os.fsync(file.fileno())
+        return line
 
     def lines(self) -> list[Line]:
         """The journal's lines. Raises NoFolder when there is none, BrokenJournal when it was altered."""

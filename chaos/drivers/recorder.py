@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,10 +32,13 @@ def record(
     about: str | None = None,
     recording_rules: Sequence[RecordingRule] = (),
     queries: Sequence[str] = (),
+    most: int = MOST_SAMPLES,
+    within_s: float = math.inf,
 ) -> Recording:
     """Everything between the two moments that these rules and queries read, and as much before as they look back over.
 
-    Where a rule reads what a recording rule made, what that one reads is recorded instead. Raises Unreachable.
+    It is cut, and says so, at `most` samples and after `within_s` seconds. Where a rule reads what a recording rule made, what that one
+    reads is recorded instead. Raises Unreachable.
     """
     scrape_s, evaluation_s = prometheus.config()
     types = prometheus.metric_types()
@@ -44,19 +50,22 @@ def record(
     reach_s += sum(looks_back_s(one.expr) for one in needed)
     begin = start_wall_s - reach_s - scrape_s
     found: dict[tuple[tuple[str, str], ...], RecordedSeries] = {}
-    whole, count = True, 0
+    whole, count, until_s = True, 0, time.monotonic() + within_s
 
     def ask(selector: str) -> list[Series]:
         return prometheus.raw(selector, end_wall_s - begin, end_wall_s)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for series in pool.map(ask, wanted):
-            for one in series:
+        for place in range(0, len(wanted), AT_ONCE):
+            if count > most or time.monotonic() > until_s:
+                whole = False
+                break
+            for one in itertools.chain.from_iterable(pool.map(ask, wanted[place : place + AT_ONCE])):
                 key = tuple(sorted(one.labels.items()))
                 if key in found or one.labels.get("__name__") in OURS:
                     continue
                 count += len(one.samples)
-                if count > MOST_SAMPLES:
+                if count > most:
                     whole = False
                     break
                 labels = dict(one.labels)

@@ -27,6 +27,10 @@ _VERDICT: dict[Outcome, VerdictName] = {
 }
 
 
+PROJECTED: frozenset[Outcome] = frozenset({"undetected", "wrong_alert", "undecided"})
+"""What a projection can answer: an alert that fired live, and reached nobody, late, or for ever, is a weakness that was proven."""
+
+
 def detections(trace: Trace) -> list[Detection]:
     """What became of each expected alert; empty when the fault never took effect."""
     times = times_of(trace)
@@ -86,7 +90,7 @@ def findings(trace: Trace, found: Sequence[Detection]) -> Iterator[Finding]:
             else ""
         )
         answer = f"yes: {told}" if one.outcome == "detected" else f"{one.outcome}{gate}: {told}"
-        if trace.plan.judge == "projected" and one.outcome not in ("detected", "invalid"):
+        if trace.plan.judge == "projected" and one.outcome in PROJECTED:
             yield _projected(trace, one, f"live {answer}", stages)
         else:
             yield Finding("detection", f"Did {one.alert} tell?", _VERDICT[one.outcome], answer, stages)
@@ -103,6 +107,8 @@ def _projected(trace: Trace, live: Detection, answer: str, stages: dict[str, str
         why = said.error if said is not None and said.error else "nothing was projected"
         return Finding("detection", question, "inconclusive", f"cannot tell: {why}; {answer}", stages)
     counted = f"{found.caught} of {found.scenarios} scenarios"
+    if any(alert.alert == live.alert and alert.delivered_to is not None for alert in trace.plan.alerts):
+        answer += "; whether the receiver would be told is not projected"
     after = f", after {found.median_s:.0f}s" if found.median_s is not None else ""
     evidence = stages | {
         "projected, told": found.caught,

@@ -146,7 +146,7 @@ def _other_kind(
 def _later(grid: Grid, said: Statement) -> Grid:
     """Events of the histograms that the query reads are `later_s` later: each bucket's are spread over where they fall then."""
     names = {name for name in metric_names(said.query) if name.endswith("_bucket")}
-    buckets = [row for row, labels in enumerate(grid.series) if labels.get("__name__") in names]
+    buckets = [row for row, labels in enumerate(grid.series) if labels.get("__name__") in names and "le" in labels]
     if not buckets:
         raise NoModel(
             f"`{said.query.strip()}` reads no histogram that was seen, so what a delay makes of it cannot be stated"
@@ -184,7 +184,7 @@ def _spread(change: Matrix, bounds: Sequence[float], said: Statement) -> Matrix:
     moved = np.zeros_like(change)
     for place, (low, high) in enumerate(zip(lows, bounds, strict=True)):
         moved[place] += (1 - said.share) * change[place]
-        if np.isinf(high):
+        if np.isinf(high) or high <= low:  # without an upper end, or twice the same in two spellings
             moved[place] += said.share * change[place]
             continue
         for other, (begin, end) in enumerate(zip(lows, bounds, strict=True)):

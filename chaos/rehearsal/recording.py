@@ -81,7 +81,7 @@ class Recording:
             head = json.loads(next(rows, "null"))
             if not isinstance(head, dict) or head.pop("recording", None) != 1:
                 raise ValueError("this is no recording")
-            series = tuple(_series(json.loads(row)) for row in rows if row.strip())
+            series = tuple(_counted(_series(json.loads(row)) for row in rows if row.strip()))
             return _ADAPTER.validate_python({**head, "series": series})
         except (LookupError, TypeError, AttributeError, RecursionError, json.JSONDecodeError) as error:
             raise ValueError(f"this is no recording: {error}") from error
@@ -93,6 +93,19 @@ _ADAPTER: TypeAdapter[Recording] = TypeAdapter(Recording)
 def _text(value: float) -> float | str:
     """JSON knows neither NaN nor infinity."""
     return value if math.isfinite(value) else str(value)
+
+
+MOST_SAMPLES = 20_000_000
+"""Of a recording that is read: a file may come from somebody else."""
+
+
+def _counted(series: Iterable[RecordedSeries]) -> Iterator[RecordedSeries]:
+    count = 0
+    for one in series:
+        count += len(one.samples)
+        if count > MOST_SAMPLES:
+            raise ValueError(f"it has more than {MOST_SAMPLES:,} samples")
+        yield one
 
 
 def _series(row: Any) -> RecordedSeries:

@@ -15,6 +15,7 @@ from statistics import median
 from chaos.rehearsal.outcome import AtSeverity
 from chaos.telemetry import RuleInfo
 from chaos.units import format_duration, format_share
+from chaos.visible import visible
 
 APART = 0.5
 """Where between the worst of the baseline and the middle of the fault the threshold lies: as far from a false alarm as from a miss."""
@@ -95,15 +96,24 @@ def rules_file(found: Sequence[Suggestion]) -> str:
     for one in found:
         if one.rule is None:
             continue
-        lines += [f"      # {text}" for text in _evidence(one)]
+        lines += [f"      # {_said(text)}" for text in _evidence(one)]
         lines += [
             f"      - alert: {one.rule.name}",
             f"        expr: {json.dumps(one.rule.expr, ensure_ascii=False)}",
             f"        for: {format_duration(one.rule.for_s)}",
-            f"        labels: {json.dumps(dict(one.rule.labels))}",
-            f"        annotations: {{summary: {json.dumps(f'{one.probe} is {{{{ $value | humanize }}}}, beyond what it usually reads.')}}}",
+            f"        labels: {json.dumps({name: _said(value) for name, value in one.rule.labels.items()})}",
+            f"        annotations: {{summary: {_summary(one.probe)}}}",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _summary(probe: str) -> str:
+    return json.dumps(f"{_said(probe)} is {{{{ $value | humanize }}}}, beyond what it usually reads.")
+
+
+def _said(text: str) -> str:
+    """What comes from a run's folder, on one line, and nothing that Prometheus would take for a template."""
+    return " ".join(visible(text).split()).replace("{{", "{ {")
 
 
 def _evidence(one: Suggestion) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -52,10 +53,16 @@ def headline(found: Matrix) -> str:
         return "Monitoring mutation score: none yet; no fault that broke the system has been tried"
     total = found.killed + found.survived
     low, high = found.interval
+    faults = f"{total} fault{'' if total == 1 else 's'}"
+    score = f"{percent(found.score)} [{low:.0%}, {high:.0%}]"
     return (
-        f"Monitoring mutation score: {found.score:.0%} [{low:.0%}, {high:.0%}]: of {total} fault{'' if total == 1 else 's'} that broke the "
-        f"system, {found.killed} told somebody in time"
+        f"Monitoring mutation score: {score}: of {faults} that broke the system, {found.killed} told somebody in time"
     )
+
+
+def percent(share: float) -> str:
+    """A whole percentage, never rounded up: 79.6 % is not 80 %, and 99.9 % not all of them."""
+    return f"{math.floor(share * 100 + 1e-9)}%"
 
 
 def counts(found: Matrix) -> list[tuple[str, str]]:
@@ -119,7 +126,7 @@ def _table(rows: list[FaultRow], found: Matrix) -> Table:
     table = Table.grid(padding=(0, 2), pad_edge=False)
     for row in rows:
         told = ", ".join(_said(alert, cell) for alert, cell in row.cells.items()) or row.why
-        more = f" ({row.why})" if row.why and row.cells and row.quadrant == "left out" else ""
+        more = f" ({row.why})" if row.why and row.cells and row.quadrant in ("left out", "killed") else ""
         table.add_row(
             Text(f"  {visible(row.fault)}"),
             Text(visible(told + more), overflow="fold"),
@@ -161,6 +168,7 @@ def page(found: Matrix, title: str) -> str:
             families=families,
             sign=SIGN,
             meaning=MEANING,
+            percent=percent,
             tone=TONE,
             when=datetime.fromtimestamp(found.at_wall_s, UTC).strftime("%Y-%m-%d %H:%M UTC"),
             age=lambda row: _age(row, found),

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chaos.report.curve import Live, draw_curve
-from chaos.sensitivity import AlertSensitivity, Sensitivity, Swept, Trial
+from chaos.sensitivity import AlertSensitivity, Sensitivity, Swept, Trial, TrialAlert
 from chaos.visible import visible
 
 
@@ -35,8 +35,10 @@ def sensitivity_view(found: Sensitivity, swept: Swept) -> Group:
     for trial in found.trials:
         table.add_row(*_cells(trial, found))
     parts += [Text(), table]
+    if found.stopped:
+        parts += [Text(), Text(visible(f"The sweep ended early: {found.stopped}"), style="yellow", overflow="fold")]
     if found.blind:
-        blind = f"Blind band: at {', '.join(found.blind)} the system left its steady state and nobody was told"
+        blind = f"Blind band: at {', '.join(found.blind)} the system left its steady state and no expected alert told in time"
         parts += [Text(), Text(visible(blind), style="bold red", overflow="fold")]
     if found.rehearsal:
         parts.append(Text(visible(f"· rehearsed from {found.rehearsal}"), style="dim", overflow="fold"))
@@ -48,11 +50,13 @@ def sensitivity_view(found: Sensitivity, swept: Swept) -> Group:
 
 def _cells(trial: Trial, found: Sensitivity) -> list[Text]:
     by_name = {one.alert: one for one in trial.alerts}
-    cells = [Text(trial.text), Text("broken" if trial.broken else "held" if trial.proves else "?")]
+    cells = [Text(trial.text), Text({True: "broken", False: "held", None: "?"}[trial.broken] if trial.proves else "?")]
     for alert in found.alerts:
         one = by_name.get(alert.alert)
         if one is None or not trial.proves:
             cells.append(Text("?", style="yellow"))
+        elif one.told is None:
+            cells.append(Text(f"? {one.outcome}", style="yellow"))
         elif one.told:
             cells.append(Text(f"✓ {one.after_s:.1f}s" if one.after_s is not None else "✓", style="green"))
         else:
@@ -65,8 +69,14 @@ def page(found: Sensitivity, swept: Swept, within_s: dict[str, float | None]) ->
     """The sweep as one file: no script, nothing from elsewhere, everything escaped."""
     alerts = [(alert, _picture(alert, found, swept, within_s.get(alert.alert))) for alert in found.alerts]
     return (
-        _environment().get_template("sensitivity.html.j2").render(found=found, alerts=alerts, once=swept.repeats == 1)
+        _environment()
+        .get_template("sensitivity.html.j2")
+        .render(found=found, alerts=alerts, once=swept.repeats == 1, cell=_cell_of)
     )
+
+
+def _cell_of(trial: Trial, alert: str) -> TrialAlert | None:
+    return next((one for one in trial.alerts if one.alert == alert), None)
 
 
 def _picture(alert: AlertSensitivity, found: Sensitivity, swept: Swept, within_s: float | None) -> Markup:
@@ -75,7 +85,7 @@ def _picture(alert: AlertSensitivity, found: Sensitivity, swept: Swept, within_s
         for trial in found.trials
         if trial.proves
         for one in trial.alerts
-        if one.alert == alert.alert
+        if one.alert == alert.alert and one.told is not None
     ]
     return Markup(draw_curve(alert.curve, live, swept.text, within_s))  # noqa: S704 - curve.py escapes every label
 

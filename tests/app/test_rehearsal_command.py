@@ -56,7 +56,8 @@ def measured(*, severity: float = 0.1, wrong: float = 0.4) -> Recording:
 def asked(tmp_path: Path, made: Recording, **more: object) -> Asked:
     folder = RunFolder.make(tmp_path / "runs", "20260101-000000", "wrong-predictions", "1a2b3c4d")
     folder.write_packed(NAME, made.lines())
-    folder.write("verdict.json", '{"verdict": "confirmed"}')
+    folder.write("verdict.json", '{"verdict": "confirmed", "experiment": "wrong-predictions"}')
+    folder.write("plan.json", "{}")
     return replace(Asked(tmp_path / "runs", scenarios=10), **more)  # type: ignore[arg-type]
 
 

@@ -33,6 +33,10 @@ def changed(**changes: object) -> Tried:
         (changed(state="held", told=(), fired={"Other": 3.0}), "false page", (0, 0)),
         (changed(state="held", told=(MISSED,), verdict="undetected"), "rightly silent", (0, 0)),
         (changed(state="unknown"), "left out", (0, 0)),
+        (changed(told=(replace(TOLD, outcome="unresolved"),), verdict="unresolved"), "killed", (1, 0)),
+        (changed(told=(replace(TOLD, outcome="not_observed"),), verdict="inconclusive"), "left out", (0, 0)),
+        (changed(told=(replace(TOLD, outcome="undecided"), MISSED), verdict="undetected"), "left out", (0, 0)),
+        (changed(told=(replace(TOLD, outcome="projected"),), projected=True), "left out", (0, 0)),
         (changed(verdict="invalid"), "left out", (0, 0)),
     ],
 )
@@ -74,9 +78,11 @@ def test_an_alert_that_fired_beside_the_expected_one_proves_that_it_can() -> Non
 
 
 def test_of_a_sweep_the_most_severe_run_decides_and_the_least_that_was_noticed_is_told() -> None:
-    most = changed(run="r-0", at_wall_s=NOW_S - 2 * DAY_S, severity=0.15, swept=True)
-    least = changed(run="r-1", at_wall_s=NOW_S - DAY_S, severity=0.09, swept=True)
-    missed = changed(run="r-2", at_wall_s=NOW_S, severity=0.07, swept=True, told=(MISSED,), verdict="undetected")
+    most = changed(run="r-0", at_wall_s=NOW_S - 2 * DAY_S, severity=0.15, swept=True, swept_rank=0.15)
+    least = changed(run="r-1", at_wall_s=NOW_S - DAY_S, severity=0.09, swept=True, swept_rank=0.09)
+    missed = changed(
+        run="r-2", at_wall_s=NOW_S, severity=0.07, swept=True, swept_rank=0.07, told=(MISSED,), verdict="undetected"
+    )
     found = matrix([most, least, missed], {}, [], NOW_S)
     assert (found.rows[0].run, found.rows[0].quadrant) == ("r-0", "killed")
     assert found.rows[0].cells["AccuracyLow"].severity == 0.09
@@ -103,3 +109,13 @@ def test_the_score_is_killed_of_broken_whatever_was_run_and_in_whatever_order_it
     at_other_times = {run.at_wall_s for run in runs}
     if len(at_other_times) == len(runs):  # of two at the same moment neither is the newest
         assert matrix(list(reversed(runs)), {}, [], NOW_S) == found
+
+
+def test_what_proves_nothing_proves_no_alert_either() -> None:
+    found = matrix([changed(verdict="aborted", fired={"Other": 3.0})], {}, [], NOW_S)
+    assert [column.proven_by for column in found.columns] == [0, 0]
+
+
+def test_of_two_faults_at_once_nobody_is_told_of_one_alone() -> None:
+    found = matrix([changed(beside=("kill",))], {}, [], NOW_S)
+    assert found.rows[0].why == "together with kill"

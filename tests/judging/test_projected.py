@@ -52,6 +52,14 @@ def test_an_alert_that_did_not_tell_live_is_judged_by_its_projection(
     assert words in found.answer
 
 
+def test_an_alert_that_fired_and_reached_nobody_is_a_weakness_whatever_is_projected() -> None:
+    undelivered = replace(SILENT, pending=20.2, firing=25.2, active=25.9, resolved=None)
+    assert finding(verdict_of(undelivered, projected(True))).verdict == "undelivered"
+    late = Story(plan=replace(PLAN, alerts=(replace(JUDGED.alerts[0], within_s=9.0),)))
+    entries = late.entries()
+    assert judge(lines_of([*entries, (entries[-1][0], projected(True))])).verdict == "late"
+
+
 def test_an_alert_that_told_live_needs_no_projection() -> None:
     assert finding(verdict_of(Story(), projected(False))).question == f"Did {ALERT} tell?"
     assert verdict_of(Story(), None).verdict == "confirmed"

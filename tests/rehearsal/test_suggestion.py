@@ -55,6 +55,15 @@ def test_the_rule_compares_the_probes_own_expression_and_asks_for_enough_events(
     assert RULE.labels == {"service": "loan", "severity": "page"}
 
 
+def test_nothing_of_a_hostile_run_becomes_a_rule_or_a_template() -> None:
+    evil = replace(FOUND, run="x\n      - alert: Evil\n        expr: vector(1)", probe='{{ query "x" }}', fault="a\nb")
+    text = rules_file([replace(evil, rule=replace(RULE, labels={"team": '{{ query "y" }}'}))])
+    [read], _ = parse_rules(text)
+    assert read.name == RULE.name
+    assert "{{ query" not in text
+    assert text.count("{{") == 1  # the value of the alert itself
+
+
 def test_the_file_is_one_that_prometheus_loads_and_says_what_each_rule_rests_on(tmp_path: Path) -> None:
     text = rules_file([FOUND, replace(FOUND, rule=None, why_not="no probe left its bound")])
     path = tmp_path / "rules.yml"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from chaos.coverage import Column, Matrix, Told, Tried, matrix
-from chaos.report.coverage import coverage_view, headline, page
+from chaos.report.coverage import coverage_view, headline, page, percent
 
 NOW_S = 1_800_000_000.0
 TOLD = Told("AccuracyLow", "detected", None, 31.0, 60.0)
@@ -60,3 +60,9 @@ def test_the_page_obeys_nothing_that_comes_from_outside_and_needs_no_script() ->
     assert "<u>lab" not in text
     assert "Monitoring mutation score: 100%" in text
     assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
+
+
+def test_no_score_is_rounded_up() -> None:
+    assert percent(0.796) == "79%"
+    assert percent(0.999) == "99%"
+    assert percent(1.0) == "100%"

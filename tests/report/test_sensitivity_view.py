@@ -29,10 +29,19 @@ def test_the_terminal_says_from_when_on_and_where_nobody_was_told() -> None:
     console = Console(file=io.StringIO(), width=80)
     console.print(sensitivity_view(FOUND, GRID))
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "AccuracyLow caught from 10% on, in 40s; at 5% nobody is told" in text
+    assert "AccuracyLow caught from 10% on, in 40s; not told in time at 5%" in text
     assert "rehearsed: from 8.3% on with a chance of nine in ten" in text
-    assert "Blind band: at 0.05 the system left its steady state and nobody was told" in text
+    assert "Blind band: at 0.05 the system left its steady state and no expected alert told" in " ".join(text.split())
     assert "✗ pending" in text
+
+
+def test_a_sweep_that_ended_early_and_what_nobody_can_say_are_called_that() -> None:
+    early = sensitivity(
+        "e", "traffic", GRID, [trial(0.05, told=None), trial(0.1, told=True)], stopped="a guard ended it"
+    )
+    text = page(early, GRID, {})
+    assert "The sweep ended early: a guard ended it" in text
+    assert "<td>?</td>" in text
 
 
 def test_the_picture_has_every_rehearsed_severity_and_every_live_run() -> None:

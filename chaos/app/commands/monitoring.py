@@ -59,9 +59,9 @@ def coverage(
     from chaos.app.coverage_command import Wish, command
 
     if prometheus is not None:
-        if suggest is not None or fail_under is not None or html is not None:
+        if any(one is not None for one in (suggest, fail_under, html, max_age, system)):
             raise typer.BadParameter(
-                "rules alone prove nothing of faults; leave --html, --suggest and --fail-under out",
+                "rules alone prove nothing of faults; leave --system, --html, --suggest, --fail-under and --max-age out",
                 param_hint="--prometheus",
             )
         _show_survey(rule_survey.look(prometheus, alertmanager, over), as_json=as_json)

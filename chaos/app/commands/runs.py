@@ -89,6 +89,10 @@ def run(
     for one in loaded:
         try:
             if one.experiment.sweep is not None:
+                if command:
+                    raise typer.BadParameter(
+                        "it begins one fault, and a sweep makes several runs; leave `sweep:` out", param_hint="--"
+                    )
                 code = _sweep_one(one, seed, runs, as_json=as_json, yes=yes)
                 if code in (EXIT_CODE["unsafe"], EXIT_CODE["interrupted"]):
                     raise typer.Exit(code)
@@ -122,6 +126,8 @@ def _sweep_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, y
 
     def one(at: Loaded) -> running.Ended:
         prepared = running.prepare(at, seed)
+        for warning in prepared.plan.warnings:
+            say(f"! {warning}")
         with Lines(errors) as view:
             return running.run(prepared, runs, view, signals=True, production=yes)
 
@@ -132,6 +138,7 @@ def _sweep_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, y
         programs = None
     done = sweeping.sweep(loaded, one, programs, say)
     found = sweeping.swept_of(loaded)
+    runs.mkdir(parents=True, exist_ok=True)
     path = runs / f"sweep-{loaded.experiment.name}"
     path.with_suffix(".json").write_text(done.found.to_json() + "\n")
     within_s = {alert.alert: alert.within for alert in loaded.experiment.expect.alerts}
