@@ -8,9 +8,12 @@ import pytest
 import yaml
 
 from chaos.app import files
-from chaos.app.sweeping import at_severity, trial_of
+from chaos.app.running import Ended
+from chaos.app.sweeping import Swung, at_severity, sweep, trial_of
+from chaos.errors import Refused
 from chaos.judging import judge
-from tests.judging.journals import JUDGED, SILENT, Story, lines_of
+from tests.judging.journals import JUDGED, SILENT, Entry, Story, among, lines_of
+from tests.judging.test_judge import GUARD
 from tests.values import EXPERIMENT, PROBES, SYSTEM
 
 
@@ -60,7 +63,36 @@ def test_a_trial_says_whether_its_alert_told_and_else_which_gate_failed(
 
 
 def test_a_run_that_a_guard_ended_proves_nothing_of_its_severity() -> None:
-    from tests.judging.test_judge import GUARD, among
-
     verdict = judge(lines_of(among(Story().entries(), GUARD)))
     assert not trial_of(verdict, 0.1, "10%", "runs/r").proves
+
+
+def swung(loaded: files.Loaded, entries: list[Entry] | BaseException) -> tuple[Swung, list[str]]:
+    """A sweep whose every run says this, or raises it; and what was said meanwhile."""
+    said: list[str] = []
+
+    def run(one: files.Loaded) -> Ended:
+        if isinstance(entries, BaseException):
+            raise entries
+        return Ended(Path("runs/r"), judge(lines_of(entries)), JUDGED)
+
+    return sweep(loaded, run, None, said.append), said
+
+
+def test_what_a_guard_ended_at_one_severity_is_not_tried_at_a_larger_one(loaded: files.Loaded) -> None:
+    found, said = swung(loaded, among(Story().entries(), GUARD))
+    assert [trial.text for trial in found.found.trials] == ["2%"]
+    assert (found.worst, found.found.stopped) == (4, "the run at 2% ended aborted")
+    assert said == ["sweep: run 1 at 2%"]
+
+
+def test_whoever_ends_a_sweep_between_two_runs_gets_what_it_has_and_the_exit_code_of_an_interrupted_run(
+    loaded: files.Loaded,
+) -> None:
+    found, _ = swung(loaded, KeyboardInterrupt())
+    assert (found.worst, found.found.trials) == (130, ())
+
+
+def test_a_sweep_whose_first_run_is_refused_is_refused(loaded: files.Loaded) -> None:
+    with pytest.raises(Refused):
+        swung(loaded, Refused(["no"]))
