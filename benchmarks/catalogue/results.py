@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from chaos.coverage.tried import fired_in
 from chaos.detection import Gate
 from chaos.journal import Line
 from chaos.judging import judge
 from chaos.judging.trace import Trace, trace
-from chaos.progress import carries
 
 FOLDER = Path(__file__).parent / "results"
 
@@ -59,7 +59,7 @@ def result_of(lines: Sequence[Line], *, date: str, rules: Sequence[str], version
     # An alert may be seen to fire before the query that shows another tool's effect is: the detection knows.
     expected = {one.alert: one.stage(Gate.firing).after_s for one in verdict.detections}
     sure = {alert: round(after_s, 1) for alert, after_s in expected.items() if after_s is not None}
-    fired = dict(sorted((sure | _fired(seen)).items(), key=lambda one: one[1]))
+    fired = dict(sorted((sure | fired_in(seen)).items(), key=lambda one: one[1]))
     told = [_told(detection.alert, seen, fired, detection.outcome) for detection in verdict.detections]
     first, removed = seen.first_effect(), seen.removal()
     return Result(
@@ -77,18 +77,6 @@ def result_of(lines: Sequence[Line], *, date: str, rules: Sequence[str], version
         quiet=tuple(sorted(set(rules) - set(fired))),
         versions=versions,
     )
-
-
-def _fired(seen: Trace) -> dict[str, float]:
-    """Alert → seconds from the first effect to the first look at which it fired, of those that began after it."""
-    first = seen.first_effect()
-    found: dict[str, float] = {}
-    for look in seen.alerts if first is not None else ():
-        for alert in look.alerts:
-            mine = carries(alert.labels, seen.plan.match) and alert.state == "firing"
-            if mine and first is not None and alert.active_at_wall_s >= first:
-                found.setdefault(alert.name, round(look.at_wall_s - first, 1))
-    return found
 
 
 def _told(alert: str, seen: Trace, fired: dict[str, float], outcome: str) -> Told:

@@ -173,13 +173,13 @@ def _cell(told: Told, severity: float | None) -> Cell:
 
 
 def _quadrant(one: Tried) -> tuple[Quadrant, str]:
+    if one.projected and not one.caught:
+        return "left out", "judged by a projection to all traffic, which proves nothing"
     if not one.proves:
         return "left out", f"its last run is {one.verdict} and proves nothing"
     missed = "; ".join(
         f"{told.alert}: {told.outcome}" + (f" at `{told.gate}`" if told.gate else "") for told in one.told
     )
-    if one.projected and not one.caught:
-        return "left out", "judged by a projection to all traffic, which proves nothing"
     if one.state == "broken" and one.undecided:
         return "left out", f"whether anybody was told could not be said ({missed})"
     together = f"together with {', '.join(one.beside)}" if one.beside else ""

@@ -64,8 +64,8 @@ class Tried:
 
     @property
     def proves(self) -> bool:
-        """Whether the run proves anything about its faults."""
-        return self.verdict not in PROVES_NOTHING
+        """Whether the run proves anything about its faults: one whose alerts were only projected does not."""
+        return self.verdict not in PROVES_NOTHING and not (self.projected and not self.caught)
 
     @property
     def caught(self) -> bool:
@@ -84,7 +84,7 @@ def tried(lines: Sequence[Line], folder: str = "") -> list[Tried]:
     state, harmed = state_of(verdict)
     expected = {alert.alert for alert in seen.plan.alerts}
     told = tuple(_told(verdict, seen))
-    fired = {name: after_s for name, after_s in _fired(seen).items() if name not in expected}
+    fired = {name: after_s for name, after_s in fired_in(seen).items() if name not in expected}
     arms = any(effect.kind in ("proxy", "load") and not effect.whole for effect in seen.plan.faults())
     faults = {effect.fault: effect for effect in seen.plan.faults() if effect.fault is not None}
     return [
@@ -138,7 +138,7 @@ def _told(verdict: Verdict, seen: Trace) -> list[Told]:
     ]
 
 
-def _fired(seen: Trace) -> dict[str, float]:
+def fired_in(seen: Trace) -> dict[str, float]:
     """Alert → seconds from the first effect to the first look at which it fired, of those of this system that began after it."""
     first = seen.first_effect()
     found: dict[str, float] = {}

@@ -119,3 +119,10 @@ def test_what_proves_nothing_proves_no_alert_either() -> None:
 def test_of_two_faults_at_once_nobody_is_told_of_one_alone() -> None:
     found = matrix([changed(beside=("kill",))], {}, [], NOW_S)
     assert found.rows[0].why == "together with kill"
+
+
+def test_a_projection_takes_the_place_of_no_run_that_has_proven_something() -> None:
+    later = changed(run="r-2", at_wall_s=NOW_S, projected=True, told=(replace(TOLD, outcome="projected"),))
+    assert matrix([CAUGHT, later], {}, [], NOW_S).rows[0].run == "r-1"
+    told_live = changed(run="r-3", at_wall_s=NOW_S, projected=True)
+    assert matrix([CAUGHT, told_live], {}, [], NOW_S).rows[0].run == "r-3"
