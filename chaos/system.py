@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, JsonValue, SecretStr, model_validator
 
+from chaos.calendar import Calendar
 from chaos.document import Document, read_document
 from chaos.errors import InvalidFile
 from chaos.protocols import catalogue as protocols
@@ -290,6 +291,7 @@ class System(Strict):
     receivers: dict[str, Receiver] = Field(default_factory=dict)
     real_users: RealUsers | None = None
     announce: Announce | None = None
+    calendar: Calendar = Calendar()
     variables: dict[str, Annotated[str | int | float, AfterValidator(_placeable)]] = Field(default_factory=dict)
 
     def opt_in_label(self) -> tuple[str, str]:
