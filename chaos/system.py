@@ -255,7 +255,8 @@ def _said(value: str) -> str:
 Said = Annotated[str, AfterValidator(_said)]
 
 
-def _secret_http(value: SecretStr) -> SecretStr:
+def secret_http(value: SecretStr) -> SecretStr:
+    """The address, which no message repeats."""
     try:
         return SecretStr(_http(value.get_secret_value()))
     except ValueError:
@@ -272,7 +273,7 @@ class RealUsers(Strict):
 class Announce(Strict):
     """Who is told of every run, before and after. The address is a secret: whoever has it can post there."""
 
-    webhook: Annotated[SecretStr, AfterValidator(_secret_http)] = Field(examples=["https://chat.example/hooks/…"])
+    webhook: Annotated[SecretStr, AfterValidator(secret_http)] = Field(examples=["https://chat.example/hooks/…"])
 
 
 class System(Strict):
