@@ -124,13 +124,15 @@ def run(
     production: bool = False,
     command: Sequence[str] = (),
     ignore_freeze: str | None = None,
+    alone: bool = False,
 ) -> Ended:
     """The experiment has been run, judged and reported; its folder has everything.
 
     Raises Refused when the plan forbids it, or when the system is production and nobody said `production=True`; Frozen when the
     system's calendar forbids it now and nobody gave a reason to `ignore_freeze`. `command` is what begins the experiment's only
     external fault; without one, somebody begins it by hand. With `signals`, Ctrl-C and its kin end the run and are part of the
-    verdict; without, KeyboardInterrupt is raised once everything is undone.
+    verdict; without, KeyboardInterrupt is raised once everything is undone. `alone`: no other run of this user may hurt one of its
+    targets at the same time, as in a game day; else others may, as far as the proxies allow.
     """
     from chaos.app.performer import World
     from chaos.app.runner import Runner
@@ -157,7 +159,9 @@ def run(
     verdict: Verdict | None = None
     try:
         folder = _folder(prepared, runs, name)
-        guard = Safeguard(State.of_user(), _undo_list(prepared, run_id, folder), _proxies(prepared))
+        guard = Safeguard(
+            State.of_user(), _undo_list(prepared, run_id, folder), _proxies(prepared), _targets(prepared), alone
+        )
         world = World(
             made,
             proxies=_held(prepared, run_id, key),
@@ -356,6 +360,18 @@ def _undo_list(prepared: Prepared, run_id: str, folder: RunFolder) -> UndoList:
     return UndoList(
         run_id, made.experiment, str(folder.path.resolve()), made.lease_s, whole_s(made), tuple(entries), externals
     )
+
+
+def _targets(prepared: Prepared) -> list[str]:
+    """The targets that this run hurts, by what is the same whatever file they stand in: a proxy's address; else the system's name."""
+    system = prepared.loaded.system
+    found: list[str] = []
+    for name in dict.fromkeys(effect.target for effect in prepared.plan.faults()):
+        target = system.targets.get(name)
+        found += (
+            [without_secrets(one) for one in target.proxies] if target and target.proxies else [f"{system.name}/{name}"]
+        )
+    return list(dict.fromkeys(found))
 
 
 def _proxies(prepared: Prepared) -> list[Proxies]:

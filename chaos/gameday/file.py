@@ -60,6 +60,12 @@ def _interrupted(text: str) -> str:
     return text
 
 
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", value):
+        raise ValueError(f"{value!r} is no name; write letters, digits, dots and dashes only")
+    return value
+
+
 def _purpose(value: str) -> str:
     if not value.strip():
         raise ValueError("nothing is said here; write what people are to learn from this day")
@@ -159,7 +165,7 @@ class Limits(Strict):
 class GameDay(Strict):
     """One `gameday.yaml`."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", examples=["tuesday-drill"])]
+    name: Annotated[str, AfterValidator(_name)] = Field(examples=["tuesday-drill"])
     purpose: Annotated[str, AfterValidator(_purpose)] = Field(
         description="what people are to learn from it", examples=["The on-call finds a bad model without help"]
     )

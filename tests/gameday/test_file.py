@@ -49,7 +49,7 @@ def test_what_becomes_of_missed_and_interrupted_starts_is_said_in_words() -> Non
         (("name: drill", "name: drill\nlimits: {most_per_week: 0}"), "must be at least 1"),
         (("name: drill", "name: drill\ntell: [{}]"), "write one of `webhook:`, `slack:` and `email:`"),
         (("name: drill", "name: drill\ntell: [{email: {host: h, from: nobody, to: [a@b]}}]"), "'nobody' is no mail address"),
-        (("name: drill", "name: ../drill"), "pattern"),
+        (("name: drill", "name: ../drill"), "is no name; write letters, digits, dots and dashes only"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence_with_what_to_write(edit: tuple[str, str], said: str) -> None:
