@@ -91,7 +91,7 @@ def due(
     pending = [start for start in come if start not in behind]
     freeze = frozen(day, calendars, now)
     again = _again(schedule, known, now) if freeze is None else None
-    decisions: list[Play | Pass | Wait] = [_missed(schedule, start) for start in pending[:-1]]
+    decisions: list[Play | Pass | Wait] = [_missed(schedule, start, pending[-1]) for start in pending[:-1]]
     if again is not None:
         decisions.append(again)
     if pending:
@@ -150,13 +150,17 @@ def _allowed(schedule: Schedule) -> timedelta:
     return max(PUNCTUAL, timedelta(seconds=schedule.catch_up_s() or 0.0))
 
 
-def _missed(schedule: Schedule, start: datetime) -> Pass:
-    advice = (
-        f"only what is at most {format_duration(within)} late is made up for"
-        if (within := schedule.catch_up_s()) is not None
-        else "missed starts are skipped"
-    )
-    return Pass(start, "missed", f"nobody was there at {moment_text(start.astimezone(schedule.zone()))}, and {advice}")
+def _missed(schedule: Schedule, start: datetime, later: datetime | None = None) -> Pass:
+    """`later`: a start that has come since."""
+    within = schedule.catch_up_s()
+    if within is None:
+        advice = "missed starts are skipped"
+    elif later is not None:
+        advice = "a later start has come since"
+    else:
+        advice = f"only what is at most {format_duration(within)} late is made up for"
+    when = moment_text(start.astimezone(schedule.zone()))
+    return Pass(start, "missed", f"nobody was there at {when}, and {advice}")
 
 
 def _again(schedule: Schedule, known: Sequence[Record], now: datetime) -> Play | None:

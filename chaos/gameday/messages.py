@@ -25,6 +25,12 @@ class Message:
     subject: str
     text: str
     more: More = field(default_factory=dict)
+    trouble: bool = False
+    """Whether those who want to hear of trouble alone are told, too."""
+
+    def is_for(self, wanted: Sequence[When]) -> bool:
+        """Whether somebody who wants to hear of these hears of it."""
+        return self.when in wanted or (self.trouble and "trouble" in wanted)
 
 
 def before(
@@ -50,7 +56,8 @@ def after(made: Summary) -> Message:
     more: dict[str, str | float | list[str] | None] = {
         "gameday": made.name, "verdict": made.verdict, "exit_code": float(made.exit_code), "sentence": made.sentence,
     }  # fmt: skip
-    return Message("after", f"game day {made.name}: {made.verdict}", "\n".join(lines), more)
+    trouble = made.exit_code >= 3 or any(one.status in ("refused", "frozen") for one in made.outcomes)
+    return Message("after", f"game day {made.name}: {made.verdict}", "\n".join(lines), more, trouble)
 
 
 def passed_over(day: GameDay, passed: Sequence[Pass]) -> Message:

@@ -81,4 +81,7 @@ def _sentence(day: GameDay, outcomes: Sequence[Outcome], early: str | None) -> s
     rest = len(ran) - sound - weak
     if rest:
         told += f", {rest} without an answer"
+    refused = sum(one.status == "refused" for one in outcomes)
+    if refused:
+        told += f"; {refused} could not be run"
     return f"{told}; it ended early: {early}" if early is not None else told

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -53,6 +55,24 @@ def gameday_view(made: Summary, folder: str | None) -> Group:
             )
     if folder is not None:
         parts += [Text(), Text(visible(f"  {folder}/summary.html"), overflow="fold")]
+    return Group(*parts)
+
+
+def list_view(told: Mapping[str, Mapping[str, Any]]) -> Group:
+    """The next starts of each day, and what became of earlier ones."""
+    parts: list[RenderableType] = []
+    for name, day in told.items():
+        parts.append(Text.assemble((visible(name), "bold"), f"  {visible(day['purpose'])}", overflow="fold"))
+        for past in day["history"]:
+            said = " ".join(word for word in (past["status"], past["verdict"], past["why"]) if word)
+            parts.append(Padding(Text(visible(f"{past['start']}  {said}"), style="dim", overflow="fold"), (0, 0, 0, 2)))
+        if not day["next"]:
+            parts.append(Text("  no start comes: its calendar has no `cron`", style="dim"))
+        for one in day["next"]:
+            line = Text(f"  {visible(one['shown'])}", style="yellow" if one["frozen"] else "")
+            parts.append(line)
+            if one["frozen"]:
+                parts.append(Padding(Text(visible(one["frozen"]), style="yellow", overflow="fold"), (0, 0, 0, 4)))
     return Group(*parts)
 
 

@@ -108,15 +108,16 @@ def plan(
         raise typer.Exit(Refused.exit_code)
 
 
-def schema(kind: Annotated[str, typer.Argument(help="experiment, system or probes")]) -> None:
+def schema(kind: Annotated[str, typer.Argument(help="experiment, system, probes or gameday")]) -> None:
     """Prints the JSON Schema of a kind of file, for editors."""
-    from chaos import experiment, probe
+    from chaos import experiment, gameday, probe
     from chaos.system import System
 
     made: dict[str, Callable[[], object]] = {
         "experiment": experiment.json_schema,
         "system": System.model_json_schema,
         "probes": probe.json_schema,
+        "gameday": gameday.json_schema,
     }
     if kind not in made:
         raise typer.BadParameter(f"{kind!r} is no kind of file; write one of {', '.join(made)}")

@@ -120,7 +120,7 @@ def _played(loaded: LoadedDay, world: World, view: View, what: Run | Ask | Skip,
 
 def _line(error: ChaosError) -> str:
     """All that an error says, in one line."""
-    return " ".join(str(error).split())
+    return "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
 
 
 def utc_now() -> datetime:

@@ -46,7 +46,7 @@ def _told(loaded: LoadedDay, message: Message) -> tuple[list[str], int]:
     failed: list[str] = []
     heard = 0
     for way in ways(loaded):
-        if message.when not in way.when:
+        if not message.is_for(way.when):
             continue
         try:
             tell(way, message)

@@ -94,12 +94,13 @@ class DayView:
             return
         until_s, said_s = self._monotonic_s() + seconds, float("inf")
         name = self._loaded.names()[index]
-        with self._console.status(""):
+        with self._console.status("") as status:
             while (left_s := until_s - self._monotonic_s()) > 0:
-                if said_s - left_s >= (1.0 if self._console.is_terminal else SAY_EVERY_S):
+                if self._console.is_terminal:
+                    status.update(visible(f"pause: {left_s:.0f}s until {name}"))
+                elif said_s - left_s >= SAY_EVERY_S:
                     said_s = left_s
-                    if not self._console.is_terminal:
-                        self._say(f"  pause: {about(left_s)} until {name}")
+                    self._say(f"  pause: {about(left_s)} until {name}")
                 time.sleep(min(LOOK_S, left_s))
 
 
