@@ -40,7 +40,7 @@ def before(
     listed = ", then ".join(names)
     text = (
         f"{who} begins the game day {day.name} on {', '.join(systems)}: {listed}; for at most {format_duration(round(longest_s))}. "
-        f"Why: {day.purpose}. To end it: {stop}"
+        f"Why: {day.purpose.rstrip('.')}. To end it: {stop}"
     )
     more: dict[str, str | float | list[str] | None] = {
         "gameday": day.name, "purpose": day.purpose, "owner": day.owner, "who": who, "experiments": list(names),
