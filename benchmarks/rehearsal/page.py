@@ -45,8 +45,22 @@ def _live(found: Sequence[Compared]) -> str:
 
 
 TUNED = frozenset(
-    "biased_outputs concept_drift delay http_error kill label_delay label_loss missing_feature score_shift slow_first_token stale_model "
-    "wrong_language wrong_predictions crash".split()
+    [
+        "biased_outputs",
+        "concept_drift",
+        "delay",
+        "http_error",
+        "kill",
+        "label_delay",
+        "label_loss",
+        "missing_feature",
+        "score_shift",
+        "slow_first_token",
+        "stale_model",
+        "wrong_language",
+        "wrong_predictions",
+        "crash",
+    ]
 )
 """Faults that the method was mended by, while their pairs were looked at."""
 
@@ -56,9 +70,9 @@ def _blind(held: Sequence[tuple[Compared, Held]]) -> list[str]:
     blind = [alert.agrees(one.evaluation_s) for one, alert in held if one.name not in TUNED]
     return [
         "",
-        f"The method was mended while the pairs of {len(TUNED)} faults were looked at (the last of them is `crash`: a process' start ran with the",
-        f"clock, so that no restart was ever told of). The others were run afterwards and changed nothing: {sum(blind)} of {len(blind)} of",
-        "their alerts agree.",
+        f"The method was mended while the pairs of {len(TUNED)} faults were looked at (the last of them is `crash`: a process' start",
+        "ran with the clock, so that no restart was ever told of). The others were run afterwards and changed nothing:",
+        f"{sum(blind)} of {len(blind)} of their alerts agree.",
     ]
 
 
