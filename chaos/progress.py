@@ -174,25 +174,26 @@ class Progress:
                 if matches and alert.state == "firing" and alert.active_at_wall_s >= self.first_effect_wall_s - 1.0:
                     self.firing.setdefault(planned.alert, alert.active_at_wall_s)
 
-    def told(self, alert: str, receiver: str) -> dict[str, str]:
-        """Fingerprint → the last status that the receiver was told since the first effect, of each instance of the alert."""
+    def _heard(self, alert: PlannedAlert) -> list[Delivered]:
+        """What this alert's receiver was told of it since the first effect, in order; an instance with other labels is another alert."""
         first = self.first_effect_wall_s
-        return {
-            one.fingerprint: one.status
-            for one in sorted(self.deliveries, key=lambda one: one.received_at_wall_s)
+        mine = (
+            one
+            for one in self.deliveries
             if first is not None
             and one.received_at_wall_s >= first
-            and (one.labels.get("alertname", ""), one.receiver) == (alert, receiver)
-        }
-
-    def delivered(self, alert: str, receiver: str) -> bool:
-        """Whether the receiver was told that this alert fires, since the first effect."""
-        first = self.first_effect_wall_s
-        return first is not None and any(
-            (one.labels.get("alertname", ""), one.receiver, one.status) == (alert, receiver, "firing")
-            and one.received_at_wall_s >= first
-            for one in self.deliveries
+            and (one.labels.get("alertname", ""), one.receiver) == (alert.alert, alert.delivered_to)
+            and carries(one.labels, alert.labels)
         )
+        return sorted(mine, key=lambda one: one.received_at_wall_s)
+
+    def told(self, alert: PlannedAlert) -> dict[str, str]:
+        """Fingerprint → the last status that the receiver was told since the first effect, of each instance of the alert."""
+        return {one.fingerprint: one.status for one in self._heard(alert)}
+
+    def delivered(self, alert: PlannedAlert) -> bool:
+        """Whether the receiver was told that this alert fires, since the first effect."""
+        return any(one.status == "firing" for one in self._heard(alert))
 
     # --- questions that the engine asks -------------------------------------------------------------------------------
 
@@ -239,7 +240,7 @@ class Progress:
     def _told(self, alert: PlannedAlert) -> bool:
         if alert.via != "sink" and alert.alert not in self.firing:
             return False
-        return alert.delivered_to is None or self.delivered(alert.alert, alert.delivered_to)
+        return alert.delivered_to is None or self.delivered(alert)
 
     def harmed(self, title: str) -> bool:
         """Whether this probe has left its bound since the first effect, on enough events."""
@@ -298,9 +299,8 @@ class Progress:
             )
         waiting += [f"{name} to resolve" for name in self.firing if name in self.active]
         for alert in self.plan.alerts:
-            receiver = alert.delivered_to or ""
             # An alert that flaps is told again: what counts is what the receiver knows last.
-            if "firing" in self.told(alert.alert, receiver).values():
+            if "firing" in self.told(alert).values():
                 waiting.append(f"{alert.delivered_to} to hear that {alert.alert} is resolved")
         for probe in self.plan.steady():
             if not {"after", "eventually"} & set(probe.judged):
