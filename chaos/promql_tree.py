@@ -1,16 +1,38 @@
-"""An expression taken apart, and put together again as a question: what would it return if every threshold were met? Pure."""
+"""An expression taken apart, and put together again: as it stands, or as the question what it would return if every threshold were met.
+
+Pure.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator as operators
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import promql_parser as promql
 
-from chaos.promql import parsed
+LONGEST_EXPR = 10_000
+"""Characters of a rule's expression that are looked at."""
+DEEPEST_EXPR = 100
+"""Brackets within brackets, signs after signs, powers of powers. The parser's stack ends somewhere, and the process with it."""
+_SIGNS = re.compile(rf"(?:[-+][ \t\r\n]*){{{DEEPEST_EXPR + 1}}}")
+
+
+def parsed(expr: str) -> Any:
+    """The expression taken apart. Raises ValueError when it is none, or too long or too deep to be one that a person wrote."""
+    if len(expr) > LONGEST_EXPR or _SIGNS.search(expr) or max(_depth(expr), expr.count("^")) > DEEPEST_EXPR:
+        raise ValueError("this expression is too long or too deep")
+    return promql.parse(expr)
+
+
+def _depth(expr: str) -> int:
+    """The most brackets that are open at once, quoted ones included."""
+    return max(itertools.accumulate((sign in "([{") - (sign in ")]}") for sign in expr), default=0)
+
 
 COMPARISONS = frozenset(("<", "<=", ">", ">=", "==", "!="))
 SETS = frozenset(("and", "or", "unless"))
