@@ -52,12 +52,28 @@ def coverage(
         Optional[str],  # noqa: UP045
         typer.Option("--max-age", metavar="TIME", help="older runs count as none, such as 30d"),
     ] = None,
+    mutate_rules: Annotated[
+        bool,
+        typer.Option(
+            "--mutate-rules", help="would the experiments notice worse rules? Played over the runs' telemetry"
+        ),
+    ] = False,
+    scenarios: Annotated[int, typer.Option("--scenarios", min=1, max=2000, help="with --mutate-rules")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """Says which faults nobody would be told of: every fault that was run, and every alert. Only reads."""
-    from chaos.app import rule_survey
+    from chaos.app import mutating, rule_survey
     from chaos.app.coverage_command import Wish, command
 
+    if mutate_rules:
+        if any(one is not None for one in (suggest, html, max_age, prometheus, alertmanager)):
+            raise typer.BadParameter(
+                "leave --prometheus, --alertmanager, --html, --suggest and --max-age out", param_hint="--mutate-rules"
+            )
+        mutating.command(
+            runs, system, variables_of(var), fail_under, scenarios, say, as_json=as_json, console=console()
+        )
+        return
     if prometheus is not None:
         if any(one is not None for one in (suggest, fail_under, html, max_age, system)):
             raise typer.BadParameter(
