@@ -211,7 +211,7 @@ class Progress:
         problems += [
             f"{alert.alert} is already {self.active[alert.alert]}"
             for alert in self.plan.alerts
-            if alert.alert in self.active
+            if alert.alert in self.active and alert.via != "silence"
         ]
         problems += [
             f"what another tool is to do to {effect.target} is there already: {effect.shows.query} reads as if it were on"
@@ -238,6 +238,8 @@ class Progress:
                 return None
 
     def _told(self, alert: PlannedAlert) -> bool:
+        if alert.via == "silence":  # how long it lasts is known when it is over
+            return False
         if alert.via != "sink" and alert.alert not in self.firing:
             return False
         return alert.delivered_to is None or self.delivered(alert)
@@ -276,7 +278,9 @@ class Progress:
         if self.first_effect_wall_s is None:
             return open_ or ["the first effect"]
         for alert in self.plan.alerts:
-            if not self._told(alert):
+            if alert.via == "silence":
+                open_.append(f"{alert.delivered_to} to hear no more of {alert.alert}")
+            elif not self._told(alert):
                 fired = (alert.via == "sink" or alert.alert in self.firing) and alert.delivered_to
                 open_.append(f"{alert.alert} to {f'reach {alert.delivered_to}' if fired else 'fire'}")
         open_ += [f"{name} to leave its bound" for name in self.plan.harms if not self.harmed(name)]
@@ -297,8 +301,9 @@ class Progress:
             waiting.append(
                 f"{REMOVAL_PROOF} untouched treatment requests of the load ({self.untouched_by_load} so far)"
             )
-        waiting += [f"{name} to resolve" for name in self.firing if name in self.active]
-        for alert in self.plan.alerts:
+        beats = {alert.alert for alert in self.plan.alerts if alert.via == "silence"}
+        waiting += [f"{name} to resolve" for name in self.firing if name in self.active and name not in beats]
+        for alert in (one for one in self.plan.alerts if one.via != "silence"):
             # An alert that flaps is told again: what counts is what the receiver knows last.
             if "firing" in self.told(alert).values():
                 waiting.append(f"{alert.delivered_to} to hear that {alert.alert} is resolved")

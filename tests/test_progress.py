@@ -442,3 +442,12 @@ def test_what_the_receiver_hears_of_an_instance_with_other_labels_decides_and_se
     waits = "oncall to hear that ModelAccuracyLow is resolved"
     assert waits in after(proxies(first_effect=WALL), told("firing"), plan=sink).unsettled()
     assert waits not in after(proxies(first_effect=WALL), told("firing", labels=other), plan=sink).unsettled()
+
+
+def test_an_alert_that_tells_by_silence_is_on_all_the_time_and_decides_nothing_early():
+    plan = replace(PLAN, alerts=(replace(ALERT, via="silence", silent_for_s=20.0),), harms=(), probes=())
+    always = after(proxies(first_effect=WALL), alerts(ALERT.alert), told("firing"), plan=plan)
+    assert always.baseline_problems() == []
+    assert not always.decided()
+    assert always.waiting_for() == ["oncall to hear no more of ModelAccuracyLow"]
+    assert not [what for what in always.unsettled() if "ModelAccuracyLow" in what]
