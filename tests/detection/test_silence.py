@@ -86,3 +86,7 @@ def test_it_has_resolved_when_it_is_heard_again() -> None:
     assert detection.outcome == "detected"
     assert detection.resolved_after_s == pytest.approx(2.0)
     assert heard(*BEFORE, alert=asked).outcome == "unresolved"
+
+
+def test_a_silence_that_began_after_the_fault_was_gone_is_not_its_doing() -> None:
+    assert heard(*beats(-23.0, TIMES.until - TIMES.effect + 5.0)).outcome == "undetected"
