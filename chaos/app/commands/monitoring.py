@@ -16,7 +16,6 @@ from chaos.app.commands.options import (
     variables_of,
 )
 from chaos.app.door import say
-from chaos.errors import Refused
 
 if TYPE_CHECKING:
     pass
@@ -127,11 +126,7 @@ def rehearse_(
 ) -> None:
     """Says what would fire, when, and from which severity on: in virtual time, by Prometheus' own engine. Hurts nothing."""
     from chaos.app import files as reading
-    from chaos.app.projecting import projection
-    from chaos.app.rehearsal_command import Asked, rehearsal
-    from chaos.app.telemetry_kept import newest_run
-    from chaos.drivers.throwaway import Programs
-    from chaos.lab import monitoring
+    from chaos.app.rehearsal_command import Asked, command
     from chaos.report.rehearsal import rehearsal_view
     from chaos.units import parse_duration
 
@@ -140,19 +135,9 @@ def rehearse_(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--over") from error
     loaded = reading.load(file, system=system, variables=variables_of(var), state=STATE)
-    tools = monitoring.find(STATE, say)
-    programs = Programs(tools.prometheus, tools.promtool)
-    if projected:
-        folder = run or newest_run(runs, loaded.experiment.name)
-        if folder is None:
-            raise Refused(
-                [
-                    f"no run of {loaded.experiment.name} in {runs} has kept its telemetry; run it once, or name one with --run"
-                ]
-            )
-        made = projection(loaded, folder, programs, scenarios, say, seed)
-    else:
-        made = rehearsal(loaded, Asked(runs, run, model, over_s, rules, scenarios, seed=seed), programs, say)
+    made = command(
+        loaded, Asked(runs, run, model, over_s, rules, scenarios, seed=seed), STATE, say, projected=projected
+    )
     if as_json:
         print(made.to_json())
     else:
