@@ -33,6 +33,8 @@ def _live(found: Sequence[Compared]) -> str:
         "bare band, in which nine of ten should be. All of it at the severity that was recorded, and for faults that were told of: what a",
         "rehearsal says of smaller severities, and of silence, was held against one sweep alone",
         "([monitoring-coverage.md](monitoring-coverage.md)).",
+        "A stated model (`--model`) was held against no live run: it was",
+        "tried over a server's stored telemetry, with wrong answers and with a delay.",
         *_blind(held),
         "",
         "| fault | alert | told in | predicted: median [band] | first run | second run | |",

@@ -186,10 +186,18 @@ class PrometheusDriver:
 
     def config(self) -> tuple[float, float]:
         """The global scrape and evaluation intervals, in seconds."""
-        data = self._get("/api/v1/status/config")
         with understood(WHAT, self.url):
-            whole = (yaml.safe_load(data["yaml"]) or {}).get("global") or {}
+            whole = self._global()
             return tuple(parse_duration(whole.get(key, "1m")) for key in ("scrape_interval", "evaluation_interval"))  # type: ignore[return-value]
+
+    def external_labels(self) -> dict[str, str]:
+        """What it adds to what it sends elsewhere, and by which others know it."""
+        with understood(WHAT, self.url):
+            return {str(name): str(value) for name, value in (self._global().get("external_labels") or {}).items()}
+
+    def _global(self) -> dict[str, Any]:
+        data = self._get("/api/v1/status/config")
+        return (yaml.safe_load(data["yaml"]) or {}).get("global") or {}
 
     def now_wall_s(self) -> float:
         """The server's own clock."""

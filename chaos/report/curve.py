@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from chaos.live_curve import AtLive
 from chaos.rehearsal.outcome import AtSeverity
 from chaos.report.scales import nice_step, ticks
 
@@ -26,9 +27,16 @@ class Live:
 
 
 def draw_curve(
-    rows: Sequence[AtSeverity], live: Sequence[Live], text: Callable[[float], str], within_s: float | None = None
+    rows: Sequence[AtSeverity],
+    live: Sequence[Live],
+    text: Callable[[float], str],
+    within_s: float | None = None,
+    fitted: Sequence[AtLive] = (),
 ) -> str:
-    """The picture; every label in it is escaped. Empty when there is no severity above nothing."""
+    """The picture; every label in it is escaped. Empty when there is no severity above nothing.
+
+    `fitted` is the curve through the live runs.
+    """
     severities = [one.severity for one in rows if one.severity > 0] + [one.severity for one in live if one.severity > 0]
     if not severities:
         return ""
@@ -38,11 +46,11 @@ def draw_curve(
         return LEFT + (math.log(severity) - low) / (high - low) * (WIDTH - LEFT - RIGHT)
 
     known = [row for row in rows if row.severity > 0]
-    slowest = (
-        max([row.latest_s or 0.0 for row in known] + [one.after_s or 0.0 for one in live] + [within_s or 0.0, 1.0])
-        * 1.1
-    )
-    parts = [_share_plot(known, live, x), _time_plot(known, live, x, slowest, within_s)]
+    fit = [one for one in fitted if one.severity > 0]
+    times = [row.latest_s or 0.0 for row in known] + [one.after_s or 0.0 for one in live]
+    times += [one.seconds[2] for one in fit if one.seconds is not None]
+    slowest = max([*times, within_s or 0.0, 1.0]) * 1.1
+    parts = [_share_plot(known, live, x, fit), _time_plot(known, live, x, slowest, within_s, fit)]
     bottom = TOP + 2 * HEIGHT + GAP
     labels = "".join(
         f'<text class="tick" x="{x(one):.1f}" y="{bottom + 16:.1f}" text-anchor="middle">{escape(text(one))}</text>'
@@ -81,7 +89,9 @@ def _grid_line(y: float, text: str) -> str:
     )
 
 
-def _share_plot(rows: Sequence[AtSeverity], live: Sequence[Live], x: Callable[[float], float]) -> str:
+def _share_plot(
+    rows: Sequence[AtSeverity], live: Sequence[Live], x: Callable[[float], float], fit: Sequence[AtLive]
+) -> str:
     top = TOP
 
     def y(share: float) -> float:
@@ -89,6 +99,7 @@ def _share_plot(rows: Sequence[AtSeverity], live: Sequence[Live], x: Callable[[f
 
     parts = [_frame(top, "told in time, share of scenarios")]
     parts += [_grid_line(y(share), f"{share:.0%}") for share in (0.0, 0.5, 0.9, 1.0)]
+    parts.append(_band([(x(one.severity), *one.chance) for one in fit], y))
     if rows:
         line = " ".join(f"{x(row.severity):.1f},{y(row.share):.1f}" for row in rows)
         parts.append(f'<polyline class="curve" points="{line}"/>')
@@ -108,6 +119,7 @@ def _time_plot(
     x: Callable[[float], float],
     slowest: float,
     within_s: float | None,
+    fit: Sequence[AtLive],
 ) -> str:
     top = TOP + HEIGHT + GAP
 
@@ -116,6 +128,7 @@ def _time_plot(
 
     parts = [_frame(top, "seconds until it fired: median, 5 to 95 %")]
     parts += [_grid_line(y(one), f"{one:g}s") for one in ticks(0.0, slowest, nice_step(slowest, 4))]
+    parts.append(_band([(x(one.severity), *one.seconds) for one in fit if one.seconds is not None], y))
     if within_s is not None:
         parts.append(
             f'<line class="limit" x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{y(within_s):.1f}" y2="{y(within_s):.1f}"/>'
@@ -132,6 +145,16 @@ def _time_plot(
         parts.append(f'<polyline class="curve" points="{line}"/>')
     parts += [_mark(x(one.severity), y(one.after_s), one) for one in live if one.after_s is not None]
     return "".join(parts)
+
+
+def _band(points: Sequence[tuple[float, float, float, float]], y: Callable[[float], float]) -> str:
+    """A fitted curve (x, middle, low, high) with its interval; nothing when there is no stretch of it."""
+    if len(points) < 2:
+        return ""
+    up = " ".join(f"{at:.1f},{y(high):.1f}" for at, _, _, high in points)
+    down = " ".join(f"{at:.1f},{y(low):.1f}" for at, _, low, _ in reversed(points))
+    line = " ".join(f"{at:.1f},{y(middle):.1f}" for at, middle, _, _ in points)
+    return f'<polygon class="fit-band" points="{up} {down}"/><polyline class="fit" points="{line}"/>'
 
 
 def _mark(at: float, y: float, one: Live) -> str:

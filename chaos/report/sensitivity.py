@@ -26,6 +26,8 @@ def sensitivity_view(found: Sensitivity, swept: Swept) -> Group:
         parts.append(
             Text.assemble((visible(alert.alert), f"bold {tone}"), f" {visible(alert.sentence)}", overflow="fold")
         )
+        if alert.live is not None:
+            parts.append(Text(f"  {visible(alert.live.sentence)}", style="dim", overflow="fold"))
         if alert.rehearsed is not None:
             chance = "with a chance of nine in ten" if alert.rehearsed_claimed else "in nine of ten scenarios"
             parts.append(Text(f"  rehearsed: from {swept.text(alert.rehearsed)} on {chance}"))
@@ -43,7 +45,7 @@ def sensitivity_view(found: Sensitivity, swept: Swept) -> Group:
     if found.rehearsal:
         parts.append(Text(visible(f"· rehearsed from {found.rehearsal}"), style="dim", overflow="fold"))
     if swept.repeats == 1:
-        once = "· each severity was run once, which is one throw: no chance is claimed from these runs alone"
+        once = "· each severity was run once, which is one throw: no chance of nine in ten is claimed from these runs alone"
         parts.append(Text(once, style="dim", overflow="fold"))
     return Group(*parts)
 
@@ -87,7 +89,8 @@ def _picture(alert: AlertSensitivity, found: Sensitivity, swept: Swept, within_s
         for one in trial.alerts
         if one.alert == alert.alert and one.told is not None
     ]
-    return Markup(draw_curve(alert.curve, live, swept.text, within_s))  # noqa: S704 - curve.py escapes every label
+    fitted = alert.live.rows if alert.live is not None else ()
+    return Markup(draw_curve(alert.curve, live, swept.text, within_s, fitted))  # noqa: S704 - curve.py escapes every label
 
 
 @cache
