@@ -86,7 +86,10 @@ def test_the_documented_game_day_is_right() -> None:
     }
     made, _ = parse_gameday(block(GAMEDAYS), "gameday.yaml", variables)
     assert len(made.tell) == 3
-    assert list(Draft202012Validator(gameday_schema()).iter_errors(read_document(block(GAMEDAYS), "g", variables).data)) == []
+    assert (
+        list(Draft202012Validator(gameday_schema()).iter_errors(read_document(block(GAMEDAYS), "g", variables).data))
+        == []
+    )
 
 
 def keys(*models: type) -> set[str]:

@@ -9,13 +9,13 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chaos.app.files import Loaded, Variables
+from chaos.app.freezing import frozen_now, utc_now
 from chaos.app.surveyor import Drivers, drivers_of, survey
-from chaos.calendar import refuse_frozen
+from chaos.calendar import Calendar
 from chaos.drivers.folder import FileName, JournalWriter, RunFolder
 from chaos.drivers.http import without_secrets
 from chaos.engine import Run
@@ -125,6 +125,7 @@ def run(
     command: Sequence[str] = (),
     ignore_freeze: str | None = None,
     alone: bool = False,
+    calendars: Sequence[tuple[str, Calendar]] = (),
 ) -> Ended:
     """The experiment has been run, judged and reported; its folder has everything.
 
@@ -132,7 +133,8 @@ def run(
     system's calendar forbids it now and nobody gave a reason to `ignore_freeze`. `command` is what begins the experiment's only
     external fault; without one, somebody begins it by hand. With `signals`, Ctrl-C and its kin end the run and are part of the
     verdict; without, KeyboardInterrupt is raised once everything is undone. `alone`: no other run of this user may hurt one of its
-    targets at the same time, as in a game day; else others may, as far as the proxies allow.
+    targets at the same time, as in a game day; else others may, as far as the proxies allow. `calendars`: whose calendars count
+    besides the system's, by name.
     """
     from chaos.app.performer import World
     from chaos.app.runner import Runner
@@ -141,7 +143,7 @@ def run(
     from chaos.drivers.load import LoadDriver
     from chaos.drivers.state import State
 
-    frozen = frozen_now(prepared.loaded, ignore_freeze)
+    frozen = frozen_now(prepared.loaded, utc_now(), ignore_freeze, calendars)
     prepared = replace(prepared, plan=replace(prepared.plan, frozen=frozen))
     made, loaded = prepared.plan, prepared.loaded
     if made.refusals:
@@ -188,15 +190,6 @@ def run(
     if not runner.interrupts and verdict.verdict != "unsafe":
         verdict = _afterwards(prepared, folder, lines, verdict)
     return Ended(folder.path, verdict, made)
-
-
-def frozen_now(loaded: Loaded, ignore_freeze: str | None) -> str | None:
-    """The freeze that the system is in and that is ignored, with the reason; None outside of one. Raises Frozen without a reason."""
-    system = loaded.system
-    freeze = refuse_frozen(system.name, system.calendar, datetime.now(UTC), ignore_freeze)
-    if freeze is None:
-        return None
-    return f"{freeze.sentence(system.name)}; ignored: {' '.join((ignore_freeze or '').split())}"
 
 
 def _afterwards(prepared: Prepared, folder: RunFolder, lines: Sequence[Line], verdict: Verdict) -> Verdict:

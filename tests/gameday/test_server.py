@@ -123,6 +123,20 @@ def test_a_day_that_goes_on_outlives_the_server_that_began_it(stage: Stage) -> N
     assert server.store.history()[0].record.status == "playing"
 
 
+def test_a_day_whose_files_are_wrong_by_now_is_over_and_told_as_refused(stage: Stage) -> None:
+    stage.code = "raise SystemExit(2)"
+    server = stage.server()
+    server.look()
+    stage.now = TUESDAY
+    server.look()
+    stage.processes[0].wait(20)
+    server.look()
+    server.look()
+    [kept] = server.store.history()
+    assert (kept.record.status, kept.record.why, kept.verdict) == ("ended", "refused: exit code 2", "invalid")
+    assert stage.told == ["game day drill: refused"]
+
+
 def test_a_day_that_was_over_when_its_process_died_was_not_interrupted(stage: Stage) -> None:
     server = stage.server()
     server.look()

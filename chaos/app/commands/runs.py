@@ -113,9 +113,9 @@ def run(
 
 def _say_ignored(loaded: Loaded, ignore_freeze: str | None) -> None:
     """Before the system is asked anything. Raises Frozen."""
-    from chaos.app.running import frozen_now
+    from chaos.app.freezing import frozen_now, utc_now
 
-    if (said := frozen_now(loaded, ignore_freeze)) is not None:
+    if (said := frozen_now(loaded, utc_now(), ignore_freeze)) is not None:
         say(f"! {said}")
 
 

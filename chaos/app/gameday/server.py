@@ -38,7 +38,8 @@ log = logging.getLogger("chaos.gameday")
 
 STOP_S = 100.0
 """How long the days that go on may take to undo everything and to say what they saw, once the server is to end."""
-AGAIN_S = 0.05
+REFUSED = (2, 3)
+"""Exit codes of a day that could not begin, where it has not said itself how it ended: wrong files, a refusal."""
 
 Say = Callable[[str], None]
 Begin = Callable[[LoadedDay, Claim], "subprocess.Popen[bytes]"]
@@ -76,6 +77,8 @@ class Server:
             if self._over:
                 return
             for loaded in self.days:
+                if self._over:
+                    return
                 try:
                     self._reap(loaded)
                     self._look_at(loaded)
@@ -126,7 +129,7 @@ class Server:
         try:
             process = self.begin(loaded, claim)
         except OSError as error:
-            self.store.end(loaded.day.name, claim.play.start, "ended", f"refused: {error}", "invalid", self.now())
+            self._end(loaded, claim.play.start, f"refused: {error}")
             self.announce(loaded, refused(loaded.day, f"its process could not be started: {error}"))
             return
         finally:
@@ -139,9 +142,18 @@ class Server:
         """Days whose process has ended are over; one that died without saying how was interrupted."""
         for one in [one for one in self._playing if one.loaded is loaded and one.process.poll() is not None]:
             self._playing.remove(one)
-            self.say(f"{loaded.day.name}: ended with exit code {one.process.returncode}")
+            code = one.process.returncode
+            self.say(f"{loaded.day.name}: ended with exit code {code}")
+            if code in REFUSED and self._end(loaded, one.start, f"refused: exit code {code}"):
+                self.announce(
+                    loaded, refused(loaded.day, f"its process ended with exit code {code}; the server's log says why")
+                )
         for kept in self.store.orphans(loaded.day.name):
             self._bury(loaded, kept)
+
+    def _end(self, loaded: LoadedDay, start: datetime, why: str) -> bool:
+        """A day that was never begun is over; whether nobody had said so before."""
+        return self.store.end(loaded.day.name, start, "ended", why, "invalid", self.now())
 
     def _bury(self, loaded: LoadedDay, kept: Kept) -> None:
         name, start = loaded.day.name, kept.record.start
@@ -159,11 +171,10 @@ class Server:
 
     def stop(self, within_s: float = STOP_S) -> None:
         """Nothing new begins, and the days that went on have undone everything and are over. Raises NotUndone when not in time."""
-        with self._lock:
-            self._over = True
-        for one in self._playing:
-            self.say(f"{one.loaded.day.name}: is ended, and undoes everything")
-            one.process.send_signal(signal.SIGTERM)
+        self._over = True
+        asked = self._ask_to_end([])
+        with self._lock:  # whoever looks now may have begun one more
+            self._ask_to_end(asked)
         until_s = time.monotonic() + within_s
         left = [one for one in self._playing if not _ends(one.process, until_s)]
         if left:
@@ -171,6 +182,14 @@ class Server:
             raise NotUndone(f"after {within_s:g}s this still goes on: {names}", "chaos stop --all, then chaos recover")
         for one in self._playing:
             self.say(f"{one.loaded.day.name}: ended with exit code {one.process.returncode}")
+
+    def _ask_to_end(self, asked: Sequence[Playing]) -> list[Playing]:
+        """All that go on were asked to end, but for those that had been asked already."""
+        found = [one for one in self._playing if one not in asked]
+        for one in found:
+            self.say(f"{one.loaded.day.name}: is ended, and undoes everything")
+            one.process.send_signal(signal.SIGTERM)
+        return [*asked, *found]
 
 
 def _ends(process: subprocess.Popen[bytes], until_s: float) -> bool:
