@@ -14,6 +14,7 @@ from chaos.app.gameday.loading import LoadedDay
 from chaos.app.gameday.server import Server
 from chaos.drivers.gameday_store import Claim, GameDayStore
 from chaos.errors import NotUndone
+from tests.drivers.loopback import eventually
 from tests.gameday.days import loaded
 from tests.gameday.values import at
 
@@ -107,9 +108,25 @@ def test_a_day_whose_process_dies_is_interrupted_recovered_told_and_not_begun_ag
     after.look()
     after.look()
     server.look()
+    eventually(lambda: stage.told, 10.0, "people are told")
     [kept] = after.store.history()
     assert (kept.record.status, stage.recovered, stage.begun) == ("interrupted", 1, [TUESDAY])
     assert stage.told == ["game day drill: interrupted"]
+
+
+def test_a_recovery_that_fails_keeps_nobody_from_being_told_and_no_day_from_its_start(stage: Stage) -> None:
+    server = stage.server()
+    server.recover = lambda: 1 / 0  # type: ignore[assignment,return-value]
+    server.look()
+    stage.now = TUESDAY
+    server.look()
+    stage.kill()
+    server.look()
+    eventually(lambda: stage.told == ["game day drill: interrupted"], 10.0, "people are told")
+    assert any("`chaos recover` tries again" in one for one in stage.said)
+    stage.now += timedelta(days=7)
+    server.look()
+    assert len(stage.begun) == 2
 
 
 def test_a_day_that_goes_on_outlives_the_server_that_began_it(stage: Stage) -> None:

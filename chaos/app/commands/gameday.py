@@ -100,7 +100,7 @@ def serve(
     say(f"the store is {shared.path}")
     server = Server(
         days, shared, beginning(runs, shared, variables, yes=yes), announce, _log, utc_now,
-        lambda: recovered(State.of_user()),
+        lambda: recovered(State.of_user(), runs),
     )  # fmt: skip
     until_ended(server)
 

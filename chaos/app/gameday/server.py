@@ -68,6 +68,7 @@ class Server:
     """Undoes what dead runs have left, and says in a sentence what came of it."""
     _playing: list[Playing] = field(default_factory=list)
     _said: dict[str, str] = field(default_factory=dict)
+    _recovering: list[threading.Thread] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _over: bool = False
 
@@ -85,6 +86,9 @@ class Server:
                     self._say_once(loaded, self.next_of(loaded))
                 except ChaosError as error:
                     self._say_once(loaded, f"{loaded.day.name}: {error}")
+                except Exception as error:  # of one day; the others go on, and so does this one at the next look
+                    self._say_once(loaded, f"{loaded.day.name}: an error of our own: {error!r}")
+                    log.debug("", exc_info=True)
 
     def _say_once(self, loaded: LoadedDay, text: str) -> None:
         if self._said.get(loaded.day.name) != text:
@@ -163,8 +167,20 @@ class Server:
             return
         if not self.store.end(name, start, "interrupted", "its process is gone", None, self.now()):
             return  # another server was faster, and tells it
-        left = self.recover()
-        self.say(f"{name}: interrupted: the process that played it is gone; {left}")
+        self.say(f"{name}: interrupted: the process that played it is gone")
+        thread = threading.Thread(
+            target=self._recover, args=(loaded, start), daemon=True
+        )  # an engine that hangs keeps no other day
+        self._recovering.append(thread)
+        thread.start()
+
+    def _recover(self, loaded: LoadedDay, start: datetime) -> None:
+        try:
+            left = self.recover()
+        except Exception as error:  # whatever it is, people are told
+            log.debug("", exc_info=True)
+            left = f"What it left could not be undone: {error or type(error).__name__}; `chaos recover` tries again."
+        self.say(f"{loaded.day.name}: {left}")
         self.announce(loaded, interrupted(loaded.day, start, left))
 
     # --- the end --------------------------------------------------------------------------------------------------------
@@ -177,6 +193,8 @@ class Server:
             self._ask_to_end(asked)
         until_s = time.monotonic() + within_s
         left = [one for one in self._playing if not _ends(one.process, until_s)]
+        for thread in self._recovering:
+            thread.join(max(0.0, until_s - time.monotonic()))
         if left:
             names = ", ".join(one.loaded.day.name for one in left)
             raise NotUndone(f"after {within_s:g}s this still goes on: {names}", "chaos stop --all, then chaos recover")
@@ -230,10 +248,12 @@ def beginning(
     return begin
 
 
-def recovered(state: State) -> str:
-    """What dead runs have left is undone, as far as it can be; the sentence says so. What a warden is undoing is left to it."""
+def recovered(state: State, runs: Path) -> str:
+    """What dead runs with folders in `runs` have left is undone, as far as it can be; the sentence says so. What a warden is undoing is
+    left to it.
+    """
     said: list[str] = []
-    lost = recover_all(state, said.append)
+    lost = recover_all(state, said.append, runs)
     for line in said:
         log.info("%s", line)
     if lost:
