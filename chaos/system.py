@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, JsonValue, SecretStr, model_validator
 
+from chaos.calendar import Calendar
 from chaos.document import Document, read_document
 from chaos.errors import InvalidFile
 from chaos.protocols import catalogue as protocols
@@ -254,7 +255,8 @@ def _said(value: str) -> str:
 Said = Annotated[str, AfterValidator(_said)]
 
 
-def _secret_http(value: SecretStr) -> SecretStr:
+def secret_http(value: SecretStr) -> SecretStr:
+    """The address, which no message repeats."""
     try:
         return SecretStr(_http(value.get_secret_value()))
     except ValueError:
@@ -271,7 +273,7 @@ class RealUsers(Strict):
 class Announce(Strict):
     """Who is told of every run, before and after. The address is a secret: whoever has it can post there."""
 
-    webhook: Annotated[SecretStr, AfterValidator(_secret_http)] = Field(examples=["https://chat.example/hooks/…"])
+    webhook: Annotated[SecretStr, AfterValidator(secret_http)] = Field(examples=["https://chat.example/hooks/…"])
 
 
 class System(Strict):
@@ -290,6 +292,7 @@ class System(Strict):
     receivers: dict[str, Receiver] = Field(default_factory=dict)
     real_users: RealUsers | None = None
     announce: Announce | None = None
+    calendar: Calendar = Calendar()
     variables: dict[str, Annotated[str | int | float, AfterValidator(_placeable)]] = Field(default_factory=dict)
 
     def opt_in_label(self) -> tuple[str, str]:

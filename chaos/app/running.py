@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 from chaos.app.armings import held_proxies, proxies_of, whole_s
 from chaos.app.files import Loaded, Variables
+from chaos.app.freezing import frozen_now, utc_now
 from chaos.app.load_plan import load_plan, with_data
 from chaos.app.redacted import redacted
 from chaos.app.surveyor import Drivers, drivers_of, survey
+from chaos.calendar import Calendar
 from chaos.drivers.folder import FileName, JournalWriter, RunFolder
 from chaos.drivers.http import without_secrets
 from chaos.engine import Run
@@ -100,13 +102,18 @@ def run(
     signals: bool = False,
     production: bool = False,
     command: Sequence[str] = (),
+    ignore_freeze: str | None = None,
+    alone: bool = False,
+    calendars: Sequence[tuple[str, Calendar]] = (),
 ) -> Ended:
     """The experiment has been run, judged and reported; its folder has everything.
 
-    Raises Refused when the plan forbids it, or when the system is production and nobody said `production=True`. `command` is what
-    begins the experiment's only external fault; without one, somebody begins it by hand. With
-    `signals`, Ctrl-C and its kin end the run and are part of the verdict; without, KeyboardInterrupt is raised once
-    everything is undone.
+    Raises Refused when the plan forbids it, or when the system is production and nobody said `production=True`; Frozen when the
+    system's calendar forbids it now and nobody gave a reason to `ignore_freeze`. `command` is what begins the experiment's only
+    external fault; without one, somebody begins it by hand. With `signals`, Ctrl-C and its kin end the run and are part of the
+    verdict; without, KeyboardInterrupt is raised once everything is undone. `alone`: no other run of this user may hurt one of its
+    targets at the same time, as in a game day; else others may, as far as the proxies allow. `calendars`: whose calendars count
+    besides the system's, by name.
     """
     from chaos.app.performer import World
     from chaos.app.runner import Runner
@@ -115,6 +122,8 @@ def run(
     from chaos.drivers.load import LoadDriver
     from chaos.drivers.state import State
 
+    frozen = frozen_now(prepared.loaded, utc_now(), ignore_freeze, calendars)
+    prepared = replace(prepared, plan=replace(prepared.plan, frozen=frozen))
     made, loaded = prepared.plan, prepared.loaded
     if made.refusals:
         raise Refused(list(made.refusals))
@@ -131,7 +140,9 @@ def run(
     verdict: Verdict | None = None
     try:
         folder = _folder(prepared, runs, name)
-        guard = Safeguard(State.of_user(), _undo_list(prepared, run_id, folder), proxies_of(prepared))
+        guard = Safeguard(
+            State.of_user(), _undo_list(prepared, run_id, folder), proxies_of(prepared), _targets(prepared), alone
+        )
         world = World(
             made,
             proxies=held_proxies(prepared, run_id, key),
@@ -276,6 +287,18 @@ def _undo_list(prepared: Prepared, run_id: str, folder: RunFolder) -> UndoList:
     return UndoList(
         run_id, made.experiment, str(folder.path.resolve()), made.lease_s, whole_s(made), tuple(entries), externals
     )
+
+
+def _targets(prepared: Prepared) -> list[str]:
+    """The targets that this run hurts, by what is the same whatever file they stand in: a proxy's address; else the system's name."""
+    system = prepared.loaded.system
+    found: list[str] = []
+    for name in dict.fromkeys(effect.target for effect in prepared.plan.faults()):
+        target = system.targets.get(name)
+        found += (
+            [without_secrets(one) for one in target.proxies] if target and target.proxies else [f"{system.name}/{name}"]
+        )
+    return list(dict.fromkeys(found))
 
 
 __all__ = ["ChaosError", "Ended", "Prepared", "Problem", "Variables", "prepare", "report", "run"]

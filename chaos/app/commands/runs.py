@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from chaos.app.commands.options import (
     STATE,
     Files,
+    FreezeOption,
     JsonOption,
     RunArgument,
     SeedOption,
@@ -66,6 +67,7 @@ def run(
     runs: Annotated[Path, typer.Option("--runs", help="where run folders go")] = Path("runs"),
     as_json: JsonOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="run against production")] = False,
+    ignore_freeze: FreezeOption = None,
 ) -> None:
     """Runs experiments, undoes everything, judges. All files are read first; the exit code is the worst verdict's.
 
@@ -88,17 +90,18 @@ def run(
     name: VerdictName
     for one in loaded:
         try:
+            _say_ignored(one, ignore_freeze)
             if one.experiment.sweep is not None:
                 if command:
                     raise typer.BadParameter(
                         "it begins one fault, and a sweep makes several runs; leave `sweep:` out", param_hint="--"
                     )
-                code = _sweep_one(one, seed, runs, as_json=as_json, yes=yes)
+                code = _sweep_one(one, seed, runs, as_json=as_json, yes=yes, ignore_freeze=ignore_freeze)
                 if code in (EXIT_CODE["unsafe"], EXIT_CODE["interrupted"]):
                     raise typer.Exit(code)
                 name = _OF_A_SWEEP.get(code, "invalid")
             else:
-                name = _run_one(one, seed, runs, as_json=as_json, yes=yes, command=command)
+                name = _run_one(one, seed, runs, as_json=as_json, yes=yes, command=command, ignore_freeze=ignore_freeze)
         except Refused as error:
             tell_refusal(error)
             name = "invalid"
@@ -108,11 +111,21 @@ def run(
     raise typer.Exit(EXIT_CODE[worst])
 
 
+def _say_ignored(loaded: Loaded, ignore_freeze: str | None) -> None:
+    """Before the system is asked anything. Raises Frozen."""
+    from chaos.app.freezing import frozen_now, utc_now
+
+    if (said := frozen_now(loaded, utc_now(), ignore_freeze)) is not None:
+        say(f"! {said}")
+
+
 _OF_A_SWEEP: dict[int, VerdictName] = {0: "confirmed", 1: "undetected", 4: "aborted"}
 """How a sweep's exit code counts among several experiments."""
 
 
-def _sweep_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes: bool) -> int:
+def _sweep_one(
+    loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes: bool, ignore_freeze: str | None
+) -> int:
     """A run for each severity; the exit code: 0 when every alert tells at some severity, 1 when not, 3 when nothing was proven."""
     from chaos.app import running, sweeping
     from chaos.app.live import Lines
@@ -129,7 +142,7 @@ def _sweep_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, y
         for warning in prepared.plan.warnings:
             say(f"! {warning}")
         with Lines(errors) as view:
-            return running.run(prepared, runs, view, signals=True, production=yes)
+            return running.run(prepared, runs, view, signals=True, production=yes, ignore_freeze=ignore_freeze)
 
     try:
         tools = monitoring.find(STATE, say)
@@ -152,7 +165,14 @@ def _sweep_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, y
 
 
 def _run_one(
-    loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes: bool, command: list[str]
+    loaded: Loaded,
+    seed: str | None,
+    runs: Path,
+    *,
+    as_json: bool,
+    yes: bool,
+    command: list[str],
+    ignore_freeze: str | None,
 ) -> VerdictName:
     from rich.text import Text
 
@@ -166,7 +186,9 @@ def _run_one(
         errors.print(Text(f"! {visible(warning)}", style="yellow"), soft_wrap=True)
     view = Panel(errors) if errors.is_terminal else Lines(errors)
     with view:
-        ended = running.run(prepared, runs, view, signals=True, production=yes, command=command)
+        ended = running.run(
+            prepared, runs, view, signals=True, production=yes, command=command, ignore_freeze=ignore_freeze
+        )
     with contextlib.suppress(BrokenPipeError):  # nobody reads any more; the verdict stands in the folder
         if as_json:
             print(ended.verdict.to_json())
