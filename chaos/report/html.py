@@ -6,34 +6,24 @@ verdict + plan + journal ─▶ render() ─▶ one file: no script, nothing fro
 from __future__ import annotations
 
 import json
-import math
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
 from typing import Literal
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from chaos.bounds import format_value
 from chaos.detection import FAILURE, Detection, Gate, Stage
 from chaos.events import State
 from chaos.journal import Line
 from chaos.judging.steady import bound_text
 from chaos.judging.trace import Trace, trace
 from chaos.plans import Plan, PlannedAlert
+from chaos.report import page
 from chaos.report.lanes import PHASE, picture_of
+from chaos.report.page import NONE, tone
 from chaos.report.picture import draw
-from chaos.units import format_duration, format_rate, format_share
-from chaos.verdict import Finding, Half, Verdict, VerdictName
-
-_NOT_TEXT = re.compile(r"[^\t\n\r\x20-\x7E\xA0-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
-"""Control characters and halves of surrogate pairs: labels and errors may carry them, no file can hold them all."""
-NONE = "\N{EN DASH}"
-"""What stands where there is no value."""
+from chaos.verdict import Finding, Half, Verdict
 
 HALVES: dict[Half, str] = {
     "detection": "Did monitoring notice?",
@@ -80,128 +70,27 @@ def render(verdict: Verdict, plan: Plan, lines: Sequence[Line]) -> str:
     Raises BrokenJournal when the lines are no run, as `judge` does.
     """
     seen = trace(lines)
-    page = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            verdict=verdict,
-            plan=plan,
-            trace=seen,
-            lines=len(lines),
-            timeline=Markup(draw(picture_of(seen, verdict, lines))),  # noqa: S704 - picture.py escapes every label
-            detections=[
-                (one, planned(plan, one.alert), stage_rows(one, planned(plan, one.alert))) for one in verdict.detections
-            ],
-            halves=[(title, half, _worst_first(verdict, half)) for half, title in HALVES.items()],
-            happened=_happened(seen),
-            states=[
-                (PHASE.get(one.state.value, one.state.value), one.wall_s - seen.first_wall_s, one.why)
-                for one in seen.states
-            ],
-            ended=seen.entered(State.ended) is not None,
-            steady=[(probe, bound_text(probe)) for probe in plan.steady()],
-            reads=[read for read in (seen.latest(target) for target in sorted(seen.proxies)) if read is not None],
-            again=f"chaos run experiment.yaml --system system.yaml --seed {shlex.quote(verdict.seed)}",
-        )
-    )
-    return _NOT_TEXT.sub("\N{REPLACEMENT CHARACTER}", page)
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("chaos", "report/templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "clock": clock_text,
-        "moment": moment_text,
-        "duration": duration_text,
-        "share": share_text,
-        "value": value_text,
-        "evidence": evidence_text,
-        "coded": coded,
-        "sign": sign,
-        "tone": tone,
-        "rate": format_rate,
-        "settings": fault_settings,
-        "exact_share": format_share,
-        "words": lambda text: str(text).replace("_", " "),
-    }
-    return environment
-
-
-# --- texts ------------------------------------------------------------------------------------------------------------
-
-
-def sign(name: VerdictName) -> str:
-    """✓ for confirmed, ? for inconclusive, ✗ for everything that speaks against the run."""
-    return {"confirmed": "✓", "inconclusive": "?"}.get(name, "✗")
-
-
-def tone(name: VerdictName) -> str:
-    """The class of its colour: good, warn or bad."""
-    return {"confirmed": "good", "inconclusive": "warn"}.get(name, "bad")
-
-
-def moment_text(wall_s: float) -> str:
-    """`2026-11-25 20:36:16 UTC`, or the number itself when no calendar has it."""
-    try:
-        return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, ValueError, OSError):
-        return f"{wall_s:g}"
-
-
-def clock_text(wall_s: float | None) -> str:
-    """`20:36:16.922 UTC`, or a dash."""
-    if wall_s is None:
-        return NONE
-    try:
-        return datetime.fromtimestamp(wall_s, UTC).strftime("%H:%M:%S.%f")[:-3] + " UTC"
-    except (OverflowError, ValueError, OSError):
-        return f"{wall_s:g}"
-
-
-def duration_text(seconds: float | None) -> str:
-    """`1m26.2s`, `29.0s`, or a dash."""
-    if seconds is None or not math.isfinite(seconds):
-        return NONE
-    if abs(seconds) < 60:
-        return f"{seconds:.1f}s" if seconds != int(seconds) else format_duration(seconds)
-    return format_duration(float(round(seconds)))
-
-
-def share_text(share: float | None) -> str:
-    """`7.4%`, or a dash."""
-    return NONE if share is None or not math.isfinite(share) else f"{share:.1%}"
-
-
-def value_text(value: float | None, unit: str) -> str:
-    """A probe's value in its unit, or a dash."""
-    if value is None or math.isnan(value):
-        return NONE
-    return evidence_text(value) if math.isinf(value) else format_value(value, unit)
-
-
-def evidence_text(value: str | float | None) -> str:
-    """One value of a finding's evidence: numbers shortened, a dash where there is none."""
-    if isinstance(value, float):
-        if math.isnan(value):
-            return NONE
-        return ("∞" if value > 0 else "-∞") if math.isinf(value) else f"{value:.6g}"
-    return NONE if value is None or value == "" else str(value)
-
-
-def coded(text: str) -> Markup:
-    """The text escaped, with what stands between two backticks as code."""
-    parts = str(text).split("`")
-    if len(parts) % 2 == 0:  # one backtick has no partner: it is only a character
-        return escape(text)
-    return Markup().join(
-        Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts)
+    return page.render(
+        "report.html.j2",
+        verdict=verdict,
+        plan=plan,
+        trace=seen,
+        lines=len(lines),
+        timeline=Markup(draw(picture_of(seen, verdict, lines))),  # noqa: S704 - picture.py escapes every label
+        detections=[
+            (one, planned(plan, one.alert), stage_rows(one, planned(plan, one.alert))) for one in verdict.detections
+        ],
+        halves=[(title, half, _worst_first(verdict, half)) for half, title in HALVES.items()],
+        happened=_happened(seen),
+        states=[
+            (PHASE.get(one.state.value, one.state.value), one.wall_s - seen.first_wall_s, one.why)
+            for one in seen.states
+        ],
+        ended=seen.entered(State.ended) is not None,
+        steady=[(probe, bound_text(probe)) for probe in plan.steady()],
+        reads=[read for read in (seen.latest(target) for target in sorted(seen.proxies)) if read is not None],
+        again=f"chaos run experiment.yaml --system system.yaml --seed {shlex.quote(verdict.seed)}",
+        settings=fault_settings,
     )
 
 

@@ -14,7 +14,8 @@ from chaos.events import GuardBreached, State
 from chaos.journal import Line
 from chaos.judging import judge
 from chaos.judging.trace import trace
-from chaos.report.html import coded, render
+from chaos.report.html import render
+from chaos.report.page import coded
 from tests.report.report_pages import Page, inserted, page, planned, real_run, rendered
 
 
@@ -127,10 +128,13 @@ def test_every_text_colour_stands_out_from_what_is_behind_it(text: str, mode: in
         for block in re.findall(r":root\{([^}]*--page[^}]*)\}", text)[:2]
     )
     colours = {**light, **dark} if mode else light
-    behind = ("page", "card", "code", "phase-0", "phase-1")
+    behind = ("page", "card", "sunk", "phase-0", "phase-1")
     pairs = [("text", name) for name in behind] + [("muted", name) for name in behind[:3]]
-    pairs += [(tone, name) for tone in ("good", "warn", "bad", "curve") for name in ("page", "card")]
-    pairs += [("on-badge", tone) for tone in ("good", "warn", "bad", "muted")]
+    pairs += [
+        (tone, name) for tone in ("good", "warn", "bad", "accent", "treatment", "control") for name in ("page", "card")
+    ]
+    pairs += [("on-tone", tone) for tone in ("good", "warn", "bad", "muted")]
+    pairs += [(front, f"{tone}-back") for tone in ("good", "warn", "bad") for front in (tone, "text")]
     weak = {
         pair: round(contrast(colours[pair[0]], colours[pair[1]]), 2)
         for pair in pairs
