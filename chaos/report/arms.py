@@ -163,7 +163,13 @@ def _draw_shares(sheet: Sheet, measured: Sequence[Measure], box: tuple[float, fl
             axes.hlines([row + 0.5], *share.interval, color=tone(kind), linewidth=7, alpha=0.35)
             said = f"{share.arm}: {share.bad} of {share.of}, {share.share:.2%} [{share.interval[0]:.2%}, {share.interval[1]:.2%}]"
             axes.scatter(
-                [share.share], [row + 0.5], s=42, color=tone(kind), zorder=5, clip_on=False, gid=sheet.name(said)
+                [share.share],
+                [row + 0.5],
+                s=42,
+                color=tone(kind),
+                zorder=5,
+                clip_on=False,
+                gid=sheet.name("share", said),
             )
             base = y + _HEAD + (row + 0.66) * _ROW
             sheet.text(x + 2, base, cut(share.arm, name - 4), kind=kind)
@@ -190,7 +196,7 @@ def _draw_ratios(sheet: Sheet, compared: Sequence[Ratio], box: tuple[float, floa
         place(HELD),
         color=tone("band"),
         linewidth=0,
-        gid=sheet.name(f"held: certainly below {HELD:g} times as bad"),
+        gid=sheet.name("band", f"held: certainly below {HELD:g} times as bad"),
     )
     marks = [one for one in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0) if low <= one <= high]
     axes.vlines([place(one) for one in marks], 0, len(compared), color=tone("grid"), linewidth=1)
@@ -213,7 +219,7 @@ def _draw_ratios(sheet: Sheet, compared: Sequence[Ratio], box: tuple[float, floa
             color=tone(kind),
             zorder=5,
             clip_on=False,
-            gid=sheet.name(one.said),
+            gid=sheet.name("ratio", one.said),
         )
         base = y + _HEAD + (row + 0.5) * _ROW * 1.5 + 4
         sheet.text(x, base, cut(one.title, name - 4), fontweight=600)

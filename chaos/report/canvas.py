@@ -47,11 +47,11 @@ def tone(name: str) -> str:
 
 @dataclass
 class Sheet:
-    """A drawing of this size in pixels; (0, 0) is its upper left corner. `said` gives the titles that a pointer shows, by gid."""
+    """A drawing of this size in pixels; (0, 0) is its upper left corner. `named` gives class and title (which a pointer shows) by gid."""
 
     width: float
     height: float
-    said: dict[str, str] = field(default_factory=dict)
+    named: dict[str, tuple[str, str]] = field(default_factory=dict)
     figure: Figure = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,10 +82,10 @@ class Sheet:
         """Where this text ends, in pixels, in matplotlib's own font, which is wider than most."""
         return float(drawn.get_window_extent().x1)
 
-    def name(self, said: str) -> str:
-        """A gid for one thing that is drawn, whose title says this."""
-        gid = f"said-{len(self.said)}"
-        self.said[gid] = plain(said)
+    def name(self, kind: str, said: str = "") -> str:
+        """A gid for one thing that is drawn: its class, and its title."""
+        gid = f"named-{len(self.named)}"
+        self.named[gid] = (kind, plain(said))
         return gid
 
     def svg(self, title: str, description: str, *, name: str, shape: str = "") -> str:
@@ -146,10 +146,13 @@ def _used(root: ET.Element) -> set[str]:
 
 def _fit_element(element: ET.Element, sheet: Sheet, used: set[str], name: str) -> None:
     own = element.attrib.pop("id", None)
-    if own in sheet.said:
-        title = ET.Element(f"{{{SVG}}}title")
-        title.text = sheet.said[own]
-        element.insert(0, title)
+    if own in sheet.named:
+        kind, said = sheet.named[own]
+        element.set("class", kind)
+        if said:
+            title = ET.Element(f"{{{SVG}}}title")
+            title.text = said
+            element.insert(0, title)
     elif own in used:
         element.set("id", f"{name}-{own}")
     for attribute, value in list(element.attrib.items()):

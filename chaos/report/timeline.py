@@ -102,7 +102,7 @@ class _Drawing:
         fill: str,
         *,
         front: bool = True,
-        said: str = "",
+        named: tuple[str, str] = ("", ""),
         line: str = "",
     ) -> None:
         from matplotlib.patches import Rectangle
@@ -111,8 +111,7 @@ class _Drawing:
             at, *size, facecolor=tone(fill) if fill else "none", edgecolor=tone(line) if line else "none", linewidth=1.5 if line else 0,
             clip_on=False,
         )  # fmt: skip
-        if said:
-            box.set_gid(self.sheet.name(said))
+        box.set_gid(self.sheet.name(*named))
         (self._front if front else self._behind).add_patch(box)
 
     def ground(self, picture: Picture, bottom: float) -> None:
@@ -120,7 +119,9 @@ class _Drawing:
         if picture.fault is not None:
             effect, removal = picture.fault
             first, last = self.axis.x(effect), self.axis.x(self.axis.end_s if removal is None else removal)
-            self._box((first, 24), (last - first, bottom - 24), "fault", front=False, said="the fault was on")
+            self._box(
+                (first, 24), (last - first, bottom - 24), "fault", front=False, named=("fault", "the fault was on")
+            )
             edges = [self.axis.x(at) for at in picture.fault if at is not None]
             self._behind.vlines(edges, 24, bottom, color=tone("fault-edge"), linewidth=1, clip_on=False)
         lines = [self.axis.x(at) for at in ticks(self.axis.start_s, self.axis.end_s, self.step_s)]
@@ -136,7 +137,7 @@ class _Drawing:
         turn = 0
         for span in picture.spans:
             x, width = self.axis.x(span.start_s), self.axis.x(span.end_s) - self.axis.x(span.start_s)
-            self._box((x, 2), (width, 20), f"phase-{turn % 2}", said=span.name)
+            self._box((x, 2), (width, 20), f"phase-{turn % 2}", named=("phase", span.name))
             turn += width > 2  # what is too short to be seen does not take a turn of the two shades
             if width > len(span.name) * CHARACTER:
                 self.sheet.text(x + width / 2, 16, span.name, ha="center")
@@ -178,7 +179,7 @@ class _Drawing:
         room = shape.width - x - 4
         title = cut(lane.title, room, BOLD)
         drawn = self.sheet.text(x, top + 15, title, fontsize=12.5, fontweight=650)
-        drawn.set_gid(self.sheet.name(f"{lane.title} {lane.note}"))
+        drawn.set_gid(self.sheet.name("lane", f"{lane.title} {lane.note}"))
         note = self.sheet.right_of(drawn) + 9
         if lane.note and shape.width - note > 60:
             self.sheet.text(note, top + 15, cut(lane.note, shape.width - note - 4), kind="muted")
@@ -209,7 +210,8 @@ class _Drawing:
 
     def _curve(self, axes: Axes, lane: CurveLane, number: int) -> bool:
         """The curve, broken where values are missing; whether there was anything to draw."""
-        parts = [thin(piece) for piece in pieces(lane.curves[number])]
+        within = [one for one in lane.curves[number] if self.axis.start_s <= one[0] <= self.axis.end_s]
+        parts = [thin(piece) for piece in pieces(within)]
         xs, ys = [], []
         for piece in parts:
             xs += [at for at, _ in piece] + [float("nan")]
@@ -217,7 +219,8 @@ class _Drawing:
         if parts:
             (line,) = axes.plot(xs, ys, color=tone("curve"), linewidth=1.8, alpha=1.0 if len(lane.curves) == 1 else 0.7)
             line.set_solid_joinstyle("round")
-            line.set_gid(self.sheet.name(lane.names[number] if lane.names else lane.title))
+            line.set_gid(self.sheet.name("curve", lane.names[number] if lane.names else lane.title))
+            line.set_clip_on(False)
         dots = [piece[0] for piece in parts if len(piece) == 1]
         if dots:
             axes.plot([at for at, _ in dots], [value for _, value in dots], "o", color=tone("curve"), markersize=3)
@@ -226,7 +229,7 @@ class _Drawing:
     def _band(self, lane: CurveLane, axes: Axes) -> None:
         if lane.band is not None and all(known(value) for value in lane.band):
             axes.axhspan(
-                *lane.band, color=tone("band"), linewidth=0, gid=self.sheet.name("what it read in the baseline")
+                *lane.band, color=tone("band"), linewidth=0, gid=self.sheet.name("band", "what it read in the baseline")
             )
 
     def _limit(self, limit: Limit, axes: Axes, top: float) -> None:
@@ -234,10 +237,16 @@ class _Drawing:
         if not known(limit.value) or not low <= limit.value <= high:
             return
         kind, style = ("muted", (0, (1.2, 2.2))) if limit.guard else ("bad", (0, (4, 3)))
-        axes.axhline(limit.value, color=tone(kind), linewidth=1.2, linestyle=style, gid=self.sheet.name(limit.text))
+        axes.axhline(
+            limit.value,
+            color=tone(kind),
+            linewidth=1.2,
+            linestyle=style,
+            gid=self.sheet.name("guard" if limit.guard else "limit", limit.text),
+        )
         if limit.beyond != "neither" and not limit.guard:
             wrong = (limit.value, high) if limit.beyond == "above" else (low, limit.value)
-            axes.axhspan(*wrong, color=tone("beyond"), linewidth=0)
+            axes.axhspan(*wrong, color=tone("beyond"), linewidth=0, gid=self.sheet.name("beyond"))
         shape, y = self.axis.shape, top + (high - limit.value) / (high - low) * PLOT
         if shape.right > 40:
             self.sheet.text(shape.width - shape.right + 7, y + 4, cut(limit.text, shape.right - 8), kind=kind)
@@ -266,10 +275,12 @@ class _Drawing:
         x, width = self.axis.x(bar.start_s), max(self.axis.x(bar.end_s) - self.axis.x(bar.start_s), 1.5)
         said = f"{lane.title} {bar.state} from {bar.start_s:.1f} s to {bar.end_s:.1f} s".replace("-", MINUS)
         if bar.state == "pending":
-            self._box((x, top + 4.5), (width, ROW - 9), "", said=said, line="warn" if lane.mine else "muted")
+            self._box(
+                (x, top + 4.5), (width, ROW - 9), "", named=("pending", said), line="warn" if lane.mine else "muted"
+            )
             return
         fill = "treatment" if bar.state == "on" else "bad" if lane.mine else "muted"
-        self._box((x, top + 1), (width, ROW - 2), fill, said=said)
+        self._box((x, top + 1), (width, ROW - 2), fill, named=(bar.state, said))
         if width > len(bar.state) * BOLD + 8:
             self.sheet.text(x + 6, top + 13, bar.state, kind="on-tone", fontweight=600)
 
@@ -279,11 +290,18 @@ class _Drawing:
             x, y = self.axis.x(one.mark.at_s), top + ((last if one.row is None else one.row) + 0.5) * ROW
             sign = one.mark.sign
             drawn = self._front.scatter([x], [y], s=_MARK_SIZE[sign], marker=_MARKS[sign], color=tone(_MARK_TONE[sign]))
-            drawn.set(linewidths=1.8 if sign in _OPEN else 0, clip_on=False, gid=self.sheet.name(one.mark.text))
+            drawn.set(
+                linewidths=1.8 if sign in _OPEN else 0,
+                clip_on=False,
+                gid=self.sheet.name(f"mark {sign}", one.mark.text),
+            )
             if one.row is not None:
                 room = (x if one.to_left else self.axis.shape.width - x) - 10
                 side = {"ha": "right" if one.to_left else "left"}
-                self.sheet.text(x - 9 if one.to_left else x + 9, y + 4, cut(one.mark.text, room), kind="muted", **side)
+                words = self.sheet.text(
+                    x - 9 if one.to_left else x + 9, y + 4, cut(one.mark.text, room), kind="muted", **side
+                )
+                words.set_gid(self.sheet.name("label"))
 
 
 def both(picture: Picture) -> Iterator[Drawn]:
