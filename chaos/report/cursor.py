@@ -5,7 +5,8 @@ Picture + its drawings ─▶ cursor() ─▶ JSON that `templates/timeline.js` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from chaos.bounds import kind_of_unit
 from chaos.report.canvas import plain
@@ -44,7 +45,7 @@ def _place(drawn: Drawn) -> Json:
     }
 
 
-def _curves(lane: CurveLane, states: Set[str]) -> Json:
+def _curves(lane: CurveLane, states: AbstractSet[str]) -> Json:
     """Of what a rule reads, the title says so: the alert's own lane has the same name."""
     return {
         "title": plain(lane.title) + (" reads" if lane.title in states else ""),
