@@ -11,20 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chaos.events import GuardBreached, State
 from chaos.journal import Line, to_text
 from chaos.judging import judge
 from chaos.judging.trace import trace
 from chaos.report.arms import draw_arms, measures, ratios
 from chaos.report.cursor import cursor
+from chaos.report.curve_lanes import probe_lane
 from chaos.report.lanes import picture_of
 from chaos.report.page import json_block, policy
+from chaos.report.picture import CurveLane
 from chaos.report.places import TALL, WIDE
 from chaos.report.radius import radius
 from chaos.report.raw import raw, size
+from chaos.report.state_lanes import FAULTS, fault_lanes, guard_lane
 from chaos.report.timeline import both
 from chaos.statistics import clopper_pearson
 from chaos.verdict import Verdict
-from tests.report.report_pages import real_run
+from tests.report.report_pages import inserted, page, planned, real_run
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -167,3 +171,69 @@ def test_without_a_script_none_may_run_and_a_server_may_add_its_own_sources() ->
     assert "script-src" not in policy("", {})
     assert policy("", {}).startswith("default-src 'none'")
     assert "connect-src 'self'" in policy("x", {"connect-src": "'self'"})
+
+
+# --- several faults ---------------------------------------------------------------------------------------------------
+
+
+def test_every_fault_has_a_lane_and_those_without_room_are_counted(confirmed: list[Line], verdict: Verdict) -> None:
+    one = verdict.effects[0]
+    many = replace(
+        verdict,
+        effects=(one, replace(one, id="late", removed_wall_s=None), *(replace(one, id=f"e{n}") for n in range(8))),
+    )
+    lanes = fault_lanes(trace(confirmed), many, lambda wall_s: wall_s - (one.first_effect_wall_s or 0.0))
+    assert [lane.title for lane in lanes[:2]] == ["wrong_predictions", "late"]
+    assert lanes[-1].title == "2 more effects"
+    assert len(lanes) == FAULTS + 1
+    assert "removal not proven" in lanes[1].note
+    assert lanes[1].bars[0].end_s > lanes[0].bars[0].end_s == pytest.approx(29.0, abs=0.1)
+
+
+def test_an_effect_that_never_showed_has_a_lane_that_says_so(confirmed: list[Line], verdict: Verdict) -> None:
+    never = replace(verdict, effects=(replace(verdict.effects[0], first_effect_wall_s=None),))
+    assert fault_lanes(trace(confirmed), never, float)[0].quiet == "no effect was proven"
+
+
+def test_hurt_containers_are_named_and_counted(confirmed: list[Line]) -> None:
+    plan = trace(confirmed).plan
+    hurt = next(effect for effect in plan.effects if effect.kind == "proxy")
+    container = replace(hurt, kind="container", fault_index=None, target="replica-1")
+    lines = planned(confirmed, effects=tuple(container if effect == hurt else effect for effect in plan.effects))
+    assert radius(trace(lines), judge(lines)).containers == ("replica-1",)
+    assert "1 container hurt" in page(lines).text
+
+
+# --- guards -----------------------------------------------------------------------------------------------------------
+
+
+def test_guards_that_held_say_so_and_one_that_did_not_is_marked(confirmed: list[Line]) -> None:
+    def lane(lines: list[Line]):
+        return guard_lane(trace(lines), lines, lambda wall_s: wall_s - confirmed[0].wall_s)
+
+    held = lane(confirmed)
+    assert held is not None
+    assert (held.note, held.quiet, held.marks) == ("availability (min 90%) for 5s", "held all along", ())
+    broken = lane(inserted(confirmed, State.undo, GuardBreached("availability (min 90%)", "80%")))
+    assert broken is not None
+    assert broken.quiet == ""
+    assert broken.marks[0].text.startswith("guard breached: availability (min 90%) +")
+
+
+def test_without_guards_there_is_no_lane_of_them(confirmed: list[Line]) -> None:
+    lines = planned(confirmed, guards=())
+    assert guard_lane(trace(lines), lines, float) is None
+
+
+def test_the_bound_of_a_guard_stands_in_the_lane_of_its_probe(confirmed: list[Line]) -> None:
+    seen = trace(confirmed)
+    lane = probe_lane(seen, next(probe for probe in seen.plan.steady() if probe.title == "availability"), float)
+    assert [(limit.text, limit.guard) for limit in lane.limits] == [("min 99.5%", False), ("guard 90%", True)]
+
+
+def test_the_band_of_a_rule_is_the_one_that_detection_left(confirmed: list[Line], verdict: Verdict) -> None:
+    picture = picture_of(trace(confirmed), verdict, confirmed)
+    lane = next(lane for lane in picture.lanes if isinstance(lane, CurveLane) and lane.title == "ModelAccuracyLow")
+    assert lane.band is not None
+    left = next(at for at, value in lane.curves[0] if at >= 0 and value < lane.band[0])
+    assert left == pytest.approx(next(mark.at_s for mark in lane.marks if mark.sign == "moved"), abs=0.01)
