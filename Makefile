@@ -14,10 +14,11 @@ quickstart: setup  ## the main job on local processes: fault, alert, undo, verdi
 	@scripts/quickstart
 
 test: setup lint types  ## everything: linter, types, all tests; starts a container engine if none runs
+	@scripts/browser
 	@scripts/with-engine scripts/all-tests
 
-unit: setup  ## the tests that need neither lab nor container engine (about a minute)
-	@.venv/bin/pytest -m "not system and not docker"
+unit: setup  ## the tests that need neither lab, container engine nor browser (about a minute)
+	@.venv/bin/pytest -m "not system and not docker and not browser"
 
 check: lint types unit  ## what to run before a commit
 
