@@ -14,7 +14,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 from chaos.drivers.folder import RunFolder
-from chaos.errors import ChaosError, Refused
+from chaos.errors import ChaosError
 from chaos.history import Head, RunSummary, head_of, summary_of
 from chaos.judging import judge
 from chaos.verdict import Verdict
@@ -26,6 +26,10 @@ UNREADABLE = (
     ChaosError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError, OSError,
 )  # fmt: skip
 """What a folder may raise that somebody damaged, or that an older version wrote."""
+
+
+class NoRun(ChaosError):
+    """There is no run as somebody asked for it; the message says which there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +97,17 @@ def _written(folder: RunFolder, head: Head) -> Verdict | None:
 def find(runs: Path, said: str) -> RunFolder:
     """The run that a person means: a folder, a run's id or folder name or the beginning of one, `last`, or `last~2` for the third last.
 
-    Raises Refused, saying what there is, when that is none or more than one.
+    Raises NoRun, saying what there is, when that is none or more than one.
     """
     if (Path(said) / "journal.jsonl").is_file():
         return RunFolder(Path(said))
     folders = sorted(path.parent for path in runs.glob("*/journal.jsonl")) if runs.is_dir() else []
     if not folders:
-        raise Refused([f"there is no run in {runs}; run an experiment, or say where they are with --runs"])
+        raise NoRun(f"there is no run in {runs}; run an experiment, or say where they are with --runs")
     back = _steps_back(said)
     if back is not None:
         if back >= len(folders):
-            raise Refused([f"{said}: there are only {len(folders)} runs in {runs}"])
+            raise NoRun(f"{said}: there are only {len(folders)} runs in {runs}")
         return RunFolder(folders[-1 - back])
     named = [path for path in folders if path.name.startswith(said) or _run_part(path.name).startswith(said)]
     exact = [path for path in named if said in (path.name, _run_part(path.name))]
@@ -111,10 +115,10 @@ def find(runs: Path, said: str) -> RunFolder:
         case [one]:
             return RunFolder(one)
         case []:
-            raise Refused([f"no run in {runs} begins with {said!r}; the last one is {folders[-1].name}"])
+            raise NoRun(f"no run in {runs} begins with {said!r}; the last one is {folders[-1].name}")
         case several:
             names = ", ".join(path.name for path in several[-4:])
-            raise Refused([f"{said!r} is the beginning of {len(several)} runs; write more of it: {names}"])
+            raise NoRun(f"{said!r} is the beginning of {len(several)} runs; write more of it: {names}")
 
 
 def _steps_back(said: str) -> int | None:

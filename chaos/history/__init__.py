@@ -5,6 +5,24 @@ verdict + head of its journal ─▶ RunSummary ─▶ histories() ─▶ Histor
 
 from __future__ import annotations
 
+from chaos.history.histories import AlertTimes, History, Point, histories, to_json
 from chaos.history.summary import AlertSummary, FaultSummary, Head, RunSummary, head_of, summary_of
+from chaos.history.trend import Middle, Trend, middle, trend
 
-__all__ = ["AlertSummary", "FaultSummary", "Head", "RunSummary", "head_of", "summary_of"]
+__all__ = [
+    "AlertSummary",
+    "AlertTimes",
+    "FaultSummary",
+    "Head",
+    "History",
+    "Middle",
+    "Point",
+    "RunSummary",
+    "Trend",
+    "head_of",
+    "histories",
+    "middle",
+    "summary_of",
+    "to_json",
+    "trend",
+]

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chaos.app.past import find, past
+from chaos.app.past import NoRun, find, past
 from chaos.app.running import report
 from chaos.drivers.folder import RunFolder
-from chaos.errors import Refused
 
 JOURNAL = Path(__file__).parents[1] / "judging" / "confirmed.jsonl"
 
@@ -85,7 +84,7 @@ def test_a_run_is_found_by_its_folder_its_id_their_beginnings_and_by_how_long_ag
 def test_what_is_no_run_or_several_is_refused_with_what_there_is(tmp_path: Path, said: str, why: str) -> None:
     for name in ("20260101-000000-bias-0a1b", "20260102-000000-bias-0c2d", "20260103-000000-delay-0e3f"):
         run_in(tmp_path, name, judged=False)
-    with pytest.raises(Refused, match=why):
+    with pytest.raises(NoRun, match=why):
         find(tmp_path, said)
-    with pytest.raises(Refused, match="there is no run"):
+    with pytest.raises(NoRun, match="there is no run"):
         find(tmp_path / "none", said)

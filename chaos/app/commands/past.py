@@ -1,0 +1,33 @@
+"""What runs were: over weeks, and one beside another. Imports stay inside the commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from chaos.app.commands.options import JsonOption, console
+from chaos.app.door import say
+
+
+def history(
+    runs: Annotated[Path, typer.Argument(help="where run folders are")] = Path("runs"),
+    experiment: Annotated[Optional[str], typer.Option("--experiment", metavar="NAME", help="this one alone")] = None,  # noqa: UP045
+    alert: Annotated[Optional[str], typer.Option("--alert", metavar="NAME", help="this one alone")] = None,  # noqa: UP045
+    since: Annotated[Optional[str], typer.Option("--since", metavar="TIME", help="no older runs, such as 30d")] = None,  # noqa: UP045
+    page: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--page", metavar="FILE.html", help="times over weeks as one page"),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Says how experiments went over time, and whether alerts have become slower. Only reads."""
+    from chaos.app.history_command import Wish, command
+
+    command(Wish(runs, experiment, alert, since, page), console(), say, as_json=as_json)
+
+
+def add(app: typer.Typer) -> None:
+    """These commands are among those of `app`."""
+    app.command()(history)
