@@ -29,6 +29,7 @@ from chaos.version import VERSION
 
 if TYPE_CHECKING:
     from chaos.app.announcing import Announcement
+    from chaos.app.following import Following
     from chaos.app.look import Look
     from chaos.app.warden import Proxies
 
@@ -121,11 +122,13 @@ def run(
     signals: bool = False,
     production: bool = False,
     command: Sequence[str] = (),
+    metrics_file: Path | None = None,
 ) -> Ended:
     """The experiment has been run, judged and reported; its folder has everything.
 
     Raises Refused when the plan forbids it, or when the system is production and nobody said `production=True`. `command` is what
-    begins the experiment's only external fault; without one, somebody begins it by hand. With
+    begins the experiment's only external fault; without one, somebody begins it by hand. `metrics_file` says at every moment which
+    faults are on. With
     `signals`, Ctrl-C and its kin end the run and are part of the verdict; without, KeyboardInterrupt is raised once
     everything is undone.
     """
@@ -163,7 +166,8 @@ def run(
             command=ExternalCommand(command, folder.path / "external.log", guard.on_leash) if command else None,
         )
         journal = JournalWriter(folder.path / "journal.jsonl")
-        runner = Runner(Run(made), world, journal, watch, guard)
+        following = _following(loaded.system, run_id, metrics_file, watch)
+        runner = Runner(Run(made), world, journal, following, guard)
         try:
             with runner.signals() if signals else contextlib.nullcontext():
                 try:
@@ -172,6 +176,7 @@ def run(
                 finally:
                     guard.end(clean=not any(effect.active() for effect in runner.run.effects.values()))
         finally:
+            following.close()
             verdict = report(folder, lines, quick=runner.interrupts > 1) if (lines := journal.lines()) else None
     finally:
         told.after(verdict)
@@ -219,8 +224,24 @@ def _look(prepared: Prepared) -> Look:
 def _announcement(system: System, made: Plan, run_id: str) -> Announcement:
     from chaos.app.announcing import Announcement
 
-    webhook = system.announce.webhook.get_secret_value() if system.announce is not None else None
-    return Announcement(webhook, made, run_id, whole_s(made) + made.recovery_s)
+    webhook = system.announce.webhook if system.announce is not None else None
+    secret = webhook.get_secret_value() if webhook is not None else None
+    return Announcement(secret, made, run_id, whole_s(made) + made.recovery_s)
+
+
+def _following(system: System, run_id: str, metrics_file: Path | None, watch: Watch | None) -> Following:
+    """The live view, and beside it all who look on: a file of metrics, and the Grafana that the system file names."""
+    from chaos.app.annotating import Annotations
+    from chaos.app.following import Follower, Following
+    from chaos.app.metrics_file import MetricsFile
+    from chaos.drivers.grafana import GrafanaClient
+
+    followers: list[Follower] = [MetricsFile(metrics_file)] if metrics_file is not None else []
+    said = system.announce.grafana if system.announce is not None else None
+    if said is not None:
+        client = GrafanaClient(said.url, said.token.get_secret_value())
+        followers.append(Annotations(client, said.dashboard, said.panel))
+    return Following(run_id, followers, watch)
 
 
 def _refuse_command(made: Plan) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from typer.core import TyperCommand
@@ -66,6 +66,12 @@ def run(
     runs: Annotated[Path, typer.Option("--runs", help="where run folders go")] = Path("runs"),
     as_json: JsonOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="run against production")] = False,
+    metrics_file: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--metrics-file", metavar="FILE.prom", help="says at every moment which faults are on, as metrics"
+        ),
+    ] = None,
 ) -> None:
     """Runs experiments, undoes everything, judges. All files are read first; the exit code is the worst verdict's.
 
@@ -93,12 +99,12 @@ def run(
                     raise typer.BadParameter(
                         "it begins one fault, and a sweep makes several runs; leave `sweep:` out", param_hint="--"
                     )
-                code = _sweep_one(one, seed, runs, as_json=as_json, yes=yes)
+                code = _sweep_one(one, seed, runs, as_json=as_json, yes=yes, metrics_file=metrics_file)
                 if code in (EXIT_CODE["unsafe"], EXIT_CODE["interrupted"]):
                     raise typer.Exit(code)
                 name = _OF_A_SWEEP.get(code, "invalid")
             else:
-                name = _run_one(one, seed, runs, as_json=as_json, yes=yes, command=command)
+                name = _run_one(one, seed, runs, as_json=as_json, yes=yes, command=command, metrics_file=metrics_file)
         except Refused as error:
             tell_refusal(error)
             name = "invalid"
@@ -112,7 +118,9 @@ _OF_A_SWEEP: dict[int, VerdictName] = {0: "confirmed", 1: "undetected", 4: "abor
 """How a sweep's exit code counts among several experiments."""
 
 
-def _sweep_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes: bool) -> int:
+def _sweep_one(
+    loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes: bool, metrics_file: Path | None
+) -> int:
     """A run for each severity; the exit code: 0 when every alert tells at some severity, 1 when not, 3 when nothing was proven."""
     from chaos.app import running, sweeping
     from chaos.app.live import Lines
@@ -129,7 +137,7 @@ def _sweep_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, y
         for warning in prepared.plan.warnings:
             say(f"! {warning}")
         with Lines(errors) as view:
-            return running.run(prepared, runs, view, signals=True, production=yes)
+            return running.run(prepared, runs, view, signals=True, production=yes, metrics_file=metrics_file)
 
     try:
         tools = monitoring.find(STATE, say)
@@ -152,7 +160,14 @@ def _sweep_one(loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, y
 
 
 def _run_one(
-    loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes: bool, command: list[str]
+    loaded: Loaded,
+    seed: str | None,
+    runs: Path,
+    *,
+    as_json: bool,
+    yes: bool,
+    command: list[str],
+    metrics_file: Path | None,
 ) -> VerdictName:
     from rich.text import Text
 
@@ -166,7 +181,9 @@ def _run_one(
         errors.print(Text(f"! {visible(warning)}", style="yellow"), soft_wrap=True)
     view = Panel(errors) if errors.is_terminal else Lines(errors)
     with view:
-        ended = running.run(prepared, runs, view, signals=True, production=yes, command=command)
+        ended = running.run(
+            prepared, runs, view, signals=True, production=yes, command=command, metrics_file=metrics_file
+        )
     with contextlib.suppress(BrokenPipeError):  # nobody reads any more; the verdict stands in the folder
         if as_json:
             print(ended.verdict.to_json())
