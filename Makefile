@@ -1,5 +1,5 @@
 # `make quickstart` shows what this is; `make test` runs everything. Both set up what they need.
-.PHONY: help setup quickstart test check lint types unit docs interop compiled catalogue statistics bench kills offswitch soak fuzz format clean detection-times rehearsals
+.PHONY: help setup site quickstart test check lint types unit docs interop compiled catalogue statistics bench kills offswitch soak fuzz format clean detection-times rehearsals
 .DEFAULT_GOAL := help
 # Compiled modules make every command start three times as fast.
 unexport PYTHONDONTWRITEBYTECODE
@@ -30,8 +30,12 @@ lint: setup
 types: setup
 	@.venv/bin/mypy
 
-docs: setup  ## the pages that are made of the code: docs/faults.md
+docs: setup  ## the pages that are made of the code: docs/faults.md, commands.md, probes.md, protocols.md
 	@.venv/bin/python -m chaos.app.fault_page docs/faults.md
+	@.venv/bin/python -m chaos.app.reference_pages docs
+
+site: setup  ## the docs site, into .chaos/site/html; a link that leads nowhere is an error
+	@scripts/site
 
 compiled: setup  ## the data plane compiled (.chaos/compiled; needs gcc), and the tests of proxy, protocols and drivers on it
 	@scripts/compile

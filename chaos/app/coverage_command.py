@@ -76,7 +76,7 @@ def cover(
     tried = list(tried_in(runs, system.name if system is not None else None))
     columns = [Column(alert, place, why) for alert, (place, why) in standings.items()]
     found = matrix(tried, possible_faults(system), columns, time.time(), max_age_s)
-    say(f"{len(tried)} runs of faults in {runs}")
+    say(f"{len(tried)} run{'s' if len(tried) != 1 else ''} of faults in {runs}")
     return Covered(found, {one.run: one.harmed for one in tried})
 
 

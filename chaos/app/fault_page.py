@@ -35,7 +35,7 @@ def page() -> str:
 
 def _overview(faults: Sequence[Facts]) -> str:
     rows = [(f"[`{one.name}`](#{one.name})", one.what.rstrip("."), one.must, one.quiet) for one in faults]
-    return _table(("fault", "what goes wrong", "must", "quiet"), rows)
+    return table(("fault", "what goes wrong", "must", "quiet"), rows)
 
 
 def _section(one: Facts) -> str:
@@ -58,10 +58,11 @@ def _section(one: Facts) -> str:
 
 def _parameters(parameters: Iterable[Parameter]) -> str:
     rows = [(f"`{one.name}`", one.needed, one.form, one.says) for one in parameters]
-    return _table(("parameter", "", "value", "what it says"), rows)
+    return table(("parameter", "", "value", "what it says"), rows)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 

@@ -128,6 +128,10 @@ def arguments(
     return assistant.arguments(service, inside, listen, state, tools)
 
 
+ADDED_RULES = "added-*.yml"
+"""Files of rules that somebody adds to the lab's own, in its folder."""
+
+
 def prometheus_yml(inside: Mapping[str, str], state: str) -> str:
     """One second between scrapes and evaluations: a lesson takes a minute."""
     replicas = "\n".join(
@@ -135,7 +139,7 @@ def prometheus_yml(inside: Mapping[str, str], state: str) -> str:
     )
     return f"""\
 global: {{scrape_interval: 1s, scrape_timeout: 900ms, evaluation_interval: 1s}}
-rule_files: ['{state}/rules.yml', '{state}/{assistant.RULES}']
+rule_files: ['{state}/rules.yml', '{state}/{assistant.RULES}', '{state}/{ADDED_RULES}']
 alerting:
   alertmanagers:
     - static_configs: [{{targets: ['{inside["alertmanager"]}']}}]

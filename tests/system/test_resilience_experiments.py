@@ -1,4 +1,4 @@
-"""The shipped experiments that slow, kill and show a blind spot, run for real, each with the verdict it must have."""
+"""The shipped experiments that slow and kill, run for real, each with the verdict it must have."""
 
 from __future__ import annotations
 
@@ -27,14 +27,4 @@ def test_a_killed_replica_is_told_and_availability_holds(process_lab: Work) -> N
     detected(ran, "ReplicaDown", 15)
     assert ran.finding("Did availability hold")["verdict"] == "confirmed"
     sound(ran)
-    nothing_left(process_lab)
-
-
-def test_the_blind_spot_is_reported_as_undetected_with_the_gate_that_failed(process_lab: Work) -> None:
-    ran = run(process_lab, "blind-spot")
-    assert outcome(ran)[:2] == (1, "undetected"), outcome(ran)
-    assert ran.verdict["detections"][0]["failed_gate"] == "signal"
-    assert ran.finding("Did the fault harm approval_hispanic")["verdict"] == "confirmed"
-    sound(ran)
-    arms_agree(ran)
     nothing_left(process_lab)

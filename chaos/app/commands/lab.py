@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Optional
+from pathlib import Path
+from typing import Annotated, Optional
 
 import typer
 
-from chaos.app.commands.options import (
-    STATE,
-    JsonOption,
-)
+from chaos.app.commands.options import STATE, JsonOption
 from chaos.app.door import say
-
-if TYPE_CHECKING:
-    pass
-
 
 DockerOption = Annotated[bool, typer.Option("--docker", help="as containers of a Docker engine")]
 NameOption = Annotated[Optional[str], typer.Option("--name", help="its name; `lab`, or `lab-docker` with --docker")]  # noqa: UP045
@@ -61,8 +55,32 @@ def lab_status(docker: DockerOption = False, name: NameOption = None, as_json: J
     raise typer.Exit(0 if found.up else 3)
 
 
+RulesArgument = Annotated[Optional[Path], typer.Argument(metavar="FILE", help="a file of Prometheus' rules")]  # noqa: UP045
+
+
+def lab_rules(
+    file: RulesArgument = None,
+    drop: Annotated[bool, typer.Option("--drop", help="take all added rules out again")] = False,
+    docker: DockerOption = False,
+    name: NameOption = None,
+) -> None:
+    """Loads rules into the lab's Prometheus, beside the lab's own: does the missing rule close the gap?"""
+    from chaos.lab import added_rules, monitoring, places
+
+    if (file is None) is not drop:
+        raise typer.BadParameter("write a file of rules, or --drop", param_hint="FILE")
+    lab = places.status(_lab(name, docker=docker), STATE, docker=docker)
+    if file is None:
+        dropped = added_rules.drop(lab)
+        print(f"taken out of the lab `{lab.name}`: {', '.join(dropped) or 'nothing, none was added'}")
+        return
+    names = added_rules.add(lab, file, monitoring.find(STATE, say).promtool)
+    print(f"the lab `{lab.name}` evaluates {', '.join(names) or 'no rule more: the file has none'}")
+
+
 def add(app: typer.Typer) -> None:
     """These commands are among those of `app`."""
     app.command("up")(lab_up)
     app.command("down")(lab_down)
     app.command("status")(lab_status)
+    app.command("rules")(lab_rules)
