@@ -1,13 +1,13 @@
 """report.html: one self-contained page about one run. Pure: values in, text out.
 
-verdict + plan + journal ─▶ render() ─▶ one file: no script, nothing from elsewhere, everything escaped
+verdict + plan + journal ─▶ render() ─▶ one file: nothing from elsewhere, everything escaped, readable without its script
 """
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,9 +20,14 @@ from chaos.judging.steady import bound_text
 from chaos.judging.trace import Trace, trace
 from chaos.plans import Plan, PlannedAlert
 from chaos.report import page
+from chaos.report.arms import Ratio, draw_arms, measures, ratios
+from chaos.report.cursor import cursor
 from chaos.report.lanes import PHASE, picture_of
-from chaos.report.page import NONE, tone
-from chaos.report.picture import draw
+from chaos.report.page import NONE, duration_text, tone
+from chaos.report.places import TALL, WIDE
+from chaos.report.radius import Radius, radius
+from chaos.report.raw import raw
+from chaos.report.timeline import both
 from chaos.verdict import Finding, Half, Verdict
 
 HALVES: dict[Half, str] = {
@@ -42,6 +47,9 @@ ASKED: dict[Gate, str] = {
     Gate.reset: "the alert was resolved, counted from the removal",
 }
 """What passing a gate means, in words."""
+
+OPEN = ("not_observed", "undecided", "invalid")
+"""Outcomes of an expected alert that are neither good nor bad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +72,31 @@ class Happened:
     said: str
 
 
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One answer to be seen at a glance: what was asked, the answer in a word or a number, and what it rests on."""
+
+    label: str
+    number: str
+    about: str
+    tone: str
+
+
 def render(verdict: Verdict, plan: Plan, lines: Sequence[Line]) -> str:
     """The page. Every text that the system, its alerts or the experiment said stands in it escaped.
 
     Raises BrokenJournal when the lines are no run, as `judge` does.
     """
     seen = trace(lines)
+    touched = radius(seen, verdict)
     return page.render(
         "report.html.j2",
+        script=page.script("timeline.js"),
         verdict=verdict,
         plan=plan,
         trace=seen,
-        lines=len(lines),
-        timeline=Markup(draw(picture_of(seen, verdict, lines))),  # noqa: S704 - picture.py escapes every label
+        tiles=tuple(_tiles(verdict, plan, touched)),
+        radius=touched,
         detections=[
             (one, planned(plan, one.alert), stage_rows(one, planned(plan, one.alert))) for one in verdict.detections
         ],
@@ -91,7 +111,73 @@ def render(verdict: Verdict, plan: Plan, lines: Sequence[Line]) -> str:
         reads=[read for read in (seen.latest(target) for target in sorted(seen.proxies)) if read is not None],
         again=f"chaos run experiment.yaml --system system.yaml --seed {shlex.quote(verdict.seed)}",
         settings=fault_settings,
+        outcome_tone=_outcome_tone,
+        raw=raw(lines),
+        pictures=_pictures(seen, verdict, lines),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What is drawn, as markup: ElementTree wrote it, which escapes every text; and the same as numbers."""
+
+    timeline: Markup
+    timeline_data: Markup
+    arms: Markup
+    ratios: Sequence[Ratio]
+
+
+def _pictures(seen: Trace, verdict: Verdict, lines: Sequence[Line]) -> Pictures:
+    picture = picture_of(seen, verdict, lines)
+    drawings = tuple(both(picture))
+    measured, compared = measures(verdict), ratios(verdict)
+    return Pictures(
+        Markup("".join(one.svg for one in drawings)),  # noqa: S704
+        page.json_block(cursor(picture, drawings)),
+        Markup("".join(draw_arms(measured, compared, shape) for shape in (WIDE, TALL))),  # noqa: S704
+        compared,
+    )
+
+
+# --- at a glance ------------------------------------------------------------------------------------------------------
+
+
+def _tiles(verdict: Verdict, plan: Plan, touched: Radius) -> Iterator[Tile]:
+    """Who was told and how fast, whether the system held, how many were touched, and whether all is undone."""
+    for one in verdict.detections[:3]:
+        asked = f"asked for: within {duration_text(one.within_s)}" if one.within_s is not None else "expected to tell"
+        told = f"{duration_text(one.told_after_s)}" if one.told_after_s is not None else one.outcome.replace("_", " ")
+        yield Tile(f"{one.alert} told", told, asked, _outcome_tone(one.outcome))
+    steady = [one for one in verdict.probes if one.role != "watched"]
+    if steady:
+        met = sum(one.verdict == "confirmed" for one in steady)
+        worst = (
+            "good"
+            if met == len(steady)
+            else max((tone(one.verdict) for one in steady), key=("good", "warn", "bad").index)
+        )
+        yield Tile("Steady state", f"{met} of {len(steady)}", "probes did what was expected of them", worst)
+    yield from _touched(verdict, plan, touched)
+    undone = next((one for one in verdict.findings if one.question == "Was every effect undone?"), None)
+    if undone is not None and verdict.effects:
+        word = {"good": "Undone", "warn": "Not known", "bad": "Not undone"}[tone(undone.verdict)]
+        removed = [one for one in verdict.findings if one.question.startswith("Is the removal") and one.good]
+        yield Tile("Every effect", word, removed[0].answer if removed else undone.answer, tone(undone.verdict))
+
+
+def _touched(verdict: Verdict, plan: Plan, touched: Radius) -> Iterator[Tile]:
+    if touched.containers:
+        count = len(touched.containers)
+        yield Tile(
+            "Blast radius", f"{count} container{'' if count == 1 else 's'}", ", ".join(touched.containers[:3]), ""
+        )
+    elif verdict.effects and touched.requests:
+        shadow = ", in copies (shadow)" if plan.shadows() else ""
+        yield Tile("Blast radius", f"{touched.touched:,}", f"touched, of {touched.requests:,} requests{shadow}", "")
+
+
+def _outcome_tone(outcome: str) -> str:
+    return "good" if outcome == "detected" else "warn" if outcome in OPEN else "bad"
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------

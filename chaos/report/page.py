@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
@@ -95,6 +96,7 @@ def _environment() -> Environment:
         "rate": format_rate,
         "exact_share": format_share,
         "words": lambda text: str(text).replace("_", " "),
+        "verbatim": verbatim,
     }
     return environment
 
@@ -170,7 +172,6 @@ def coded(text: str) -> Markup:
     )
 
 
-def listed(texts: Sequence[str], most: int = 3) -> str:
-    """`a, b, c and 4 more`."""
-    shown = ", ".join(texts[:most])
-    return shown + (f" and {len(texts) - most} more" if len(texts) > most else "")
+def verbatim(text: str) -> Markup:
+    """The text for the inside of an element: quotes stay as they are, which makes JSON a third shorter."""
+    return Markup(html.escape(text, quote=False))  # noqa: S704 - escaped

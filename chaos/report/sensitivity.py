@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from chaos.report.curve import Live, draw_curve
+from chaos.report.curve import Live, both_curves
 from chaos.report.page import render
 from chaos.sensitivity import AlertSensitivity, Sensitivity, Swept, Trial, TrialAlert
 from chaos.visible import visible
@@ -65,7 +65,10 @@ def _cells(trial: Trial, found: Sensitivity) -> list[Text]:
 
 def page(found: Sensitivity, swept: Swept, within_s: dict[str, float | None]) -> str:
     """The sweep as one file: no script, nothing from elsewhere, everything escaped."""
-    alerts = [(alert, _picture(alert, found, swept, within_s.get(alert.alert))) for alert in found.alerts]
+    alerts = [
+        (alert, _picture(alert, found, swept, within_s.get(alert.alert), f"curve-{place}"))
+        for place, alert in enumerate(found.alerts)
+    ]
     return render("sensitivity.html.j2", found=found, alerts=alerts, once=swept.repeats == 1, cell=_cell_of)
 
 
@@ -73,7 +76,7 @@ def _cell_of(trial: Trial, alert: str) -> TrialAlert | None:
     return next((one for one in trial.alerts if one.alert == alert), None)
 
 
-def _picture(alert: AlertSensitivity, found: Sensitivity, swept: Swept, within_s: float | None) -> Markup:
+def _picture(alert: AlertSensitivity, found: Sensitivity, swept: Swept, within_s: float | None, name: str) -> Markup:
     live = [
         Live(trial.severity, one.told, one.after_s)
         for trial in found.trials
@@ -81,4 +84,4 @@ def _picture(alert: AlertSensitivity, found: Sensitivity, swept: Swept, within_s
         for one in trial.alerts
         if one.alert == alert.alert and one.told is not None
     ]
-    return Markup(draw_curve(alert.curve, live, swept.text, within_s))  # noqa: S704 - curve.py escapes every label
+    return Markup(both_curves(alert.curve, live, swept.text, within_s, name))  # noqa: S704 - ElementTree wrote it
