@@ -13,7 +13,7 @@ from itertools import groupby
 from chaos.report.picture import CurveLane, Picture, StateLane, value_range
 from chaos.report.scales import nice_step, pieces, thin, tick_text, ticks, time_step, time_text
 
-WIDTH, LEFT, RIGHT = 1000.0, 66.0, 20.0
+WIDTH, LEFT, RIGHT = 1000.0, 66.0, 84.0
 TITLE, PLOT, ROW, GAP, TOP = 20.0, 80.0, 20.0, 16.0, 40.0
 KIND = ("first", "second")
 
@@ -116,7 +116,7 @@ def _curves(lanes: Lanes, place: _Place) -> tuple[str, float]:
     limits = {(limit.value, limit.text): limit for lane in both for limit in lane.limits}.values()
     parts += [
         f'<line class="limit" x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{y(limit.value):.1f}" y2="{y(limit.value):.1f}"/>'
-        f'<text class="limit-text" x="{WIDTH - RIGHT:g}" y="{y(limit.value) - 4:.1f}" text-anchor="end">{escape(limit.text)}</text>'
+        f'<text class="limit-text" x="{WIDTH - RIGHT + 6:g}" y="{y(limit.value) + 4:.1f}">{escape(limit.text)}</text>'
         for limit in limits
     ]
     for kind, lane in zip(KIND, lanes, strict=True):
