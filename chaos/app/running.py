@@ -29,7 +29,6 @@ from chaos.version import VERSION
 
 if TYPE_CHECKING:
     from chaos.app.announcing import Announcement
-    from chaos.app.following import Following
     from chaos.app.look import Look
     from chaos.app.warden import Proxies
 
@@ -132,6 +131,7 @@ def run(
     `signals`, Ctrl-C and its kin end the run and are part of the verdict; without, KeyboardInterrupt is raised once
     everything is undone.
     """
+    from chaos.app.followed import followed
     from chaos.app.performer import World
     from chaos.app.runner import Runner
     from chaos.app.safeguard import Safeguard
@@ -166,7 +166,7 @@ def run(
             command=ExternalCommand(command, folder.path / "external.log", guard.on_leash) if command else None,
         )
         journal = JournalWriter(folder.path / "journal.jsonl")
-        following = _following(loaded.system, run_id, metrics_file, watch)
+        following = followed(loaded.system, run_id, metrics_file, watch)
         runner = Runner(Run(made), world, journal, following, guard)
         try:
             with runner.signals() if signals else contextlib.nullcontext():
@@ -227,21 +227,6 @@ def _announcement(system: System, made: Plan, run_id: str) -> Announcement:
     webhook = system.announce.webhook if system.announce is not None else None
     secret = webhook.get_secret_value() if webhook is not None else None
     return Announcement(secret, made, run_id, whole_s(made) + made.recovery_s)
-
-
-def _following(system: System, run_id: str, metrics_file: Path | None, watch: Watch | None) -> Following:
-    """The live view, and beside it all who look on: a file of metrics, and the Grafana that the system file names."""
-    from chaos.app.annotating import Annotations
-    from chaos.app.following import Follower, Following
-    from chaos.app.metrics_file import MetricsFile
-    from chaos.drivers.grafana import GrafanaClient
-
-    followers: list[Follower] = [MetricsFile(metrics_file)] if metrics_file is not None else []
-    said = system.announce.grafana if system.announce is not None else None
-    if said is not None:
-        client = GrafanaClient(said.url, said.token.get_secret_value())
-        followers.append(Annotations(client, said.dashboard, said.panel))
-    return Following(run_id, followers, watch)
 
 
 def _refuse_command(made: Plan) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import chaos
 from chaos.app.past import NoRun, find, past
 from chaos.app.running import report
 from chaos.drivers.folder import RunFolder
@@ -45,6 +46,11 @@ def test_every_run_is_read_the_oldest_first_and_what_cannot_be_read_is_named(tmp
     assert {one.verdict for one in found.runs} == {"confirmed"}
     assert [one.folder for one in found.unreadable] == ["binary", "cut", "nonsense"]
     assert all(one.reason for one in found.unreadable)
+
+
+def test_programs_read_the_same(tmp_path: Path) -> None:
+    run_in(tmp_path, "a")
+    assert chaos.past(tmp_path) == past(tmp_path)
 
 
 def test_a_folder_that_is_not_there_holds_no_runs(tmp_path: Path) -> None:
