@@ -270,10 +270,38 @@ class RealUsers(Strict):
     reason: Said = Field(examples=["TEXT"])
 
 
-class Announce(Strict):
-    """Who is told of every run, before and after. The address is a secret: whoever has it can post there."""
+class Grafana(Strict):
+    """A Grafana that gets an annotation for as long as a fault is on: of one dashboard, or of the whole organisation."""
 
-    webhook: Annotated[SecretStr, AfterValidator(secret_http)] = Field(examples=["https://chat.example/hooks/…"])
+    url: Address = Field(examples=["https://grafana.example"])
+    token: SecretStr = Field(description="of a service account that may write annotations", examples=["TOKEN"])
+    dashboard: str | None = Field(
+        None, min_length=1, description="the dashboard's uid; else every dashboard can show it"
+    )
+    panel: int | None = Field(None, ge=1, description="the number of one panel of that dashboard")
+
+    @model_validator(mode="after")
+    def _panel_of_something(self) -> Grafana:
+        if self.panel is not None and self.dashboard is None:
+            raise ValueError("a `panel` is one of a dashboard; write `dashboard: UID`, too")
+        return self
+
+
+class Announce(Strict):
+    """Who is told of every run: by webhook before and after, in Grafana while a fault is on. The webhook's address is a secret:
+    whoever has it can post there.
+    """
+
+    webhook: Annotated[SecretStr, AfterValidator(secret_http)] | None = Field(
+        None, examples=["https://chat.example/hooks/…"]
+    )
+    grafana: Grafana | None = Field(None, examples=["{url: https://grafana.example, token: TOKEN}"])
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Announce:
+        if self.webhook is None and self.grafana is None:
+            raise ValueError("nobody is told; write `webhook:`, `grafana:` or both, or leave `announce:` out")
+        return self
 
 
 class System(Strict):

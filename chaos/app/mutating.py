@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from chaos.app.rehearsing import Lengths, Wanted, rehearse
 from chaos.app.telemetry_kept import NAME, kept
-from chaos.coverage.tried import PROVES_NOTHING
 from chaos.drivers.folder import RunFolder
 from chaos.drivers.throwaway import Programs
 from chaos.errors import ChaosError, Refused
@@ -27,6 +26,7 @@ from chaos.rehearsal.of_runs import measured
 from chaos.rehearsal.outcome import CLAIM, AtSeverity, Rehearsed, by_severity
 from chaos.rehearsal.recording import Recording
 from chaos.telemetry import RuleInfo
+from chaos.verdict import PROVES_NOTHING
 
 if TYPE_CHECKING:
     from rich.console import Console

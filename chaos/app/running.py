@@ -105,6 +105,7 @@ def run(
     ignore_freeze: str | None = None,
     alone: bool = False,
     calendars: Sequence[tuple[str, Calendar]] = (),
+    metrics_file: Path | None = None,
 ) -> Ended:
     """The experiment has been run, judged and reported; its folder has everything.
 
@@ -113,8 +114,9 @@ def run(
     external fault; without one, somebody begins it by hand. With `signals`, Ctrl-C and its kin end the run and are part of the
     verdict; without, KeyboardInterrupt is raised once everything is undone. `alone`: no other run of this user may hurt one of its
     targets at the same time, as in a game day; else others may, as far as the proxies allow. `calendars`: whose calendars count
-    besides the system's, by name.
+    besides the system's, by name. `metrics_file` says at every moment which faults are on.
     """
+    from chaos.app.followed import followed
     from chaos.app.performer import World
     from chaos.app.runner import Runner
     from chaos.app.safeguard import Safeguard
@@ -153,7 +155,8 @@ def run(
             command=ExternalCommand(command, folder.path / "external.log", guard.on_leash) if command else None,
         )
         journal = JournalWriter(folder.path / "journal.jsonl")
-        runner = Runner(Run(made), world, journal, watch, guard)
+        following = followed(loaded.system, run_id, metrics_file, watch)
+        runner = Runner(Run(made), world, journal, following, guard)
         try:
             with runner.signals() if signals else contextlib.nullcontext():
                 try:
@@ -162,6 +165,7 @@ def run(
                 finally:
                     guard.end(clean=not any(effect.active() for effect in runner.run.effects.values()))
         finally:
+            following.close()
             verdict = report(folder, lines, quick=runner.interrupts > 1) if (lines := journal.lines()) else None
     finally:
         told.after(verdict)
@@ -209,8 +213,9 @@ def _look(prepared: Prepared) -> Look:
 def _announcement(system: System, made: Plan, run_id: str) -> Announcement:
     from chaos.app.announcing import Announcement
 
-    webhook = system.announce.webhook.get_secret_value() if system.announce is not None else None
-    return Announcement(webhook, made, run_id, whole_s(made) + made.recovery_s)
+    webhook = system.announce.webhook if system.announce is not None else None
+    secret = webhook.get_secret_value() if webhook is not None else None
+    return Announcement(secret, made, run_id, whole_s(made) + made.recovery_s)
 
 
 def _refuse_command(made: Plan) -> None:

@@ -16,7 +16,7 @@ from chaos.app.rehearsing import Lengths, Wanted, rehearse
 from chaos.app.running import Ended
 from chaos.app.surveyor import Drivers, drivers_of
 from chaos.app.telemetry_kept import kept
-from chaos.coverage.tried import PROVES_NOTHING, TOLD, UNKNOWN, state_of
+from chaos.coverage.tried import state_of
 from chaos.drivers.throwaway import Programs
 from chaos.errors import ChaosError, Refused, Unreachable
 from chaos.experiment import TRAFFIC, Bisection, at, sweep_of, text_of
@@ -27,7 +27,7 @@ from chaos.rehearsal.of_runs import measured
 from chaos.rehearsal.outcome import CLAIM_FROM, AtSeverity, Rehearsed, by_severity, threshold
 from chaos.rehearsal.report import between
 from chaos.sensitivity import Curve, Sensitivity, Swept, Trial, TrialAlert, next_severity, sensitivity
-from chaos.verdict import EXIT_CODE, Verdict, VerdictName
+from chaos.verdict import EXIT_CODE, PROVES_NOTHING, TOLD, UNKNOWN, Verdict, VerdictName
 
 QUIET_S = 300.0
 """How long the alerts of one run may take to be quiet before the next."""

@@ -1,6 +1,7 @@
 """Sensitivity as a drawing: how often an alert tells, and how fast, against severity. Values in, SVG out.
 
-Rehearsed severities carry their intervals; live runs are marks on top, and what is fitted to them is a dotted line in its band. The axis of severities is logarithmic.
+Rehearsed severities carry their intervals; live runs are marks on top, and what is fitted to them is a dotted line in its band.
+The axis of severities is logarithmic.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
@@ -76,5 +77,5 @@ def test_what_is_fitted_to_the_live_runs_stands_in_the_terminal_and_in_the_pictu
     )
     shown = page(found, GRID, {})
     assert "Fitted to 4 live runs" in shown
-    assert shown.count('class="fit-band"') == 2
+    assert shown.count('class="fit-band"') == 4  # in both plots, for a wide page and for a phone
     assert "Line and bars: rehearsed" not in shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from typer.core import TyperCommand
@@ -68,6 +68,12 @@ def run(
     as_json: JsonOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="run against production")] = False,
     ignore_freeze: FreezeOption = None,
+    metrics_file: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--metrics-file", metavar="FILE.prom", help="says at every moment which faults are on, as metrics"
+        ),
+    ] = None,
 ) -> None:
     """Runs experiments, undoes everything, judges. All files are read first; the exit code is the worst verdict's.
 
@@ -96,12 +102,23 @@ def run(
                     raise typer.BadParameter(
                         "it begins one fault, and a sweep makes several runs; leave `sweep:` out", param_hint="--"
                     )
-                code = _sweep_one(one, seed, runs, as_json=as_json, yes=yes, ignore_freeze=ignore_freeze)
+                code = _sweep_one(
+                    one, seed, runs, as_json=as_json, yes=yes, ignore_freeze=ignore_freeze, metrics_file=metrics_file
+                )
                 if code in (EXIT_CODE["unsafe"], EXIT_CODE["interrupted"]):
                     raise typer.Exit(code)
                 name = _OF_A_SWEEP.get(code, "invalid")
             else:
-                name = _run_one(one, seed, runs, as_json=as_json, yes=yes, command=command, ignore_freeze=ignore_freeze)
+                name = _run_one(
+                    one,
+                    seed,
+                    runs,
+                    as_json=as_json,
+                    yes=yes,
+                    command=command,
+                    ignore_freeze=ignore_freeze,
+                    metrics_file=metrics_file,
+                )
         except Refused as error:
             tell_refusal(error)
             name = "invalid"
@@ -124,7 +141,14 @@ _OF_A_SWEEP: dict[int, VerdictName] = {0: "confirmed", 1: "undetected", 4: "abor
 
 
 def _sweep_one(
-    loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes: bool, ignore_freeze: str | None
+    loaded: Loaded,
+    seed: str | None,
+    runs: Path,
+    *,
+    as_json: bool,
+    yes: bool,
+    ignore_freeze: str | None,
+    metrics_file: Path | None,
 ) -> int:
     """A run for each severity; the exit code: 0 when every alert tells at some severity, 1 when not, 3 when nothing was proven."""
     from chaos.app import running, sweeping
@@ -142,7 +166,15 @@ def _sweep_one(
         for warning in prepared.plan.warnings:
             say(f"! {warning}")
         with Lines(errors) as view:
-            return running.run(prepared, runs, view, signals=True, production=yes, ignore_freeze=ignore_freeze)
+            return running.run(
+                prepared,
+                runs,
+                view,
+                signals=True,
+                production=yes,
+                ignore_freeze=ignore_freeze,
+                metrics_file=metrics_file,
+            )
 
     try:
         tools = monitoring.find(STATE, say)
@@ -173,6 +205,7 @@ def _run_one(
     yes: bool,
     command: list[str],
     ignore_freeze: str | None,
+    metrics_file: Path | None,
 ) -> VerdictName:
     from rich.text import Text
 
@@ -187,7 +220,14 @@ def _run_one(
     view = Panel(errors) if errors.is_terminal else Lines(errors)
     with view:
         ended = running.run(
-            prepared, runs, view, signals=True, production=yes, command=command, ignore_freeze=ignore_freeze
+            prepared,
+            runs,
+            view,
+            signals=True,
+            production=yes,
+            command=command,
+            ignore_freeze=ignore_freeze,
+            metrics_file=metrics_file,
         )
     with contextlib.suppress(BrokenPipeError):  # nobody reads any more; the verdict stands in the folder
         if as_json:
