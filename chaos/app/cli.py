@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from chaos.app.commands import files, lab, monitoring, runs, servers
+from chaos.app.commands import files, first, lab, monitoring, runs, servers
 from chaos.app.door import through
 from chaos.app.log_lines import shown
 
@@ -23,7 +23,7 @@ lab_app = typer.Typer(
     help="The reference system: a real loan model with a real Prometheus and Alertmanager.", no_args_is_help=True
 )
 app.add_typer(lab_app, name="lab")
-for family in (files, runs, monitoring, servers):
+for family in (first, files, runs, monitoring, servers):
     family.add(app)
 lab.add(lab_app)
 

@@ -162,6 +162,20 @@ class PrometheusDriver:
         with understood(WHAT, self.url):
             return {str(name): frozenset(str(row["type"]) for row in rows) for name, rows in data.items()}
 
+    def described(self) -> dict[str, tuple[str, str]]:
+        """Metric family → (type, help text), as the first target that declares it says."""
+        data = self._get("/api/v1/metadata")
+        with understood(WHAT, self.url):
+            return {
+                str(name): (str(rows[0]["type"]), str(rows[0].get("help", ""))) for name, rows in data.items() if rows
+            }
+
+    def alertmanagers(self) -> list[str]:
+        """Addresses of the Alertmanagers that it tells."""
+        data = self._get("/api/v1/alertmanagers")
+        with understood(WHAT, self.url):
+            return [str(row["url"]).split("/api/v", 1)[0] for row in data["activeAlertmanagers"]]
+
     def label_names(self, selector: str) -> tuple[str, ...]:
         """Every label that the series of this selector carry."""
         data = self._get("/api/v1/labels", **{"match[]": selector})

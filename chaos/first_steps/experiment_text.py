@@ -11,8 +11,8 @@ from chaos.first_steps.clues import Candidate
 from chaos.first_steps.found import Found
 from chaos.first_steps.rule_reading import RuleReading
 from chaos.first_steps.severity import CONTAINERS, NEEDS_ALL, Severity, Times, parameters, severity, times
-from chaos.first_steps.system_text import REQUESTS, Targets, Wish, variables_of
-from chaos.first_steps.writing import comment, joined, name_of, scalar
+from chaos.first_steps.system_text import REQUESTS, ROWS, Targets, Wish, variables_of
+from chaos.first_steps.writing import TODO, comment, joined, name_of, scalar
 from chaos.telemetry import RuleInfo
 from chaos.units import format_duration, format_share
 
@@ -47,13 +47,13 @@ def experiment_text(subject: Subject, found: Found, targets: Targets, wish: Wish
     """The whole file. It satisfies `chaos check` beside its system file."""
     rule, reading, fault = subject.rule, subject.reading, subject.chosen
     now = found.values.get(found.rules.index(rule)) if rule in found.rules else None
-    hard = severity(fault, rule, reading, now) if fault != "external" else Severity(None, "")
+    hard = severity(fault, reading, now) if fault != "external" else Severity(None, "")
     routes = found.route.routes_for({**rule.labels, "alertname": rule.name}) if found.route is not None else []
     wait_s = min((route.group_wait_s for route in routes), default=0.0)
     group_s = min((route.group_interval_s for route in routes), default=0.0)
     when = times(rule, reading, found.scrape_s, found.evaluation_s, wait_s, group_s)
     heard = next((route.receiver for route in routes if route.receiver in found.sinks), None)
-    signal = _signal(subject, found)
+    signal = _signal(subject)
     lines = [
         "# yaml-language-server: $schema=../experiment.schema.json",
         *_about(subject),
@@ -62,7 +62,7 @@ def experiment_text(subject: Subject, found: Found, targets: Targets, wish: Wish
         "system: ../system.yaml",
         "",
         "steady_state:                     # must hold before anything is hurt, and again afterwards",
-        *_steady(found, rules, signal),
+        *_steady(found, rules, signal, load=hard.traffic is not None),
         *_load(fault, hard, wish),
         *_radius(hard, when, fault),
         "",
@@ -72,7 +72,11 @@ def experiment_text(subject: Subject, found: Found, targets: Targets, wish: Wish
         f"recovery: {format_duration(when.recovery)}    # the rule's window and Alertmanager's group must pass before it is quiet again",
         "",
         "expect:",
-        *([f"  harms: [{_title(rule)}]    # else the fault was too weak to test anything"] if signal and signal[1] else []),
+        *(
+            [f"  harms: [{_title(rule)}]    # else the fault was too weak to test anything"]
+            if signal and signal[1]
+            else []
+        ),
         "  alerts:",
         f"    - alert: {scalar(rule.name)}",
         f"      within: {format_duration(when.within)}    # {_within(rule, reading, found, wait_s)}",
@@ -98,7 +102,9 @@ def _about(subject: Subject) -> list[str]:
         said = "; ".join(f"{one.fault} ({one.how_sure}: {one.reasons[0]})" for one in subject.others[:2])
         lines += comment(f"It might also be {said}.")
     if subject.why_not is not None:
-        lines += comment(f"{subject.best.fault} cannot be done yet: {subject.why_not}. Until then another tool may do it.")
+        lines += comment(
+            f"{subject.best.fault} cannot be done yet: {subject.why_not}. Until then another tool may do it."
+        )
     return lines
 
 
@@ -111,7 +117,7 @@ def _title(rule: RuleInfo) -> str:
     return name_of(rule.name).replace("-", "_")
 
 
-def _signal(subject: Subject, found: Found) -> tuple[list[str], bool] | None:
+def _signal(subject: Subject) -> tuple[list[str], bool] | None:
     """What the rule itself reads, on the quiet side of its threshold, and whether it can be said to be harmed; None when nothing can."""
     compared = subject.reading.compared
     if compared is None or compared.threshold is None or subject.reading.shape in ("absent", "always"):
@@ -122,36 +128,43 @@ def _signal(subject: Subject, found: Found) -> tuple[list[str], bool] | None:
     lines = [
         f"  - name: {_title(subject.rule)}    # what the rule reads, on its quiet side",
         f"    promql: {scalar(' '.join(compared.left.split()))}",
+        '    unit: ""',
         f"    {bound[0]}: {bound[1]:g}",
     ]
     harmed = subject.chosen != "external" and subject.reading.shape != "changes"
     return [*lines, *([] if harmed else ["    judged: [before, after]"])], harmed
 
 
-def _steady(found: Found, rules: Sequence[RuleInfo], signal: tuple[list[str], bool] | None) -> list[str]:
+def _steady(found: Found, rules: Sequence[RuleInfo], signal: tuple[list[str], bool] | None, *, load: bool) -> list[str]:
     job = variables_of(found, rules).get("job")
     lines = [*signal[0]] if signal is not None else []
-    if found.metric(REQUESTS).type and job is not None:
+    if load and found.metric(REQUESTS).type and job is not None:
         return [*lines, "  - {probe: availability, min: 99%}"]
     if job is not None:
-        lines += ["  - name: targets_up", f"    promql: {scalar(f'min(up{{job={chr(34)}{job}{chr(34)}}})')}", "    min: 1", "    judged: [before, after]"]
+        lines += [
+            "  - name: targets_up",
+            f"    promql: {scalar(f'min(up{{job={chr(34)}{job}{chr(34)}}})')}",
+            '    unit: ""',
+            "    min: 1",
+            "    judged: [before, after]",
+        ]
     elif not lines:
-        lines += ["  - {name: targets_up, promql: min(up), min: 1, judged: [before, after]}"]
+        lines += ["  - {name: targets_up, promql: min(up), unit: '', min: 1, judged: [before, after]}"]
     return lines
 
 
-def _needs_load(fault: str, hard: Severity) -> bool:
-    return fault == "external" or hard.traffic is not None
-
-
 def _load(fault: str, hard: Severity, wish: Wish) -> list[str]:
-    if not _needs_load(fault, hard) or fault == "external":
+    if fault == "external" or hard.traffic is None:
         return []
-    labelled = issubclass(catalogue()[fault], LoadFault)
-    mark = "" if wish.data is not None else "    # TODO: rows like your users' requests: CSV, JSON lines or Parquet, beside system.yaml"
-    lines = ["", "load:                             # the run's own traffic; nobody else is hurt", f"  rate: {RATE}/s", f"  data: {scalar(wish.data or 'rows.jsonl')}{mark}"]
-    if labelled and wish.data is None:
-        lines += comment("TODO: true outcomes come back by `feedback:` here and in system.yaml; docs/your-system.md", "  ")
+    lines = [
+        "",
+        "load:                             # the run's own traffic; nobody else is hurt",
+        f"  rate: {RATE}/s",
+        f"  data: {scalar(wish.name)}:{ROWS}",
+    ]
+    if issubclass(catalogue()[fault], LoadFault):
+        said = "true outcomes must come back: write `feedback:` here and in system.yaml, with `label:`; docs/your-system.md"
+        lines.append(f"  # {TODO}: {said}")
     return lines
 
 
@@ -169,19 +182,34 @@ def _radius(hard: Severity, when: Times, fault: str) -> list[str]:
 def _fault(subject: Subject, targets: Targets, when: Times) -> list[str]:
     fault, target = subject.chosen, targets.model
     if fault in NEEDS_ALL and targets.monitoring:
-        target = next((one for one in targets.monitoring if _hears(one) is (fault == "alert_delivery_loss")), targets.monitoring[0])
+        target = next(
+            (one for one in targets.monitoring if _hears(one) is (fault == "alert_delivery_loss")),
+            targets.monitoring[0],
+        )
     lines = [f"  - fault: {fault}", f"    target: {target}"]
     if fault == "external":
         job = next((value for name, sign, value in subject.reading.labels if name == "job" and sign == "="), None)
         shows = f'min(up{{job="{job}"}})' if job is not None else "min(up)"
-        lines.append(f"    effect: {{promql: {scalar(shows)}, max: 0}}    # TODO: a query that shows that the fault is on")
+        lines.append(
+            f"    effect: {{promql: {scalar(shows)}, max: 0}}    # TODO: a query that shows that the fault is on"
+        )
     else:
         lines += [f"    {line}" for line in parameters(fault, subject.reading)]
-    lines.append(f"    duration: {format_duration(when.duration)}    # the most: it ends as soon as every expectation is decided")
+    lines.append(
+        f"    duration: {format_duration(when.duration)}    # the most: it ends as soon as every expectation is decided"
+    )
     if fault == "external" and subject.best is not None:
-        written = [f"- fault: {subject.best.fault}", f"  target: {target}", *(f"  {line}" for line in parameters(subject.best.fault, subject.reading))]
+        written = [
+            f"- fault: {subject.best.fault}",
+            f"  target: {target}",
+            *(f"  {line}" for line in parameters(subject.best.fault, subject.reading)),
+        ]
         written = [line.replace("TODO: ", "") for line in written]
-        lines += ["  # instead, once it can be done:", *(f"  # {line}" for line in written), f"  #   duration: {format_duration(when.duration)}"]
+        lines += [
+            "  # instead, once it can be done:",
+            *(f"  # {line}" for line in written),
+            f"  #   duration: {format_duration(when.duration)}",
+        ]
     return lines
 
 
@@ -199,8 +227,12 @@ def _within(rule: RuleInfo, reading: RuleReading, found: Found, wait_s: float) -
 
 def _ending(subject: Subject) -> list[str]:
     file = f"{name_of(subject.rule.name)}.yaml"
-    how = f"`chaos run experiments/{file} -- COMMAND…` begins and ends the other tool" if subject.chosen == "external" else f"`chaos run experiments/{file}`"
+    how = (
+        f"`chaos run experiments/{file} -- COMMAND…` begins and ends the other tool"
+        if subject.chosen == "external"
+        else f"`chaos run experiments/{file}`"
+    )
     return comment(
-        f"What to look at: fill in what is marked, then `chaos check experiments/{file}`; `chaos plan experiments/{file}` says who would be "
-        f"hurt and told, what the rule would read, and why it must not run, if so; then {how}."
+        f"What to look at: fill in what is marked, then `chaos check experiments/{file}`; `chaos plan experiments/{file}` says who would "
+        f"be hurt and told, what the rule would read, and why it must not run, if so; then {how}."
     )

@@ -50,7 +50,9 @@ def files_of(found: Found, wish: Wish) -> tuple[list[WrittenFile], list[Guess]]:
     for rule in rules:
         subject = _subject(rule, found)
         if subject is None:
-            guesses.append(Guess(rule.name, None, None, why="it reads no metric, so it fires always and no fault is needed"))
+            guesses.append(
+                Guess(rule.name, None, None, why="it reads no metric, so it fires always and no fault is needed")
+            )
             continue
         best = subject.best
         if best is not None and (why_not := doable(best.fault, targets)) is not None:
@@ -60,7 +62,16 @@ def files_of(found: Found, wish: Wish) -> tuple[list[WrittenFile], list[Guess]]:
         if best is None:
             guesses.append(Guess(rule.name, path, None, why="nothing in it says which fault would make it fire"))
         else:
-            guesses.append(Guess(rule.name, path, best.fault, best.how_sure, subject.why_not or "; ".join(best.reasons), tuple(subject.others)))
+            guesses.append(
+                Guess(
+                    rule.name,
+                    path,
+                    best.fault,
+                    best.how_sure,
+                    subject.why_not or "; ".join(best.reasons),
+                    tuple(subject.others),
+                )
+            )
     return written, guesses
 
 
@@ -79,6 +90,8 @@ def _subject(rule: RuleInfo, found: Found) -> Subject | None:
 
 def _unused(path: str, taken: set[str]) -> str:
     """Two rules of one name get files of two names."""
-    free = next(one for one in (f"{path}.yaml", *(f"{path}-{place}.yaml" for place in range(2, 10_000))) if one not in taken)
+    free = next(
+        one for one in (f"{path}.yaml", *(f"{path}-{place}.yaml" for place in range(2, 10_000))) if one not in taken
+    )
     taken.add(free)
     return free

@@ -19,13 +19,15 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class ProxySeen:
-    """One fault proxy that answers: its control address, its version, the names of its routes and what they speak, as far as it says."""
+    """One fault proxy that answers: its control address, its version, the names of its routes that have had requests."""
 
     address: str
     version: str = ""
     routes: tuple[str, ...] = ()
-    protocol: str = ""
     in_monitoring: bool = False
+
+
+SERVING = ("model", "predict", "infer", "triton", "mlserver", "vllm", "kserve", "torchserve", "llm", "mlflow", "score")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ class ContainersFound:
     label: tuple[str, str]
     names: tuple[str, ...]
     opted_in: int = 0
+
+    @property
+    def serves(self) -> bool:
+        """Whether the label's value sounds like something that serves a model."""
+        return any(word in self.label[1].lower() for word in SERVING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,15 +21,23 @@ PLAIN: dict[str, tuple[str, ...]] = {
     "stalled_stream": ("silence: 5s",),
     "http_error": ("status: 503",),
     "fail_first_n": ("first: 1", "of: request"),
-    "covariate_shift": ("where: row.FEATURE > 0      # TODO: which rows of your data are unusual: a column and a value",),
+    "covariate_shift": (
+        "where: row.FEATURE > 0      # TODO: which rows of your data are unusual: a column and a value",
+    ),
     "missing_feature": ("feature: FEATURE            # TODO: a feature that the model is asked with",),
     "unseen_category": ("feature: FEATURE            # TODO: a feature that the model is asked with",),
     "schema_change": ("change: extra", "name: channel", "value: 1"),
     "score_shift": ("by: 10%", "direction: down"),
     "miscalibrated": ("temperature: 0.4",),
     "class_collapse": ("to: 1                      # TODO: the class that everybody gets",),
-    "label_shift": ("positive: 20%              # TODO: the share of positive rows that the load sends; usually it is another",),
-    "biased_outputs": ("by: header:x-group         # TODO: where a request says its group", "group: GROUP               # TODO: the group that is treated worse", "decision: 0                # TODO: what that group gets"),
+    "label_shift": (
+        "positive: 20%              # TODO: the share of positive rows that the load sends; usually it is another",
+    ),
+    "biased_outputs": (
+        "by: header:x-group         # TODO: where a request says its group",
+        "group: GROUP               # TODO: the group that is treated worse",
+        "decision: 0                # TODO: what that group gets",
+    ),
     "stale_model": ("to: http://127.0.0.1:8081  # TODO: where an older version of the model answers",),
     "label_delay": ("by: 10m",),
     "model_downgrade": ("model: MODEL               # TODO: what the weaker model calls itself",),
@@ -65,7 +73,7 @@ class Times:
     recovery: float
 
 
-def severity(fault: str, rule: RuleInfo, reading: RuleReading, now: float | None) -> Severity:
+def severity(fault: str, reading: RuleReading, now: float | None) -> Severity:
     """The share of subjects with which the rule should see the fault, and why that much."""
     if fault in NEEDS_ALL or fault in CONTAINERS:
         return Severity(None, "")
@@ -73,7 +81,8 @@ def severity(fault: str, rule: RuleInfo, reading: RuleReading, now: float | None
     if reading.quantile is not None:
         needed = 1 - reading.quantile
         return _at_least(
-            needed, f"the rule reads the quantile {reading.quantile:g}, which more than {format_share(needed)} must move"
+            needed,
+            f"the rule reads the quantile {reading.quantile:g}, which more than {format_share(needed)} must move",
         )
     if fault in ("covariate_shift", "score_shift"):
         return Severity(SHARE_OF_DRIFT, "a distribution is diluted by everybody who is as usual")
@@ -83,9 +92,16 @@ def severity(fault: str, rule: RuleInfo, reading: RuleReading, now: float | None
         return Severity(SHARE_OF_OTHERS, "nothing in the rule says how much is enough")
     if reading.low_is_bad:
         usual = now if now is not None and threshold < now <= 1 else (1 + threshold) / 2
-        needed = (usual - threshold) / usual if fault != "wrong_predictions" or usual <= 0.5 else (usual - threshold) / (2 * usual - 1)
+        needed = (
+            (usual - threshold) / usual
+            if fault != "wrong_predictions" or usual <= 0.5
+            else (usual - threshold) / (2 * usual - 1)
+        )
         said = "now" if now is not None else "perhaps"
-        return _at_least(needed, f"the rule reads {usual:.3g} {said}, and below {threshold:g} once {format_share(_percent(needed))} are hurt")
+        return _at_least(
+            needed,
+            f"the rule reads {usual:.3g} {said}, and below {threshold:g} once {format_share(_percent(needed))} are hurt",
+        )
     return _at_least(threshold, f"the rule asks for more than {format_share(threshold)}")
 
 
@@ -97,7 +113,9 @@ def _at_least(needed: float, why: str) -> Severity:
     return Severity(next((share for share in SHARES if share >= MARGIN * needed), 1.0), why)
 
 
-def times(rule: RuleInfo, reading: RuleReading, scrape_s: float, evaluation_s: float, wait_s: float, group_s: float) -> Times:
+def times(
+    rule: RuleInfo, reading: RuleReading, scrape_s: float, evaluation_s: float, wait_s: float, group_s: float
+) -> Times:
     """Times in which the alert can fire, whatever its window: the rule's own waiting, the window filled once, and some room."""
     lower = scrape_s + evaluation_s + rule.for_s + wait_s
     within = _round(1.25 * (lower + reading.window_s) + 10)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chaos.first_steps.found import Found, ProxySeen
+from chaos.first_steps.servers import recognised
 from chaos.first_steps.writing import comment, joined, scalar
 from chaos.promql import longest_window_s, selected
 from chaos.telemetry import RuleInfo
@@ -15,6 +16,8 @@ from chaos.units import format_duration
 PROXY = "http://127.0.0.1:8474"
 """Where a fault proxy's control listens that nobody has set up otherwise."""
 SINK = "http://127.0.0.1:9099"
+ROWS = "rows"
+"""What the load's data is called in the system file."""
 REQUESTS = "ml_requests_total"
 """The metric that the shipped probe `availability` reads."""
 LONGEST_WINDOW_S = 300.0
@@ -62,13 +65,17 @@ def _named(proxy: ProxySeen, place: int) -> str:
 
 def match_of(rules: Sequence[RuleInfo]) -> dict[str, str]:
     """The labels with their values that nearly all rules carry; none when there are too few rules to say."""
-    counted = Counter((name, value) for rule in rules for name, value in rule.labels.items() if name not in NEVER_COMMON)
+    counted = Counter(
+        (name, value) for rule in rules for name, value in rule.labels.items() if name not in NEVER_COMMON
+    )
     return {name: value for (name, value), count in counted.items() if len(rules) >= 3 and count >= COMMON * len(rules)}
 
 
 def candidates_to_match(rules: Sequence[RuleInfo]) -> list[tuple[str, str, int]]:
     """Labels that several rules carry, the most common first: what may part one system's rules from another's."""
-    counted = Counter((name, value) for rule in rules for name, value in rule.labels.items() if name not in NEVER_COMMON)
+    counted = Counter(
+        (name, value) for rule in rules for name, value in rule.labels.items() if name not in NEVER_COMMON
+    )
     return [(name, value, count) for (name, value), count in counted.most_common(4) if count >= 2]
 
 
@@ -78,7 +85,12 @@ def variables_of(found: Found, rules: Iterable[RuleInfo]) -> dict[str, str]:
     jobs: Counter[str] = Counter()
     windows: Counter[float] = Counter()
     for rule in rules:
-        named = {value for one in selected(rule.expr) for name, sign, value in one.conditions if name == "job" and sign == "="}
+        named = {
+            value
+            for one in selected(rule.expr)
+            for name, sign, value in one.conditions
+            if name == "job" and sign == "="
+        }
         jobs.update(named & found.jobs.keys() if found.jobs else named)
         window = longest_window_s(rule.expr)
         windows.update([window] if 0 < window <= LONGEST_WINDOW_S else [])
@@ -108,19 +120,30 @@ def system_text(found: Found, rules: Sequence[RuleInfo], wish: Wish) -> str:
     if found.alertmanager is not None:
         lines.append(f"  alertmanager: {scalar(found.alertmanager)}")
     else:
-        lines.append("  # alertmanager: http://127.0.0.1:9093    # TODO: none was found; without it nobody can say who is told")
+        lines.append(
+            "  # alertmanager: http://127.0.0.1:9093    # TODO: none was found; without it nobody can say who is told"
+        )
     lines += _alerts(rules, wish) + _receivers(found) + _variables(found, rules)
     return joined(lines)
 
 
 def _entry(wish: Wish) -> list[str]:
     if wish.entry is None:
-        lines = ["entry: http://127.0.0.1:8080/predict    # TODO: where users' traffic enters: the run's own load goes there"]
+        lines = [
+            "entry: http://127.0.0.1:8080/predict    # TODO: where users' traffic enters: the run's own load goes there"
+        ]
     else:
         lines = [f"entry: {scalar(wish.entry)}"]
     mark = "" if wish.columns else "    # TODO: how a row of your data becomes a request; $row.NAME is a column"
-    lines += ["request:", f"  json: {_body(wish.columns)}{mark}", "  subject: header:x-request-id    # the header by which a request says whose it is"]
-    return lines
+    lines += ["request:", f"  json: {_body(wish.columns)}{mark}"]
+    lines.append("  subject: header:x-request-id    # the header by which a request says whose it is")
+    data = f"data: {{{ROWS}: {scalar(wish.data or 'rows.jsonl')}}}"
+    where = (
+        ""
+        if wish.data is not None
+        else "    # TODO: rows like your users' requests, JSON lines or CSV, beside this file"
+    )
+    return [*lines, data + where]
 
 
 def _body(columns: Sequence[str]) -> str:
@@ -139,18 +162,31 @@ def _model(found: Found, wish: Wish) -> list[str]:
     if behind:
         lines.append(f"    proxies: [{', '.join(scalar(one.address) for one in behind)}]")
     else:
-        lines.append(f"    proxies: [{scalar(PROXY)}]    # TODO: no fault proxy was found; docs/your-system.md says how to put one there")
+        lines.append(
+            f"    proxies: [{scalar(PROXY)}]    # TODO: no fault proxy was found; docs/your-system.md says how to put one there"
+        )
     lines.append(_token(wish))
-    spoken = {one.protocol for one in behind if one.protocol}
-    lines.append(f"    protocol: {spoken.pop() if len(spoken) == 1 else 'auto'}")
+    server = recognised(found.metrics)
+    spoken = (
+        f"    # guessed: {server.name} is scraped"
+        if server is not None
+        else "    # the proxy tells it by the path; see `chaos protocols`"
+    )
+    lines.append(f"    protocol: {server.protocol if server is not None else 'auto'}{spoken}")
     lines.append("    placement: behind gateway    # or `before gateway`, if users see the proxy's answers as they are")
     if found.containers:
-        best = max(found.containers, key=lambda one: (one.opted_in, len(one.names)))
+        best = max(found.containers, key=lambda one: (one.opted_in, one.serves, len(one.names)))
         name, value = best.label
         lines.append(f"    docker: {{labels: {{{scalar(name)}: {scalar(value)}}}}}    # {', '.join(best.names)[:60]}")
         if best.opted_in < len(best.names):
-            lines += comment("TODO: containers are only touched with the label chaos.enabled=true; start them with it", "    ")
-        lines += [f"    # or: docker: {{labels: {{{scalar(one.label[0])}: {scalar(one.label[1])}}}}}" for one in found.containers if one is not best][:5]
+            lines += comment(
+                "TODO: containers are only touched with the label chaos.enabled=true; start them with it", "    "
+            )
+        lines += [
+            f"    # or: docker: {{labels: {{{scalar(one.label[0])}: {scalar(one.label[1])}}}}}"
+            for one in found.containers
+            if one is not best
+        ][:5]
     return lines
 
 
@@ -169,7 +205,9 @@ def _alerts(rules: Sequence[RuleInfo], wish: Wish) -> list[str]:
         inside = ", ".join(f"{scalar(name)}: {scalar(value)}" for name, value in labels.items())
         return [f"alerts: {{match: {{{inside}}}}}    # which alerts are this system's; {how}"]
     near = candidates_to_match(rules)
-    said = "; ".join(f"{{{scalar(name)}: {scalar(value)}}} has {count} of {len(rules)} rules" for name, value, count in near)
+    said = "; ".join(
+        f"{{{scalar(name)}: {scalar(value)}}} has {count} of {len(rules)} rules" for name, value, count in near
+    )
     return [
         "# alerts: {match: {service: NAME}}    # TODO: which alerts are this system's; no label is common to all rules",
         *(comment(said) if said else []),
@@ -181,8 +219,8 @@ def _receivers(found: Found) -> list[str]:
         return ["receivers:", *(f"  {scalar(name)}: {{sink: {scalar(sink)}}}" for name, sink in found.sinks.items())]
     known = [name for name, tells in found.integrations.items() if tells] or ["oncall"]
     return [
-        "# TODO: nobody knows what was delivered without a sink beside your receiver: run `chaos sink --listen 127.0.0.1:9099`, add this to",
-        "# Alertmanager in front of the route that it listens to, and take the marks of `receivers:` away.",
+        "# TODO: only a sink beside your receiver knows what was delivered: run `chaos sink --listen 127.0.0.1:9099`,",
+        "# add this to Alertmanager in front of its other routes, and take the # of `receivers:` away.",
         *[f"#   {line}" for line in sink_route(found)],
         "# receivers:",
         *[f"#   {scalar(name)}: {{sink: {scalar(SINK)}}}" for name in known],

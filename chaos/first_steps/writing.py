@@ -26,7 +26,10 @@ def scalar(text: str) -> str:
 def comment(text: str, indent: str = "") -> list[str]:
     """The text as comment lines, none of them too long, and none that could end the comment."""
     flat = " ".join(visible(text).split())
-    return [f"{indent}# {line}" for line in textwrap.wrap(flat, WIDTH - len(indent), break_long_words=False, break_on_hyphens=False)]
+    return [
+        f"{indent}# {line}"
+        for line in textwrap.wrap(flat, WIDTH - len(indent), break_long_words=False, break_on_hyphens=False)
+    ]
 
 
 def name_of(text: str) -> str:

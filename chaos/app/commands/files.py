@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -20,6 +19,7 @@ from chaos.app.commands.options import (
     variables_of,
 )
 from chaos.app.door import say
+from chaos.document import did_you_mean
 from chaos.errors import InvalidFile, Refused
 from chaos.visible import visible
 
@@ -48,6 +48,7 @@ def check(
         command(files, system, variables, STATE, say, as_json=as_json)
         return
     problems = []
+    marked: dict[Path, None] = {}
     for path in files:
         try:
             if system is None and not _system_there(path, variables):
@@ -64,10 +65,24 @@ def check(
                         f"{path}: {loaded.experiment.name}: the file is right, and fits the system {loaded.system.name}"
                     )
                 )
+                marked |= dict.fromkeys((loaded.system_path, path))
         except InvalidFile as error:
             problems += error.problems
     if problems:
         raise InvalidFile(problems)
+    _tell_marks(list(marked))
+
+
+def _tell_marks(paths: list[Path]) -> None:
+    """What somebody (such as `chaos init`) has marked in right files as still to be filled in: said, and no mistake."""
+    from chaos.app.files import read_text
+    from chaos.first_steps.writing import marks
+
+    found = [(path, *mark) for path in paths for mark in marks(read_text(path))]
+    for path, line, column, sentence in found:
+        say(f"{path}:{line}:{column}: to fill in: {sentence}")
+    if found:
+        say(f"{len(found)} places are still to be filled in; take `TODO` away from each that is done")
 
 
 def _system_there(path: Path, variables: dict[str, str]) -> bool:
@@ -99,19 +114,25 @@ def plan(
         raise typer.Exit(Refused.exit_code)
 
 
-def schema(kind: Annotated[str, typer.Argument(help="experiment, system or probes")]) -> None:
+def schema(
+    kind: Annotated[Optional[str], typer.Argument(help="experiment, system or probes")] = None,  # noqa: UP045
+    everything: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--all", metavar="FOLDER", help="write all of them there, as KIND.schema.json"),
+    ] = None,
+) -> None:
     """Prints the JSON Schema of a kind of file, for editors."""
-    from chaos import experiment, probe
-    from chaos.system import System
+    from chaos.app.schemas import KINDS, schema_of, write_all
 
-    made: dict[str, Callable[[], object]] = {
-        "experiment": experiment.json_schema,
-        "system": System.model_json_schema,
-        "probes": probe.json_schema,
-    }
-    if kind not in made:
-        raise typer.BadParameter(f"{kind!r} is no kind of file; write one of {', '.join(made)}")
-    print(json.dumps(made[kind](), indent=2))
+    if (kind is None) is (everything is None):
+        raise typer.BadParameter(f"write one of {', '.join(KINDS)}, or --all FOLDER", param_hint="KIND")
+    if everything is not None:
+        for path in write_all(everything):
+            print(path)
+        return
+    if kind not in KINDS:
+        raise typer.BadParameter(f"{kind!r} is no kind of file; {did_you_mean(str(kind), KINDS)}", param_hint="KIND")
+    print(json.dumps(schema_of(kind), indent=2))
 
 
 def faults(name: Annotated[Optional[str], typer.Argument(help="one fault, in full")] = None) -> None:  # noqa: UP045
