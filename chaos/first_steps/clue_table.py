@@ -25,7 +25,7 @@ class Clue:
 
 
 _LATENCY = r"\b(latency|duration|seconds|response time|elapsed|millis\w*|ms)\b"
-_LABELS = r"\b(feedback|labels?|outcomes?|ground truth)\b"
+OUTCOMES = r"\b(feedback|labels?|outcomes?|ground truth)\b"
 _TEXT = r"\b(llm|token|prompt|answer|completion|chat|generation|vllm|text)s?\b"
 
 _DECISIONS = (
@@ -74,18 +74,18 @@ CLUES: tuple[Clue, ...] = (
     # --- labels
     Clue(
         "label_delay",
-        _LABELS + r".*\b(age|delay|late|lag|latency)\b",
+        OUTCOMES + r".*\b(age|delay|late|lag|latency)\b",
         ("share above", "quantile", "plain", "ratio"),
         6,
         "it asks how late true outcomes come",
     ),
-    Clue("label_loss", _LABELS, ("age",), 6, "it asks when the last true outcome came"),
+    Clue("label_loss", OUTCOMES, ("age",), 6, "it asks when the last true outcome came"),
     Clue(
         "label_loss",
         r"\b(missing|lost|join|coverage)\b.*"
-        + _LABELS
+        + OUTCOMES
         + "|"
-        + _LABELS
+        + OUTCOMES
         + r".*\b(missing|lost|join|coverage|decisions?|predictions? total)\b",
         ("ratio",),
         4,
@@ -145,7 +145,7 @@ CLUES: tuple[Clue, ...] = (
         r"\b(version|stale|rollout|deployed)\b",
         bonus=3,
         says="it reads the model's version",
-        without=_LABELS,
+        without=OUTCOMES,
     ),
     # --- inputs and drift
     Clue(
@@ -199,7 +199,7 @@ CLUES: tuple[Clue, ...] = (
         bonus=3,
         says="it counts failures",
         without=r"\b(notifications?|attempts?|schema|checks?|tool|absolute|squared|calibration|reconstruction|prediction error|forecast)\b|"
-        + _LABELS,
+        + OUTCOMES,
     ),
     Clue(
         "http_error",
@@ -222,7 +222,7 @@ CLUES: tuple[Clue, ...] = (
         ("quantile",),
         5,
         "it reads a high quantile of a duration",
-        without=r"\b(token|gap)s?\b|" + _LABELS,
+        without=r"\b(token|gap)s?\b|" + OUTCOMES,
     ),
     Clue(
         "delay",
@@ -230,7 +230,7 @@ CLUES: tuple[Clue, ...] = (
         ("ratio", "plain"),
         1,
         "it reads a duration",
-        without=r"\b(cpu|token|gap|start time|timestamp|bytes)s?\b|" + _LABELS,
+        without=r"\b(cpu|token|gap|start time|timestamp|bytes)s?\b|" + OUTCOMES,
     ),
     Clue(
         "slow_tail",
@@ -238,7 +238,7 @@ CLUES: tuple[Clue, ...] = (
         ("share above",),
         5,
         "it reads the share of requests that are slower than a bound",
-        without=r"\b(token|gap)s?\b|" + _LABELS,
+        without=r"\b(token|gap)s?\b|" + OUTCOMES,
     ),
     # --- language models
     Clue(

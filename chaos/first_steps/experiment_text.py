@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chaos.faults import catalogue
 from chaos.faults.loads import LoadFault
+from chaos.first_steps.clue_table import OUTCOMES
 from chaos.first_steps.clues import Candidate
 from chaos.first_steps.found import Found
 from chaos.first_steps.rule_reading import RuleReading
 from chaos.first_steps.severity import CONTAINERS, NEEDS_ALL, Severity, Times, parameters, severity, times
 from chaos.first_steps.system_text import REQUESTS, ROWS, Targets, Wish, variables_of
-from chaos.first_steps.writing import TODO, comment, joined, name_of, scalar
+from chaos.first_steps.writing import comment, joined, name_of, scalar
 from chaos.telemetry import RuleInfo
 from chaos.units import format_duration, format_share
 
@@ -43,6 +45,12 @@ def doable(fault: str, targets: Targets) -> str | None:
     return None
 
 
+def needs_outcomes(fault: str, reading: RuleReading) -> bool:
+    """Whether the run's load must tell true outcomes: the rule reads them, or the fault changes them."""
+    changes = fault in catalogue() and issubclass(catalogue()[fault], LoadFault)
+    return changes or re.search(OUTCOMES, reading.text) is not None
+
+
 def experiment_text(subject: Subject, found: Found, targets: Targets, wish: Wish, rules: Sequence[RuleInfo]) -> str:
     """The whole file. It satisfies `chaos check` beside its system file."""
     rule, reading, fault = subject.rule, subject.reading, subject.chosen
@@ -63,7 +71,7 @@ def experiment_text(subject: Subject, found: Found, targets: Targets, wish: Wish
         "",
         "steady_state:                     # must hold before anything is hurt, and again afterwards",
         *_steady(found, rules, signal, load=hard.traffic is not None),
-        *_load(fault, hard, wish),
+        *_load(fault, hard, wish, told=needs_outcomes(fault, reading)),
         *_radius(hard, when, fault),
         "",
         f"baseline: {format_duration(max(10.0, 4 * found.scrape_s))}",
@@ -153,7 +161,7 @@ def _steady(found: Found, rules: Sequence[RuleInfo], signal: tuple[list[str], bo
     return lines
 
 
-def _load(fault: str, hard: Severity, wish: Wish) -> list[str]:
+def _load(fault: str, hard: Severity, wish: Wish, *, told: bool) -> list[str]:
     if fault == "external" or hard.traffic is None:
         return []
     lines = [
@@ -162,9 +170,8 @@ def _load(fault: str, hard: Severity, wish: Wish) -> list[str]:
         f"  rate: {RATE}/s",
         f"  data: {scalar(wish.name)}:{ROWS}",
     ]
-    if issubclass(catalogue()[fault], LoadFault):
-        said = "true outcomes must come back: write `feedback:` here and in system.yaml, with `label:`; docs/your-system.md"
-        lines.append(f"  # {TODO}: {said}")
+    if told:
+        lines.append("  feedback: {after: 2s, share: 100%}    # true outcomes are told, as system.yaml says where")
     return lines
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from chaos.first_steps.clues import Candidate, candidates
-from chaos.first_steps.experiment_text import Subject, doable, experiment_text
+from chaos.first_steps.experiment_text import Subject, doable, experiment_text, needs_outcomes
 from chaos.first_steps.found import Found
 from chaos.first_steps.rule_reading import reading_of
-from chaos.first_steps.system_text import Wish, match_of, system_text, targets_of
+from chaos.first_steps.system_text import Targets, Wish, match_of, system_text, targets_of
 from chaos.first_steps.writing import marks, name_of
 from chaos.telemetry import RuleInfo
 
@@ -44,34 +43,17 @@ def files_of(found: Found, wish: Wish) -> tuple[list[WrittenFile], list[Guess]]:
     labels = wish.match if wish.match is not None else match_of(found.rules)
     rules = [rule for rule in found.rules if wish.match is None or _carries(rule, labels)]
     targets = targets_of(found)
-    written = [WrittenFile("system.yaml", system_text(found, rules, wish))]
+    subjects = [(rule, _subject(rule, found, targets)) for rule in rules]
+    outcomes = any(one is not None and needs_outcomes(one.chosen, one.reading) for _, one in subjects)
+    written = [WrittenFile("system.yaml", system_text(found, rules, wish, outcomes=outcomes))]
     guesses: list[Guess] = []
     taken: set[str] = set()
-    for rule in rules:
-        subject = _subject(rule, found)
-        if subject is None:
-            guesses.append(
-                Guess(rule.name, None, None, why="it reads no metric, so it fires always and no fault is needed")
-            )
-            continue
-        best = subject.best
-        if best is not None and (why_not := doable(best.fault, targets)) is not None:
-            subject = replace(subject, chosen="external", why_not=why_not)
-        path = _unused(f"experiments/{name_of(rule.name)}", taken)
-        written.append(WrittenFile(path, experiment_text(subject, found, targets, wish, rules)))
-        if best is None:
-            guesses.append(Guess(rule.name, path, None, why="nothing in it says which fault would make it fire"))
-        else:
-            guesses.append(
-                Guess(
-                    rule.name,
-                    path,
-                    best.fault,
-                    best.how_sure,
-                    subject.why_not or "; ".join(best.reasons),
-                    tuple(subject.others),
-                )
-            )
+    for rule, subject in subjects:
+        path = None
+        if subject is not None:
+            path = _unused(f"experiments/{name_of(rule.name)}", taken)
+            written.append(WrittenFile(path, experiment_text(subject, found, targets, wish, rules)))
+        guesses.append(_guess(rule, subject, path))
     return written, guesses
 
 
@@ -79,13 +61,27 @@ def _carries(rule: RuleInfo, labels: object) -> bool:
     return isinstance(labels, dict) and all(rule.labels.get(name) == value for name, value in labels.items())
 
 
-def _subject(rule: RuleInfo, found: Found) -> Subject | None:
+def _subject(rule: RuleInfo, found: Found, targets: Targets) -> Subject | None:
+    """None where the rule always fires."""
     reading = reading_of(rule, found.metric)
     if reading.shape == "always":
         return None
-    ranked: Sequence[Candidate] = candidates(reading)
+    ranked = candidates(reading)
     best = ranked[0] if ranked else None
-    return Subject(rule, reading, best, ranked[1:], best.fault if best is not None else "external")
+    why_not = doable(best.fault, targets) if best is not None else None
+    chosen = best.fault if best is not None and why_not is None else "external"
+    return Subject(rule, reading, best, ranked[1:], chosen, why_not)
+
+
+def _guess(rule: RuleInfo, subject: Subject | None, path: str | None) -> Guess:
+    if subject is None:
+        return Guess(rule.name, None, None, why="it reads no metric, so it fires always and no fault is needed")
+    if subject.best is None:
+        return Guess(rule.name, path, None, why="nothing in it says which fault would make it fire")
+    best = subject.best
+    return Guess(
+        rule.name, path, best.fault, best.how_sure, subject.why_not or "; ".join(best.reasons), tuple(subject.others)
+    )
 
 
 def _unused(path: str, taken: set[str]) -> str:

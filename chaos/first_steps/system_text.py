@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from chaos.first_steps.found import Found, ProxySeen
 from chaos.first_steps.servers import recognised
@@ -15,6 +16,7 @@ from chaos.units import format_duration
 
 PROXY = "http://127.0.0.1:8474"
 """Where a fault proxy's control listens that nobody has set up otherwise."""
+ENTRY = "http://127.0.0.1:8080/predict"
 SINK = "http://127.0.0.1:9099"
 ROWS = "rows"
 """What the load's data is called in the system file."""
@@ -102,15 +104,15 @@ def variables_of(found: Found, rules: Iterable[RuleInfo]) -> dict[str, str]:
     return made
 
 
-def system_text(found: Found, rules: Sequence[RuleInfo], wish: Wish) -> str:
-    """The whole file."""
+def system_text(found: Found, rules: Sequence[RuleInfo], wish: Wish, *, outcomes: bool) -> str:
+    """The whole file. `outcomes`: some experiment tells the system true outcomes."""
     lines = [
         "# yaml-language-server: $schema=./system.schema.json",
         "# Written by `chaos init` from what it found running. Places that only you can fill in are marked; `chaos check` lists them.",
         f"name: {scalar(wish.name)}",
         "environment: staging              # lab, staging or production; production asks for --yes",
         "opt_in: chaos.enabled=true        # containers without this label are never touched",
-        *_entry(wish),
+        *_entry(wish, outcomes=outcomes),
         "targets:",
         *_model(found, wish),
         *_watching(found, wish),
@@ -127,11 +129,9 @@ def system_text(found: Found, rules: Sequence[RuleInfo], wish: Wish) -> str:
     return joined(lines)
 
 
-def _entry(wish: Wish) -> list[str]:
+def _entry(wish: Wish, *, outcomes: bool) -> list[str]:
     if wish.entry is None:
-        lines = [
-            "entry: http://127.0.0.1:8080/predict    # TODO: where users' traffic enters: the run's own load goes there"
-        ]
+        lines = [f"entry: {ENTRY}    # TODO: where users' traffic enters: the run's own load goes there"]
     else:
         lines = [f"entry: {scalar(wish.entry)}"]
     mark = "" if wish.columns else "    # TODO: how a row of your data becomes a request; $row.NAME is a column"
@@ -143,7 +143,19 @@ def _entry(wish: Wish) -> list[str]:
         if wish.data is not None
         else "    # TODO: rows like your users' requests, JSON lines or CSV, beside this file"
     )
-    return [*lines, data + where]
+    return [*lines, *(_outcomes(wish) if outcomes else []), data + where]
+
+
+def _outcomes(wish: Wish) -> list[str]:
+    """Where the truth stands in a row, and where it is told."""
+    named = next((name for name in ("label", "target", "outcome", "y") if name in wish.columns), None)
+    mark = "" if named is not None else "    # TODO: the column of your data with the truth"
+    where = urlsplit(wish.entry or ENTRY)
+    post = f"{where.scheme}://{where.netloc}/feedback"
+    return [
+        f"  label: {named or 'label'}{mark}",
+        f"feedback: {{post: {scalar(post)}, json: {{id: $row.id, outcome: $label}}}}    # TODO: where true outcomes are told",
+    ]
 
 
 def _body(columns: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from chaos.app.commands.options import JsonOption, console
+from chaos.app.commands.options import STATE, JsonOption, SystemOption, VarOption, console, variables_of
 from chaos.app.door import say
 
 _PAIR = re.compile(r"[^=]+=.+")
@@ -101,6 +101,18 @@ def init(
     command(Asked(where, into, name, _address(entry, "--entry"), data, matched, force), console(), say, as_json=as_json)
 
 
+def doctor(system: SystemOption = None, var: VarOption = None, as_json: JsonOption = False) -> None:
+    """Says what is missing on this machine, and the command that mends it: exit 0 when nothing is, 3 when something is."""
+    from chaos.app.doctor import examine, examine_system, told
+
+    found = examine(STATE)
+    if system is not None:
+        found += examine_system(system, variables_of(var), STATE)
+    print(told(found, as_json=as_json))
+    raise typer.Exit(3 if any(one.condition == "missing" for one in found) else 0)
+
+
 def add(app: typer.Typer) -> None:
     """These commands are among those of `app`."""
     app.command()(init)
+    app.command()(doctor)
