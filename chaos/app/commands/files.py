@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from chaos.app import completions
 from chaos.app.commands.options import (
     STATE,
+    FileArgument,
     Files,
     JsonOption,
     SeedOption,
@@ -19,7 +21,6 @@ from chaos.app.commands.options import (
     variables_of,
 )
 from chaos.app.door import say
-from chaos.document import did_you_mean
 from chaos.errors import InvalidFile, Refused
 from chaos.visible import visible
 
@@ -97,7 +98,11 @@ def _system_there(path: Path, variables: dict[str, str]) -> bool:
 
 
 def plan(
-    file: Path, system: SystemOption = None, var: VarOption = None, seed: SeedOption = None, as_json: JsonOption = False
+    file: FileArgument,
+    system: SystemOption = None,
+    var: VarOption = None,
+    seed: SeedOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Says exactly what would happen, to whom, and who is told; touches nothing."""
     from chaos.app import files as reading
@@ -115,7 +120,9 @@ def plan(
 
 
 def schema(
-    kind: Annotated[Optional[str], typer.Argument(help="experiment, system or probes")] = None,  # noqa: UP045
+    kind: Annotated[
+        str | None, typer.Argument(help="experiment, system or probes", autocompletion=completions.kinds)
+    ] = None,
     everything: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--all", metavar="FOLDER", help="write all of them there, as KIND.schema.json"),
@@ -123,6 +130,7 @@ def schema(
 ) -> None:
     """Prints the JSON Schema of a kind of file, for editors."""
     from chaos.app.schemas import KINDS, schema_of, write_all
+    from chaos.document import did_you_mean
 
     if (kind is None) is (everything is None):
         raise typer.BadParameter(f"write one of {', '.join(KINDS)}, or --all FOLDER", param_hint="KIND")
@@ -135,14 +143,18 @@ def schema(
     print(json.dumps(schema_of(kind), indent=2))
 
 
-def faults(name: Annotated[Optional[str], typer.Argument(help="one fault, in full")] = None) -> None:  # noqa: UP045
+def faults(
+    name: Annotated[str | None, typer.Argument(help="one fault, in full", autocompletion=completions.faults)] = None,
+) -> None:
     """Lists the faults, or explains one."""
     from chaos.app.manual import explain_fault, list_faults
 
     console().print(list_faults() if name is None else explain_fault(name))
 
 
-def probes(name: Annotated[Optional[str], typer.Argument(help="one probe, in full")] = None) -> None:  # noqa: UP045
+def probes(
+    name: Annotated[str | None, typer.Argument(help="one probe, in full", autocompletion=completions.probes)] = None,
+) -> None:
     """Lists the probes of the catalogue, or explains one."""
     from chaos.app.files import probe_files
     from chaos.app.manual import explain_probe, list_probes

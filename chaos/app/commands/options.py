@@ -7,20 +7,37 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from chaos.app import completions
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 STATE = Path(".chaos")
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="experiment files")]
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE…", help="experiment files", autocompletion=completions.yaml_files)
+]
 SystemOption = Annotated[
-    str | None, typer.Option("--system", help="a system file, or a lab that is up; overrides the file's own")
+    str | None,
+    typer.Option(
+        "--system",
+        help="a system file, or a lab that is up; overrides the file's own",
+        autocompletion=completions.systems,
+    ),
 ]
 VarOption = Annotated[Optional[list[str]], typer.Option("--var", metavar="NAME=VALUE", help="a value for ${NAME}")]  # noqa: UP045
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="an experiment file", autocompletion=completions.yaml_files)
+]
+FolderArgument = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="a run's folder", autocompletion=completions.run_folders)
+]
 SeedOption = Annotated[Optional[str], typer.Option("--seed", help="repeat a run's choices: arms, rows, containers")]  # noqa: UP045
 RunArgument = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Argument(help="a run's id, or its beginning; the only one when left out"),
+    typer.Argument(
+        help="a run's id, or its beginning; the only one when left out", autocompletion=completions.living_runs
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="for machines")]
 

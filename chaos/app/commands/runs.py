@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from chaos.app.commands.options import (
     STATE,
     Files,
+    FolderArgument,
     JsonOption,
     RunArgument,
     SeedOption,
@@ -214,7 +215,7 @@ def recover() -> None:
     say("nothing is left")
 
 
-def judge(folder: Path, as_json: JsonOption = False) -> None:
+def judge(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Computes an old run's verdict anew, from its journal alone."""
     from chaos.app.running import report
     from chaos.drivers.folder import RunFolder
