@@ -6,7 +6,7 @@ No library is loaded and nothing is asked for this: neither the catalogues nor a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 MOST = 200
@@ -63,6 +63,29 @@ def living_runs(incomplete: str) -> list[str]:
 
     folder = State.of_user().path / "runs"
     return _begin((path.name for path in sorted(folder.glob("*")) if not path.name.startswith(".")), incomplete)
+
+
+_PLACES: Mapping[str, Callable[[str], list[str]]] = {
+    "check": yaml_files, "plan": yaml_files, "run": yaml_files, "rehearse": yaml_files, "judge": run_folders,
+    "faults": faults, "probes": probes, "schema": kinds, "stop": living_runs,
+}  # fmt: skip
+"""Command → what its arguments are."""
+
+
+def plain(environment: Mapping[str, str]) -> list[str] | None:
+    """What bash is offered for an argument, without the library of the command line; None where it takes more to know.
+
+    That library takes most of the time that a person would wait.
+    """
+    if environment.get("_CHAOS_COMPLETE") != "complete_bash":
+        return None
+    words, place = environment.get("COMP_WORDS", "").split(), environment.get("COMP_CWORD", "")
+    if not place.isdigit() or len(words) not in (int(place), int(place) + 1) or int(place) < 2:
+        return None
+    offers = _PLACES.get(words[1])
+    if offers is None or any(word.startswith("-") or set(word) & set("\\'\"") for word in words[2:]):
+        return None
+    return offers(words[int(place)] if len(words) > int(place) else "")
 
 
 def _entries(incomplete: str, wanted: Callable[[Path], bool]) -> Iterator[str]:

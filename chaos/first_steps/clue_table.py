@@ -36,7 +36,7 @@ _NO_DECISIONS = _TEXT + r"|\b(fallback|source|feedback|calibration|feature|repea
 
 CLUES: tuple[Clue, ...] = (
     # --- monitoring itself
-    Clue("scrape_loss", shapes=("absent",), bonus=10, says="it fires when its series are gone"),
+    Clue("scrape_loss", shapes=("absent",), bonus=10, says="it fires when its series are gone", without=r"^up\b"),
     Clue(
         "frozen_metrics",
         r"\b(exposed|exported|export|scraped?|pushed|push)\b",
@@ -195,7 +195,7 @@ CLUES: tuple[Clue, ...] = (
     ),
     Clue(
         "http_error",
-        r"\b(5\.\.|5xx|500|502|503|errors?|failures?|failed|failing|exceptions?|unsuccessful|crit)\b",
+        r"(?<!\S)5(\.\.?|xx)(?!\S)|\b(50\d|errors?|failures?|failed|failing|exceptions?|unsuccessful|crit)\b",
         bonus=3,
         says="it counts failures",
         without=r"\b(notifications?|attempts?|schema|checks?|tool|absolute|squared|calibration|reconstruction|prediction error|forecast)\b|"

@@ -14,7 +14,7 @@ from chaos.first_steps.found import Found
 from chaos.first_steps.rule_reading import RuleReading
 from chaos.first_steps.severity import CONTAINERS, NEEDS_ALL, Severity, Times, parameters, severity, times
 from chaos.first_steps.system_text import REQUESTS, ROWS, Targets, Wish, variables_of
-from chaos.first_steps.writing import comment, joined, name_of, scalar
+from chaos.first_steps.writing import comment, joined, name_of, prose, scalar
 from chaos.telemetry import RuleInfo
 from chaos.units import format_duration, format_share
 
@@ -118,7 +118,7 @@ def _about(subject: Subject) -> list[str]:
 
 def _description(subject: Subject) -> list[str]:
     what = f"{subject.chosen.replace('_', ' ')}" if subject.chosen != "external" else "what another tool does"
-    return ["description: >", f"  {subject.rule.name} tells in time of {what}, and everything is as before afterwards."]
+    return ["description: >", f"  {prose(subject.rule.name)} tells in time of {what}, and everything is as before afterwards."]
 
 
 def _title(rule: RuleInfo) -> str:

@@ -41,6 +41,8 @@ PLAIN: dict[str, tuple[str, ...]] = {
     "stale_model": ("to: http://127.0.0.1:8081  # TODO: where an older version of the model answers",),
     "label_delay": ("by: 10m",),
     "model_downgrade": ("model: MODEL               # TODO: what the weaker model calls itself",),
+    "truncated_answer": ("characters: 40",),
+    "wrong_usage": ("factor: 2",),
     "wrong_language": ("language: french",),
     "embedding_noise": ("noise: 0.5",),
     "cpu_limit": ("cpus: 0.1",),

@@ -23,9 +23,14 @@ def scalar(text: str) -> str:
     return json.dumps(visible(text), ensure_ascii=False).replace("${", "$ {")
 
 
+def prose(text: str) -> str:
+    """The text on one line, as a part of a longer one, where nothing in it can be taken for a variable."""
+    return " ".join(visible(text).split()).replace("${", "$ {")
+
+
 def comment(text: str, indent: str = "") -> list[str]:
     """The text as comment lines, none of them too long, and none that could end the comment."""
-    flat = " ".join(visible(text).split())
+    flat = prose(text)
     return [
         f"{indent}# {line}"
         for line in textwrap.wrap(flat, WIDTH - len(indent), break_long_words=False, break_on_hyphens=False)
