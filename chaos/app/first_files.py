@@ -116,11 +116,15 @@ def tell(found: Found, written: Sequence[WrittenFile], guesses: Sequence[Guess],
     console.print(Text("Found", style="bold"))
     for sentence in found.looked:
         console.print(Text(f"  {visible(sentence)}"))
-    console.print(Text(f"\nGuessed, for {len(guesses)} alert rules, which fault should make each fire", style="bold"))
-    console.print(_table(guesses))
-    doubtful = [one for one in guesses if one.how_sure != "sure"]
-    for one in doubtful:
-        console.print(Text(f"  ? {visible(one.alert)}: {visible(one.why)}"))
+    if not guesses:
+        console.print(
+            Text(
+                "\nThere is no alert rule to guess for: write one, load it, and begin again; docs/rules.md",
+                style="yellow",
+            )
+        )
+    else:
+        _tell_guesses(guesses, console)
     console.print(Text("\nWritten", style="bold"))
     experiments = [one for one in written if one.path != "system.yaml"]
     console.print(
@@ -154,6 +158,14 @@ def tell(found: Found, written: Sequence[WrittenFile], guesses: Sequence[Guess],
             ),
             soft_wrap=True,
         )
+
+
+def _tell_guesses(guesses: Sequence[Guess], console: Console) -> None:
+    console.print(Text(f"\nGuessed, for {len(guesses)} alert rules, which fault should make each fire", style="bold"))
+    console.print(_table(guesses))
+    doubtful = [one for one in guesses if one.how_sure != "sure"]
+    for one in doubtful:
+        console.print(Text(f"  ? {visible(one.alert)}: {visible(one.why)}"))
 
 
 def _table(guesses: Sequence[Guess]) -> Table:

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from chaos.app.schema_words import WORDS
-from chaos.units import format_duration, format_rate, format_share
+from chaos.units import format_byte_rate, format_duration, format_rate, format_share, format_size
 
 KINDS = ("experiment", "system", "probes")
 Schema = dict[str, Any]
@@ -63,16 +63,17 @@ def _explain(model: str, part: Schema) -> None:
 
 def _rewrite(said: Schema) -> None:
     if "examples" in said:
-        said["examples"] = [_as_data(one) for one in said["examples"]]
+        said["examples"] = [_as_data(one, said) for one in said["examples"]]
     if said.get("default", "") is None:
         del said["default"]
     elif "default" in said:
         said["default"] = _as_written(said["default"], said)
 
 
-def _as_data(example: object) -> object:
-    """An example that is YAML's flow style, as the value that it is."""
-    if not isinstance(example, str) or not example.startswith(("[", "{")):
+def _as_data(example: object, said: Schema) -> object:
+    """An example that is YAML's flow style or a number, as the value that it is."""
+    number = said.get("type") in ("number", "integer")
+    if not isinstance(example, str) or not (number or example.startswith(("[", "{"))):
         return example
     try:
         return yaml.safe_load(example)
@@ -91,6 +92,8 @@ def _as_written(default: object, said: Schema) -> object:
         return format_duration(float(default))
     if "%" in pattern:
         return format_share(float(default))
+    if "B" in pattern:
+        return format_byte_rate(float(default)) if "/s" in pattern else format_size(int(default))
     return format_rate(float(default)) if "/s" in pattern else default
 
 

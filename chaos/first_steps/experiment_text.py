@@ -118,7 +118,10 @@ def _about(subject: Subject) -> list[str]:
 
 def _description(subject: Subject) -> list[str]:
     what = f"{subject.chosen.replace('_', ' ')}" if subject.chosen != "external" else "what another tool does"
-    return ["description: >", f"  {prose(subject.rule.name)} tells in time of {what}, and everything is as before afterwards."]
+    return [
+        "description: >",
+        f"  {prose(subject.rule.name)} tells in time of {what}, and everything is as before afterwards.",
+    ]
 
 
 def _title(rule: RuleInfo) -> str:

@@ -45,9 +45,9 @@ class Server:
     # --- what an editor asks ------------------------------------------------------------------------------------------
 
     def open(self, path: Path, text: str) -> str:
-        """The text is open as if it stood in that file; its address."""
-        uri = path.as_uri()
-        self._diagnostics.pop(uri, None)
+        """The text is open as if it stood in that folder, in a file that was never open before; its address."""
+        self._number += 1
+        uri = path.with_name(f"{self._number}-{path.name}").as_uri()
         self._tell(
             "textDocument/didOpen", {"textDocument": {"uri": uri, "languageId": "yaml", "version": 1, "text": text}}
         )
