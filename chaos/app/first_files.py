@@ -16,7 +16,8 @@ from rich.text import Text
 from chaos.app.looking import Addresses, look
 from chaos.app.schemas import write_all
 from chaos.errors import InvalidFile, Problem
-from chaos.first_steps import Found, Guess, WrittenFile, files_of
+from chaos.first_steps.files import Guess, WrittenFile, files_of
+from chaos.first_steps.found import Found
 from chaos.first_steps.system_text import Wish
 from chaos.visible import visible
 
@@ -137,7 +138,10 @@ def tell(found: Found, written: Sequence[WrittenFile], guesses: Sequence[Guess],
         console.print(Text("\nLeft to fill in", style="bold"))
         places = sum(one.left for one in left)
         console.print(
-            Text(f"  {places} places are marked TODO, {written[0].left} of them in {into / 'system.yaml'}: begin there")
+            Text(
+                f"  {places} places are marked TODO"
+                + (f", {written[0].left} of them in {into / 'system.yaml'}: begin there" if written[0].left else "")
+            )
         )
     console.print(Text("\nNext", style="bold"))
     first = _first(written, guesses)

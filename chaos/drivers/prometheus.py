@@ -80,7 +80,7 @@ class PrometheusDriver:
             ) from error
         except NotConnected as error:
             raise Unreachable(
-                f"Prometheus at {self._shown} cannot be reached; is it running, and is the address in the system file right?"
+                f"Prometheus at {self._shown} cannot be reached; is it running, and is the address right?"
             ) from error
         except (LookupError, TypeError, ValueError, RecursionError, RequestException) as error:
             raise Unreachable(
@@ -123,6 +123,10 @@ class PrometheusDriver:
     def ready(self) -> None:
         """It serves. Raises Unreachable when it does not."""
         answer = ask(self._session, "GET", f"{self.url}/-/ready", what=WHAT, timeout_s=self.timeout_s)
+        if answer.status_code == 404:
+            raise Unreachable(
+                f"what answers at {self._shown} is no Prometheus (404 for /-/ready); is the address right?"
+            )
         if answer.status_code != 200:
             raise Unreachable(f"Prometheus at {self._shown} is not ready yet ({answer.status_code}); wait for it")
 

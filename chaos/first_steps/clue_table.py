@@ -183,7 +183,7 @@ CLUES: tuple[Clue, ...] = (
     ),
     Clue(
         "schema_change",
-        r"\b(400|422|4\.\.|4xx|bad request|validation|schema)\b",
+        r"(?<!\S)4(\.\.?|xx)(?!\S)|\b(400|422|bad request|validation|schema)\b",
         bonus=3,
         says="it counts requests that the model refuses",
         without=_TEXT,

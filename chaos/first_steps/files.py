@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chaos.faults import catalogue
 from chaos.first_steps.clues import Candidate, candidates
 from chaos.first_steps.experiment_text import Subject, doable, experiment_text, needs_outcomes
 from chaos.first_steps.found import Found
 from chaos.first_steps.rule_reading import reading_of
+from chaos.first_steps.servers import recognised
 from chaos.first_steps.system_text import Targets, Wish, match_of, system_text, targets_of
 from chaos.first_steps.writing import marks, name_of
 from chaos.telemetry import RuleInfo
@@ -66,11 +68,19 @@ def _subject(rule: RuleInfo, found: Found, targets: Targets) -> Subject | None:
     reading = reading_of(rule, found.metric)
     if reading.shape == "always":
         return None
-    ranked = candidates(reading)
+    ranked = [one for one in candidates(reading) if _exists(one.fault, found)]
     best = ranked[0] if ranked else None
     why_not = doable(best.fault, targets) if best is not None else None
     chosen = best.fault if best is not None and why_not is None else "external"
     return Subject(rule, reading, best, ranked[1:], chosen, why_not)
+
+
+def _exists(fault: str, found: Found) -> bool:
+    """Whether such a model can have this fault: a known server says whether it gives text or predictions."""
+    server = recognised(found.metrics)
+    if server is None or server.protocol == "auto":
+        return True
+    return catalogue()[fault].works_on in ("any", "text" if server.protocol == "openai" else "predictions")
 
 
 def _guess(rule: RuleInfo, subject: Subject | None, path: str | None) -> Guess:

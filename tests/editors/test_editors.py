@@ -13,7 +13,7 @@ import pytest
 
 from chaos.app.schemas import write_all
 from chaos.faults import catalogue
-from chaos.first_steps import files_of
+from chaos.first_steps.files import files_of
 from chaos.first_steps.system_text import Wish
 from tests.editors.server import Server
 from tests.first_steps.test_files import FOUND

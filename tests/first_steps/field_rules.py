@@ -5,7 +5,7 @@ make each fire. An empty set: no fault of the catalogue would. They were written
 from __future__ import annotations
 
 from chaos.drivers.prometheus import _rule
-from chaos.first_steps import Found, Metric
+from chaos.first_steps.found import Found, Metric
 from chaos.telemetry import RuleInfo
 from tests.first_steps.servers import LAB
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from chaos.faults import catalogue
-from chaos.first_steps import Metric, candidates, reading_of
 from chaos.first_steps.clue_table import CLUES
+from chaos.first_steps.clues import candidates
+from chaos.first_steps.found import Metric
+from chaos.first_steps.rule_reading import reading_of
 from chaos.telemetry import RuleInfo
 from tests.first_steps.field_rules import FIELD, LAB_RULES, lab_metric
 

@@ -9,9 +9,12 @@ import pytest
 
 from chaos.app.files import load
 from chaos.experiment import parse
-from chaos.first_steps import Candidate, ContainersFound, Found, ProxySeen, files_of, reading_of
 from chaos.first_steps.clue_table import CLUES
+from chaos.first_steps.clues import Candidate
 from chaos.first_steps.experiment_text import Subject, experiment_text
+from chaos.first_steps.files import files_of
+from chaos.first_steps.found import ContainersFound, Found, ProxySeen
+from chaos.first_steps.rule_reading import reading_of
 from chaos.first_steps.system_text import Targets, Wish
 from chaos.first_steps.writing import marks, scalar
 from chaos.planning import plan

@@ -18,6 +18,7 @@ from chaos.app.commands.options import (
     SystemOption,
     VarOption,
     console,
+    given,
     variables_of,
 )
 from chaos.app.door import say
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def check(
-    files: Files,
+    files: Files = None,
     system: SystemOption = None,
     var: VarOption = None,
     live: Annotated[
@@ -40,17 +41,17 @@ def check(
     """Reads the files and says everything that is wrong with them."""
     from chaos.app import files as reading
 
-    variables = variables_of(var)
+    named, variables = given(files), variables_of(var)
     if as_json and not live:
         raise typer.BadParameter("it says how the rules are; write --live, too", param_hint="--json")
     if live:
         from chaos.app.live_check import command
 
-        command(files, system, variables, STATE, say, as_json=as_json)
+        command(named, system, variables, STATE, say, as_json=as_json)
         return
     problems = []
     marked: dict[Path, None] = {}
-    for path in files:
+    for path in named:
         try:
             if system is None and not _system_there(path, variables):
                 experiment = reading.check_alone(path, variables)
@@ -68,10 +69,38 @@ def check(
                 )
                 marked |= dict.fromkeys((loaded.system_path, path))
         except InvalidFile as error:
-            problems += error.problems
+            try:
+                other = _of_another_kind(path, variables)
+            except InvalidFile as wrong:
+                problems += wrong.problems
+                continue
+            if other is None:
+                problems += error.problems
+            else:
+                print(visible(f"{path}: {other}"))
+                marked[path] = None
     if problems:
         raise InvalidFile(problems)
     _tell_marks(list(marked))
+
+
+def _of_another_kind(path: Path, variables: dict[str, str]) -> str | None:
+    """What a right system or probes file is; None for an experiment. Raises InvalidFile with what is wrong with such a file."""
+    from chaos.app.files import Variables, read_text
+    from chaos.document import read_document
+    from chaos.probe import merge
+    from chaos.system import parse_system
+
+    text = read_text(path)
+    data = read_document(text, str(path), Variables(variables, path.parent)).data
+    if not isinstance(data, dict) or {"faults", "steady_state", "expect"} & set(data):
+        return None
+    if {"telemetry", "targets"} & set(data):
+        system, _ = parse_system(text, str(path), Variables(variables, path.parent))
+        return f"the file is right: the system {system.name}"
+    if data and all(isinstance(one, dict) and "query" in one for one in data.values()):
+        return f"the file is right: {len(merge({str(path): text}))} probes"
+    return None
 
 
 def _tell_marks(paths: list[Path]) -> None:

@@ -19,6 +19,7 @@ from chaos.app.commands.options import (
     SystemOption,
     VarOption,
     console,
+    given,
     variables_of,
 )
 from chaos.app.door import say, tell_refusal
@@ -60,7 +61,7 @@ def _command_of(context: typer.Context, files: list[Path]) -> list[str]:
 
 def run(
     context: typer.Context,
-    files: Files,
+    files: Files = None,
     system: SystemOption = None,
     var: VarOption = None,
     seed: SeedOption = None,
@@ -75,9 +76,10 @@ def run(
     from chaos.app import files as reading
     from chaos.verdict import EXIT_CODE
 
-    command = _command_of(context, files)
+    named = given(files)
+    command = _command_of(context, named)
     loaded, problems = [], []
-    for path in files:
+    for path in named:
         try:
             loaded.append(reading.load(path, system=system, variables=variables_of(var), state=STATE))
         except InvalidFile as error:
