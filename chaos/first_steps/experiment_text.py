@@ -12,6 +12,7 @@ from chaos.first_steps.clue_table import OUTCOMES
 from chaos.first_steps.clues import Candidate
 from chaos.first_steps.found import Found
 from chaos.first_steps.rule_reading import RuleReading
+from chaos.first_steps.servers import recognised
 from chaos.first_steps.severity import CONTAINERS, NEEDS_ALL, Severity, Times, parameters, severity, times
 from chaos.first_steps.system_text import REQUESTS, ROWS, Targets, Wish, variables_of
 from chaos.first_steps.writing import comment, joined, name_of, prose, scalar
@@ -20,6 +21,10 @@ from chaos.units import format_duration, format_share
 
 RATE = 20
 """Requests a second of the load: enough for rules that ask for a minimum of events in half a minute or so."""
+
+
+IN_FRONT = frozenset(("delay", "slow_tail", "http_error", "rate_limit"))
+"""Faults that a server behind the proxy does not notice itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,11 @@ def _about(subject: Subject) -> list[str]:
         )
         return lines
     lines += comment(f"{subject.best.fault} ({subject.best.how_sure}): {'; '.join(subject.best.reasons)}.")
+    if subject.chosen in IN_FRONT and recognised(subject.reading.metrics) is not None:
+        lines += comment(
+            "Mind: this rule reads what the model server measures itself, and the fault proxy stands in front of it. If nobody is told, "
+            "that is the finding: users would wait or fail, and the server would never know. A rule where users' traffic enters sees it."
+        )
     if subject.others:
         said = "; ".join(f"{one.fault} ({one.how_sure}: {one.reasons[0]})" for one in subject.others[:2])
         lines += comment(f"It might also be {said}.")

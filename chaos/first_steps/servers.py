@@ -23,7 +23,7 @@ SERVERS = (
     Server("llama.cpp", "openai", r"llamacpp[:_]"),
     Server("SGLang", "openai", r"sglang[:_]"),
     Server("Triton", "oip", r"nv_inference_"),
-    Server("MLServer", "oip", r"model_infer_request_"),
+    Server("MLServer", "oip", r"model_infer_request_|rest_server_request"),
     Server("KServe", "auto", r"request_(predict|preprocess|postprocess)_seconds"),
     Server("TorchServe", "auto", r"ts_inference_"),
     Server("TensorFlow Serving", "kserve-v1", r":tensorflow:"),
