@@ -125,13 +125,17 @@ def _version(program: Path) -> str:
     return (said.stdout + said.stderr).partition("version ")[2].split(maxsplit=1)[0].rstrip(",")
 
 
+def command(path: Path, lab: LabStatus) -> list[str]:
+    """The command of another tool that this experiment judges; empty when it has none."""
+    return [part.replace("LAB", lab.name) for part in COMMANDS.get(path.stem, ())]
+
+
 def one(path: Path, lab: LabStatus, given: Mapping[str, str], took_part: Mapping[str, str]) -> bool:
     """The experiment has run and its result is stored; whether everything that was expected came true."""
     wait_quiet(lab)
     begun_s = time.monotonic()
     loaded = loading.load(path, system=system_of(path, lab.name), variables=given, state=STATE)
-    command = [part.replace("LAB", lab.name) for part in COMMANDS.get(path.stem, ())]
-    ended = run(prepare(loaded), STATE / "catalogue", signals=False, command=command)
+    ended = run(prepare(loaded), STATE / "catalogue", signals=False, command=command(path, lab))
     lines = RunFolder(ended.folder).lines()
     watched = alerts(loaded.system.alerts.match)
     result = result_of(lines, date=time.strftime("%Y-%m-%d"), rules=watched, versions=dict(took_part))

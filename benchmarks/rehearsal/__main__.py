@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("kind", choices=("live", "compare", "oracle", "speed", "page"))
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these faults alone, in this order")
     parser.add_argument("--again", action="store_true", help="live: those that have two runs, too")
+    parser.add_argument("--docker", action="store_true", help="live: those that need real containers, and no others")
     parser.add_argument("--name", default=LAB, help="live: what the lab is called")
     parser.add_argument("--minutes", type=float, default=600.0, help="live: after so many no further run begins")
     parser.add_argument("--keep", action="store_true", help="live: leave the lab up")
@@ -61,9 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     tools = monitoring.find(STATE, say)
     programs = Programs(tools.prometheus, tools.promtool)
-    if given.kind == "live" and (paths := wanted(given.only, again=given.again)):
-        live(paths, given.name, time.monotonic() + 60 * given.minutes, keep=given.keep)
-    names = given.only or [path.stem for path in wanted((), again=True)]
+    if given.kind == "live" and (paths := wanted(given.only, docker=given.docker, again=given.again)):
+        live(paths, given.name, time.monotonic() + 60 * given.minutes, docker=given.docker, keep=given.keep)
+    names = given.only or [path.stem for docker in (False, True) for path in wanted((), docker=docker, again=True)]
     good = True
     if given.kind in ("live", "compare"):
         compare(names, programs)

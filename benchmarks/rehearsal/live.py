@@ -1,4 +1,4 @@
-"""Every experiment of the catalogue that needs no Docker, live and twice in one lab: what a rehearsal is held against.
+"""Every experiment of the catalogue, live and twice in one lab: what a rehearsal is held against.
 
 experiments/catalogue/NAME.yaml ─▶ run, run ─▶ .chaos/rehearsals/FOLDER (journal, telemetry) ─▶ compared.py
 
@@ -34,20 +34,22 @@ def kept_runs(name: str) -> list[Path]:
     return sorted(folder for folder in found if (folder / TELEMETRY).is_file())
 
 
-def wanted(only: Sequence[str], *, again: bool) -> list[Path]:
-    """The experiments that want runs, in the order in which they were asked for. Raises SystemExit when one does not exist."""
-    paths = {path.stem: path for path in catalogue.experiments((), docker=False, again=True)}
+def wanted(only: Sequence[str], *, docker: bool, again: bool) -> list[Path]:
+    """The experiments that want runs, in the order in which they were asked for; `docker`: those that need real containers,
+    and no others. Raises SystemExit when one does not exist.
+    """
+    paths = {path.stem: path for path in catalogue.experiments((), docker=docker, again=True)}
     unknown = sorted(set(only) - set(paths))
     if unknown:
-        raise SystemExit(f"no experiment that runs without Docker for {', '.join(unknown)}")
+        raise SystemExit(f"no experiment that runs {'with' if docker else 'without'} Docker for {', '.join(unknown)}")
     return [paths[name] for name in only or paths if again or len(kept_runs(name)) < TIMES]
 
 
-def live(paths: Sequence[Path], lab_name: str, until_s: float, *, keep: bool = False) -> None:
+def live(paths: Sequence[Path], lab_name: str, until_s: float, *, docker: bool, keep: bool = False) -> None:
     """Each of these has run until there are two runs of it, one run at a time; none begins after `until_s` of the monotonic clock."""
-    lab = places.up(lab_name, catalogue.STATE, lambda said: print(said, flush=True), docker=False)
+    lab = places.up(lab_name, catalogue.STATE, lambda said: print(said, flush=True), docker=docker)
     try:
-        values = catalogue.variables(lab, docker=False)
+        values = catalogue.variables(lab, docker=docker)
         for path in paths:
             for _ in range(TIMES - min(TIMES, len(kept_runs(path.stem)))):
                 if time.monotonic() > until_s:
@@ -63,7 +65,7 @@ def _once(path: Path, lab: LabStatus, values: Mapping[str, str]) -> None:
     try:
         catalogue.wait_quiet(lab)
         loaded = loading.load(path, system=catalogue.system_of(path, lab.name), variables=values, state=catalogue.STATE)
-        ended = run(prepare(loaded), RUNS, signals=False)
+        ended = run(prepare(loaded), RUNS, signals=False, command=catalogue.command(path, lab))
     except (ChaosError, requests.RequestException) as error:
         print(f"{path.stem:24} {error}", flush=True)
         return

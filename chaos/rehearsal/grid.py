@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from chaos.rehearsal.recording import RecordedSeries, Recording
 
 Matrix = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+Clocks = npt.NDArray[np.int8]
 
 STALE = 0.5
 """Of a scrape interval: when a sample is so much older than the series' samples usually are, its scrape has failed."""
@@ -24,15 +26,27 @@ LATE = 0.05
 """Of a scrape interval; a sample may come so late and still belong to its slot."""
 NEAR_S = 366 * 86400.0
 """A gauge whose values are this near to the wall clock holds a time."""
+FEW = 3
+"""Values of a gauge that holds a time and hardly ever another one: when a process was started, not when it was last alive."""
+
+
+class Clock(IntEnum):
+    """Whether a gauge holds a time, and which kind."""
+
+    none = 0
+    runs = 1
+    """A time that follows the clock, such as the last exposure: kept as its distance from the clock."""
+    stands = 2
+    """A moment that stays what it is, such as a process' start: kept as its distance from the recording's beginning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
     """Series × slots. Slot k is the stretch of `slot_s` seconds that ends at `start_wall_s + (k + 1) · slot_s`.
 
-    `change` holds a counter's increment in the slot and a gauge's value at its end (relative to the clock for a gauge that holds a
-    time); `there` says whether the series had a fresh sample then. Buckets of a histogram stand side by side in `change`, each without
-    what the smaller ones counted (`above` says which row a bucket's count adds to).
+    `change` holds a counter's increment in the slot and a gauge's value at its end (relative, for one that holds a time: see `Clock`);
+    `there` says whether the series had a fresh sample then. Buckets of a histogram stand side by side in `change`, each without what
+    the smaller ones counted (`below` says which row that is).
     """
 
     series: tuple[Mapping[str, str], ...]
@@ -40,8 +54,8 @@ class Grid:
     """Which rows only grow."""
     whole: Mask
     """Which rows count events: all their increments are whole numbers."""
-    clock: Mask
-    """Which rows hold a time."""
+    clock: Clocks
+    """Which rows hold a time: a `Clock` each."""
     below: tuple[int, ...]
     """For a bucket, the row of the next smaller one of its histogram; -1 for everything else."""
     copies: tuple[int, ...]
@@ -95,7 +109,7 @@ def grid(recording: Recording) -> Grid:
     series = _ordered(recording.series)
     kinds = np.array([one.kind == "counter" for one in series], dtype=bool)
     change, there = np.zeros((len(series), count)), np.zeros((len(series), count), dtype=bool)
-    clock, age = np.zeros(len(series), dtype=bool), np.zeros(len(series))
+    clock, age = np.zeros(len(series), dtype=np.int8), np.zeros(len(series))
     for row, one in enumerate(series):
         age[row] = _age(one, ends, slot_s)
         change[row], there[row], clock[row] = _read(one, ends, slot_s, age[row])
@@ -173,11 +187,11 @@ def _age(one: RecordedSeries, ends: Matrix, slot_s: float) -> float:
     return float(np.median(fresh)) if len(fresh) else 0.0
 
 
-def _read(one: RecordedSeries, ends: Matrix, slot_s: float, usual: float) -> tuple[Matrix, Mask, bool]:
+def _read(one: RecordedSeries, ends: Matrix, slot_s: float, usual: float) -> tuple[Matrix, Mask, Clock]:
     """The change in each slot, whether the series was there at its end, and whether it holds a time."""
     count = len(ends) - 1
     if not one.samples:
-        return np.zeros(count), np.zeros(count, dtype=bool), False
+        return np.zeros(count), np.zeros(count, dtype=bool), Clock.none
     at = np.array([time for time, _ in one.samples])
     values = np.array([value for _, value in one.samples])
     last = np.searchsorted(at, ends, side="right") - 1
@@ -185,8 +199,8 @@ def _read(one: RecordedSeries, ends: Matrix, slot_s: float, usual: float) -> tup
     known = (last >= 0) & (age <= (usual + STALE) * slot_s)
     shown = values[np.maximum(last, 0)]
     if one.kind == "gauge":
-        clock = bool(np.all(np.abs(values - at) < NEAR_S)) and bool(np.all(values > NEAR_S))
-        found = shown - at[np.maximum(last, 0)] if clock else shown
+        clock = _clock(at, values)
+        found = shown - _zero(clock, at[np.maximum(last, 0)], ends[0])
         return np.where(known[1:], found[1:], np.nan), known[1:], clock
     grown = np.concatenate([[values[0]], np.diff(values)])
     grown = np.where(grown < 0, values, grown)  # a counter that begins anew has gained what it shows
@@ -195,7 +209,24 @@ def _read(one: RecordedSeries, ends: Matrix, slot_s: float, usual: float) -> tup
     gained = np.diff(standing)
     if last[0] < 0 <= last[1]:
         gained[0] = 0.0  # where it stood when the recording began is no gain
-    return np.where(np.isnan(gained), 0.0, gained), known[1:], False
+    return np.where(np.isnan(gained), 0.0, gained), known[1:], Clock.none
+
+
+def _clock(at: Matrix, values: Matrix) -> Clock:
+    if not (np.all(np.abs(values - at) < NEAR_S) and np.all(values > NEAR_S)):
+        return Clock.none
+    return Clock.stands if len(np.unique(values)) <= min(FEW, len(values) // 2) else Clock.runs
+
+
+def _zero(clock: Clock, at: Matrix, start_wall_s: float) -> Matrix | float:
+    """What a gauge's values are relative to."""
+    match clock:
+        case Clock.runs:
+            return at
+        case Clock.stands:
+            return start_wall_s
+        case _:
+            return 0.0
 
 
 def _histograms(series: Sequence[Mapping[str, str]]) -> tuple[tuple[int, ...], tuple[int, ...]]:

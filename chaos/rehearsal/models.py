@@ -15,7 +15,7 @@ import numpy as np
 
 from chaos.faults.base import Signal
 from chaos.promql import Selected, metric_names, ratio_of
-from chaos.rehearsal.grid import Grid, Matrix
+from chaos.rehearsal.grid import Clock, Grid, Matrix
 
 GUESSES = ("500", "503", "error", "wrong", "incorrect", "false", "200", "ok", "correct", "true", "0", "1", "other")
 """Values that a label may have, for a series that does not exist before the first event of its kind."""
@@ -111,7 +111,7 @@ def _sibling(grid: Grid, row: int, part: Selected, whole: Selected, *, wanted: b
             series=(*grid.series, made),
             counter=np.append(grid.counter, True),
             whole=np.append(grid.whole, True),
-            clock=np.append(grid.clock, False),
+            clock=np.append(grid.clock, np.int8(Clock.none)),
             below=(*grid.below, -1),
             copies=(*grid.copies, -1),
             change=np.vstack([grid.change, blank]),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chaos.rehearsal.alteration import Alteration, Course, Played
-from chaos.rehearsal.grid import Mask, Matrix, together
+from chaos.rehearsal.grid import Clock, Mask, Matrix, together
 
 WEEK_S = 7 * 86400
 
@@ -102,14 +102,15 @@ def openmetrics(alteration: Alteration, line: Timeline, played: Sequence[Played]
     """The text of every sample of all scenarios, in the format that `promtool tsdb create-blocks-from openmetrics` reads."""
     base = alteration.baseline
     names = [series_text(labels) for labels in base.series]
-    # In one scenario after the other; the clock of a gauge that holds a time runs with it.
+    # In one scenario after the other; a gauge that holds a time holds one of that scenario.
     for place, one in enumerate(played):
         at: Matrix = line.begin(place) + line.slot_s * np.arange(1, line.course.slots + 1, dtype=np.float64)
         # Samples of one target have one age, and so the same times.
         times = {age: [stamp(time) for time in (at - age * line.slot_s).tolist()] for age in set(base.age.tolist())}
         change = together(one.change, base.below, base.copies)
         for row, name in enumerate(names):
-            values, there = _values(alteration, row, change[row], one.there[row], at - base.age[row] * line.slot_s)
+            sampled = at - base.age[row] * line.slot_s
+            values, there = _values(alteration, row, change[row], one.there[row], sampled, line.begin(place))
             if there.any():
                 yield "".join(
                     f"{name} {value} {time}\n"
@@ -125,6 +126,7 @@ def _values(
     change: Matrix,
     there: Mask,
     at: Matrix,
+    begin_wall_s: float,
 ) -> tuple[list[float], Mask]:
     base = alteration.baseline
     if base.counter[row]:
@@ -133,8 +135,12 @@ def _values(
             # Not seen from the beginning on: born with its first event, and not gone again.
             return np.round(values, 9).tolist(), (values > 0) & (np.cumsum(there) > 0)
         return np.round(values, 9).tolist(), there
-    values = change + at if base.clock[row] else change
-    return values.tolist(), there  # NaN is a value that a series may have
+    match base.clock[row]:
+        case Clock.runs:
+            change = change + at
+        case Clock.stands:
+            change = change + begin_wall_s
+    return change.tolist(), there  # NaN is a value that a series may have
 
 
 def stamp(wall_s: float) -> str:

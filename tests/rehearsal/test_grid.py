@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaos.rehearsal.grid import grid, slot_of, together
+from chaos.rehearsal.grid import Clock, grid, slot_of, together
 from tests.rehearsal.telemetry import START_S, grown, recording, series
 
 steps = st.lists(st.integers(0, 50), min_size=6, max_size=30)
@@ -69,8 +69,16 @@ def test_the_slot_is_the_longest_interval_of_a_target_and_not_that_of_a_series_t
 
 def test_a_gauge_that_holds_a_time_is_kept_relative_to_the_clock() -> None:
     made = grid(recording([series("t", [START_S + second - 30 for second in range(10)], "gauge")], 9.5))
-    assert made.clock[0]
+    assert made.clock[0] == Clock.runs
     assert np.allclose(made.change[0], -30)
+
+
+def test_a_gauge_that_holds_a_moment_is_kept_relative_to_the_recordings_beginning() -> None:
+    """A process that has started anew: two moments, and in between nothing moves."""
+    made = grid(recording([series("t", [START_S - 500.0] * 8 + [START_S + 8.0] * 8, "gauge")], 15.5))
+    assert made.clock[0] == Clock.stands
+    assert len(np.unique(made.change[0])) == 2
+    assert np.diff(np.unique(made.change[0])).tolist() == [508.0]
 
 
 buckets = st.lists(st.tuples(*[st.integers(0, 9)] * 3), min_size=6, max_size=20)

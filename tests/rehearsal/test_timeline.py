@@ -112,6 +112,27 @@ def test_a_gauge_that_holds_a_time_runs_with_the_scenarios_clock() -> None:
     assert all(at - value == pytest.approx(7, abs=0.1) for at, value in shown)
 
 
+def test_a_gauge_that_holds_a_moment_stands_still_until_the_fault_makes_it_another() -> None:
+    """A process' start: `changes()` sees nothing of a baseline, and one change of a restart."""
+    begun = [START_S - 500.0] * 20 + [START_S + 20.0] * 20
+    found = measured(
+        recording(
+            [series("n_total", grown([10] * 40)), series("begun_seconds", begun, "gauge")],
+            40,
+            effect_s=19.5,
+            removal_s=29.5,
+        )
+    )
+    chance = np.random.default_rng(0)
+    made = line(found, 2)
+    shown = samples(found, made, [play(found, COURSE, 0.0, chance), play(found, COURSE, 1.0, chance)])["begun_seconds"]
+    quiet = {value for at, value in shown if at < made.begin(1)}
+    hurt = sorted({value for at, value in shown if at >= made.begin(1)})
+    assert len(quiet) == 1
+    assert np.diff(hurt).tolist() == [520.0]
+    assert made.begin(1) - hurt[0] == pytest.approx(500, abs=20)
+
+
 @given(st.dictionaries(st.sampled_from("abc"), st.text(), max_size=3))
 def test_labels_are_written_so_that_they_are_read_again(labels: dict[str, str]) -> None:
     text = series_text({"__name__": "m", **labels})
