@@ -13,7 +13,7 @@ from chaos.first_steps.clue_table import CLUES
 from chaos.first_steps.clues import Candidate
 from chaos.first_steps.experiment_text import Subject, experiment_text
 from chaos.first_steps.files import files_of
-from chaos.first_steps.found import ContainersFound, Found, ProxySeen
+from chaos.first_steps.found import ContainersFound, Found, Metric, ProxySeen
 from chaos.first_steps.rule_reading import reading_of
 from chaos.first_steps.system_text import Targets, Wish
 from chaos.first_steps.writing import marks, scalar
@@ -132,3 +132,16 @@ def test_a_plain_word_stays_plain() -> None:
     assert [scalar(one) for one in ("loan-model", "http://127.0.0.1:9090", "no", "5s")] == [
         "loan-model", "http://127.0.0.1:9090", '"no"', '"5s"',
     ]  # fmt: skip
+
+
+def test_a_known_server_of_predictions_gets_no_fault_of_language_models() -> None:
+    rule = RuleInfo("ModelServerRefuses", 'sum(rate(rest_server_requests_total{status_code=~"4.."}[1m])) > 0.05', 0.0)
+    found = replace(BARE, rules=(rule,), metrics={"model_infer_request_success_total": Metric("counter")})
+    assert [one.fault for one in files_of(found, Wish())[1]] == ["schema_change"]
+    vllm = replace(found, metrics={"vllm:num_requests_running": Metric("gauge")})
+    assert [one.fault for one in files_of(vllm, Wish())[1]] == ["refusal"]
+
+
+def test_a_rule_that_reads_what_the_server_measures_itself_says_that_it_stands_behind_the_fault() -> None:
+    rule = RuleInfo("Slow", "histogram_quantile(0.9, rate(rest_server_request_duration_seconds_bucket[1m])) > 1", 0.0)
+    assert "the fault proxy stands in front of it" in files_of(replace(BARE, rules=(rule,)), Wish())[0][1].text
