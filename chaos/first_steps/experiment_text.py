@@ -152,6 +152,8 @@ def _signal(subject: Subject) -> tuple[list[str], bool] | None:
         '    unit: ""',
         f"    {bound[0]}: {bound[1]:g}",
     ]
+    if bound[0] == "max" and subject.reading.shape in ("ratio", "plain"):
+        lines.append("    when_missing: zero    # what has never happened has no series yet, and the rule is quiet")
     harmed = subject.chosen != "external" and subject.reading.shape != "changes"
     return [*lines, *([] if harmed else ["    judged: [before, after]"])], harmed
 
