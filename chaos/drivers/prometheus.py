@@ -80,7 +80,7 @@ class PrometheusDriver:
             ) from error
         except NotConnected as error:
             raise Unreachable(
-                f"Prometheus at {self._shown} cannot be reached; is it running, and is the address in the system file right?"
+                f"Prometheus at {self._shown} cannot be reached; is it running, and is the address right?"
             ) from error
         except (LookupError, TypeError, ValueError, RecursionError, RequestException) as error:
             raise Unreachable(
@@ -123,6 +123,10 @@ class PrometheusDriver:
     def ready(self) -> None:
         """It serves. Raises Unreachable when it does not."""
         answer = ask(self._session, "GET", f"{self.url}/-/ready", what=WHAT, timeout_s=self.timeout_s)
+        if answer.status_code == 404:
+            raise Unreachable(
+                f"what answers at {self._shown} is no Prometheus (404 for /-/ready); is the address right?"
+            )
         if answer.status_code != 200:
             raise Unreachable(f"Prometheus at {self._shown} is not ready yet ({answer.status_code}); wait for it")
 
@@ -161,6 +165,20 @@ class PrometheusDriver:
         data = self._get("/api/v1/metadata")
         with understood(WHAT, self.url):
             return {str(name): frozenset(str(row["type"]) for row in rows) for name, rows in data.items()}
+
+    def described(self) -> dict[str, tuple[str, str]]:
+        """Metric family → (type, help text), as the first target that declares it says."""
+        data = self._get("/api/v1/metadata")
+        with understood(WHAT, self.url):
+            return {
+                str(name): (str(rows[0]["type"]), str(rows[0].get("help", ""))) for name, rows in data.items() if rows
+            }
+
+    def alertmanagers(self) -> list[str]:
+        """Addresses of the Alertmanagers that it tells."""
+        data = self._get("/api/v1/alertmanagers")
+        with understood(WHAT, self.url):
+            return [str(row["url"]).split("/api/v", 1)[0] for row in data["activeAlertmanagers"]]
 
     def label_names(self, selector: str) -> tuple[str, ...]:
         """Every label that the series of this selector carry."""

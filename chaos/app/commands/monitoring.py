@@ -9,6 +9,7 @@ import typer
 
 from chaos.app.commands.options import (
     STATE,
+    FileArgument,
     JsonOption,
     SystemOption,
     VarOption,
@@ -97,7 +98,7 @@ def _show_survey(found: Any, *, as_json: bool) -> None:
 
 
 def rehearse_(
-    file: Path,
+    file: FileArgument,
     system: SystemOption = None,
     var: VarOption = None,
     runs: Annotated[Path, typer.Option("--runs", help="where run folders are")] = Path("runs"),

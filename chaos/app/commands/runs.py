@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from chaos.app.commands.options import (
     STATE,
     Files,
+    FolderArgument,
     FreezeOption,
     JsonOption,
     RunArgument,
@@ -19,6 +20,7 @@ from chaos.app.commands.options import (
     SystemOption,
     VarOption,
     console,
+    given,
     variables_of,
 )
 from chaos.app.door import say, tell_refusal
@@ -60,7 +62,7 @@ def _command_of(context: typer.Context, files: list[Path]) -> list[str]:
 
 def run(
     context: typer.Context,
-    files: Files,
+    files: Files = None,
     system: SystemOption = None,
     var: VarOption = None,
     seed: SeedOption = None,
@@ -82,9 +84,10 @@ def run(
     from chaos.app import files as reading
     from chaos.verdict import EXIT_CODE
 
-    command = _command_of(context, files)
+    named = given(files)
+    command = _command_of(context, named)
     loaded, problems = [], []
-    for path in files:
+    for path in named:
         try:
             loaded.append(reading.load(path, system=system, variables=variables_of(var), state=STATE))
         except InvalidFile as error:
@@ -276,7 +279,7 @@ def recover() -> None:
     say("nothing is left")
 
 
-def judge(folder: Path, as_json: JsonOption = False) -> None:
+def judge(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Computes an old run's verdict anew, from its journal alone."""
     from chaos.app.running import report
     from chaos.drivers.folder import RunFolder
