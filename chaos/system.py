@@ -21,7 +21,8 @@ from chaos.strict import Strict, validate
 from chaos.units import Share
 
 
-def _http(value: str) -> str:
+def http_address(value: str) -> str:
+    """The address as it is used. Raises ValueError for what is none."""
     try:
         parts = urlsplit(value)
         scheme, there = parts.scheme, bool(parts.hostname) and parts.port != 0
@@ -42,14 +43,14 @@ def _proxy(value: str) -> str:
             raise ValueError(f"{value!r} is no socket; write http+unix:///PATH, with three slashes")
         return value
     if value.startswith(("dns+http://", "dns+https://")):
-        _http(value.removeprefix("dns+"))
+        http_address(value.removeprefix("dns+"))
         if urlsplit(value).path in ("", "/") and urlsplit(value).port and "@" not in value:
             return value.rstrip("/")
         raise ValueError(f"this names no proxies; write {value.partition(':')[0]}://NAME:PORT")
-    return _http(value)
+    return http_address(value)
 
 
-Address = Annotated[str, AfterValidator(_http)]
+Address = Annotated[str, AfterValidator(http_address)]
 ProxyAddress = Annotated[str, AfterValidator(_proxy)]
 Label = str | int | float | bool
 JsonTemplate = dict[str, JsonValue]
@@ -258,7 +259,7 @@ Said = Annotated[str, AfterValidator(_said)]
 def secret_http(value: SecretStr) -> SecretStr:
     """The address, which no message repeats."""
     try:
-        return SecretStr(_http(value.get_secret_value()))
+        return SecretStr(http_address(value.get_secret_value()))
     except ValueError:
         raise ValueError("this is no address; write something like https://HOST/PATH") from None
 
@@ -270,10 +271,38 @@ class RealUsers(Strict):
     reason: Said = Field(examples=["TEXT"])
 
 
-class Announce(Strict):
-    """Who is told of every run, before and after. The address is a secret: whoever has it can post there."""
+class Grafana(Strict):
+    """A Grafana that gets an annotation for as long as a fault is on: of one dashboard, or of the whole organisation."""
 
-    webhook: Annotated[SecretStr, AfterValidator(secret_http)] = Field(examples=["https://chat.example/hooks/…"])
+    url: Address = Field(examples=["https://grafana.example"])
+    token: SecretStr = Field(description="of a service account that may write annotations", examples=["TOKEN"])
+    dashboard: str | None = Field(
+        None, min_length=1, description="the dashboard's uid; else every dashboard can show it"
+    )
+    panel: int | None = Field(None, ge=1, description="the number of one panel of that dashboard")
+
+    @model_validator(mode="after")
+    def _panel_of_something(self) -> Grafana:
+        if self.panel is not None and self.dashboard is None:
+            raise ValueError("a `panel` is one of a dashboard; write `dashboard: UID`, too")
+        return self
+
+
+class Announce(Strict):
+    """Who is told of every run: by webhook before and after, in Grafana while a fault is on. The webhook's address is a secret:
+    whoever has it can post there.
+    """
+
+    webhook: Annotated[SecretStr, AfterValidator(secret_http)] | None = Field(
+        None, examples=["https://chat.example/hooks/…"]
+    )
+    grafana: Grafana | None = Field(None, examples=["{url: https://grafana.example, token: TOKEN}"])
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Announce:
+        if self.webhook is None and self.grafana is None:
+            raise ValueError("nobody is told; write `webhook:`, `grafana:` or both, or leave `announce:` out")
+        return self
 
 
 class System(Strict):

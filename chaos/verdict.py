@@ -50,6 +50,13 @@ MEANING: dict[VerdictName, str] = {
     "confirmed": "every expectation was met",
 }
 
+TOLD = frozenset({"detected", "unresolved"})
+"""Outcomes of an alert that told in time; what became of it afterwards is another question."""
+UNKNOWN = frozenset({"undecided", "not_observed", "invalid"})
+"""Outcomes of an alert that are neither a miss nor a catch."""
+PROVES_NOTHING: frozenset[VerdictName] = frozenset({"unsafe", "interrupted", "aborted", "invalid"})
+"""Verdicts of runs from whose alerts nothing follows."""
+
 Half = Literal["safety", "validity", "resilience", "detection"]
 
 

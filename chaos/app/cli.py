@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from chaos.app.commands import files, gameday, lab, monitoring, runs, servers
+from chaos.app.commands import export, files, first, gameday, lab, monitoring, past, runs, servers
 from chaos.app.door import through
 from chaos.app.log_lines import shown
 
@@ -25,10 +25,13 @@ lab_app = typer.Typer(
 app.add_typer(lab_app, name="lab")
 gameday_app = typer.Typer(help="Sequences of experiments on a calendar.", no_args_is_help=True)
 app.add_typer(gameday_app, name="gameday")
-for family in (files, runs, monitoring, servers):
+export_app = typer.Typer(help="What runs have shown, for other tools.", no_args_is_help=True)
+app.add_typer(export_app, name="export")
+for family in (first, files, runs, past, monitoring, servers):
     family.add(app)
 lab.add(lab_app)
 gameday.add(gameday_app)
+export.add(export_app)
 
 
 def main() -> None:

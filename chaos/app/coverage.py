@@ -6,9 +6,8 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+from chaos.app.past import Unreadable, each
 from chaos.coverage import Tried, tried
-from chaos.drivers.folder import RunFolder
-from chaos.errors import ChaosError
 from chaos.faults import catalogue
 from chaos.faults.base import Fault
 from chaos.protocols import catalogue as protocols
@@ -19,22 +18,11 @@ log = logging.getLogger(__name__)
 
 def tried_in(runs: Path, system: str | None = None) -> Iterator[Tried]:
     """Every fault of every run in this folder, of this system's when it is named. A run that cannot be read is said and left out."""
-    for path in sorted(runs.glob("*/journal.jsonl")) if runs.is_dir() else ():
-        try:
-            found = tried(RunFolder(path.parent).lines(), str(path.parent))
-        except (
-            ChaosError,
-            LookupError,
-            TypeError,
-            ValueError,
-            ArithmeticError,
-            AttributeError,
-            RecursionError,
-            OSError,
-        ) as error:
-            log.warning("%s is left out: %s", path.parent, error)
-            continue
-        yield from (one for one in found if system is None or one.system == system)
+    for found in each(runs, lambda folder: tried(folder.lines(), str(folder.path))):
+        if isinstance(found, Unreadable):
+            log.warning("%s is left out: %s", runs / found.folder, found.reason)
+        else:
+            yield from (one for one in found if system is None or one.system == system)
 
 
 def possible_faults(system: System | None) -> dict[str, str]:

@@ -16,7 +16,7 @@ from chaos.app.rehearsing import Lengths, Wanted, rehearse
 from chaos.app.running import Ended
 from chaos.app.surveyor import Drivers, drivers_of
 from chaos.app.telemetry_kept import kept
-from chaos.coverage.tried import PROVES_NOTHING, TOLD, UNKNOWN, state_of
+from chaos.coverage.tried import state_of
 from chaos.drivers.throwaway import Programs
 from chaos.errors import ChaosError, Refused, Unreachable
 from chaos.experiment import TRAFFIC, Bisection, at, sweep_of, text_of
@@ -27,7 +27,7 @@ from chaos.rehearsal.of_runs import measured
 from chaos.rehearsal.outcome import CLAIM_FROM, AtSeverity, Rehearsed, by_severity, threshold
 from chaos.rehearsal.report import between
 from chaos.sensitivity import Curve, Sensitivity, Swept, Trial, TrialAlert, next_severity, sensitivity
-from chaos.verdict import EXIT_CODE, Verdict, VerdictName
+from chaos.verdict import EXIT_CODE, PROVES_NOTHING, TOLD, UNKNOWN, Verdict, VerdictName
 
 QUIET_S = 300.0
 """How long the alerts of one run may take to be quiet before the next."""
@@ -132,7 +132,7 @@ def trial_of(verdict: Verdict, severity: float, text: str, folder: str) -> Trial
 def until_quiet(loaded: Loaded, report: Callable[[str], None]) -> None:
     """No expected alert is pending, firing or held by Alertmanager. Raises Refused when that does not come."""
     drivers = drivers_of(loaded.system, loaded.system_path.parent)
-    names = {alert.alert for alert in loaded.experiment.expect.alerts}
+    names = {alert.alert for alert in loaded.experiment.expect.alerts if alert.via != "silence"}
     until_s, said = time.monotonic() + QUIET_S, False
     while time.monotonic() < until_s:
         try:
@@ -158,6 +158,8 @@ def _on(loaded: Loaded, drivers: Drivers) -> set[str]:
     if drivers.alertmanager is not None:
         seen += [dict(one.labels) for one in drivers.alertmanager.alerts()]
     for alert in loaded.experiment.expect.alerts:
+        if alert.via == "silence":  # it is to be heard all the time
+            continue
         wanted = {**loaded.system.alerts.match, **alert.labels, "alertname": alert.alert}
         on |= {alert.alert for labels in seen if carries(labels, wanted)}
     return on

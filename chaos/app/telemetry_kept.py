@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
-from chaos.coverage.tried import PROVES_NOTHING
 from chaos.drivers.folder import NoFolder, RunFolder
 from chaos.drivers.prometheus import PrometheusDriver
 from chaos.drivers.recorder import record
@@ -21,6 +20,7 @@ from chaos.plans import PlannedProbe
 from chaos.promql import looks_back_s
 from chaos.rehearsal.recording import Recording
 from chaos.telemetry import RuleInfo
+from chaos.verdict import PROVES_NOTHING
 
 NAME: Final = "telemetry.jsonl.gz"
 

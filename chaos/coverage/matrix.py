@@ -17,8 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from chaos.coverage.tried import TOLD, Told, Tried
+from chaos.coverage.tried import Told, Tried
 from chaos.statistics import clopper_pearson
+from chaos.verdict import TOLD
 
 Quadrant = Literal["killed", "survived", "early warning", "false page", "rightly silent", "left out", "never tried"]
 CellState = Literal["proven", "projected", "late", "missed", "beside", "silent", "undecided"]

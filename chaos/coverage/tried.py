@@ -11,15 +11,9 @@ from chaos.journal import Line
 from chaos.judging import judge
 from chaos.judging.trace import Trace, trace
 from chaos.progress import carries
-from chaos.verdict import Verdict, VerdictName
+from chaos.verdict import PROVES_NOTHING, TOLD, UNKNOWN, Verdict, VerdictName
 
 State = Literal["broken", "held", "unknown"]
-
-TOLD = frozenset({"detected", "unresolved"})
-"""Outcomes of an alert that told in time; what became of it afterwards is another question."""
-UNKNOWN = frozenset({"undecided", "not_observed", "invalid"})
-"""Outcomes that are neither a miss nor a catch."""
-PROVES_NOTHING: frozenset[VerdictName] = frozenset({"unsafe", "interrupted", "aborted", "invalid"})
 
 
 @dataclass(frozen=True, slots=True)

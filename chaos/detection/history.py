@@ -53,6 +53,8 @@ class AlertHistory:
     scrapes: tuple[ScrapeClock, ...] = ()
     expected: frozenset[str] = frozenset()
     """Every alert that the experiment expects."""
+    breaks: frozenset[str] = frozenset()
+    """What of monitoring the fault is meant to break: that it is silent is then no excuse for anything."""
     match: Mapping[str, str] = field(default_factory=dict)
     """What labels an alert of this system has, by which others than the expected ones are told."""
 
@@ -155,19 +157,28 @@ def already_active(alert: PlannedAlert, history: AlertHistory, times: Times) -> 
     return f"it was already active {early_s:.1f}s before the first effect, so it says nothing about the fault"
 
 
+def baseline_band(quiet: Samples, window_s: float) -> tuple[float, float] | None:
+    """What a series read in its baseline, with what it may do by chance: outside of this it has moved. None with under three values."""
+    seen = [one for one in quiet if not math.isnan(one[1])]
+    if len(seen) < 3:
+        return None
+    low, high = quantile_band([value for _, value in seen])
+    middle = median(value for _, value in seen)
+    around = BAND * window_deviation(seen, window_s)
+    return min(low, middle - around), max(high, middle + around)
+
+
 def signal_left(alert: PlannedAlert, history: AlertHistory, times: Times) -> float | None:
     """The first sample after the effect outside the baseline's band, on the side of the threshold."""
     left: list[float] = []
     downwards, upwards = alert.operator in ("<", "<="), alert.operator in (">", ">=")
     end = times.until + times.scrape_s + times.evaluation_s
     for series in history.signal:
-        quiet = [one for one in series.samples if times.baseline <= one[0] <= times.effect and not math.isnan(one[1])]
-        if len(quiet) < 3:
+        quiet = [one for one in series.samples if times.baseline <= one[0] <= times.effect]
+        band = baseline_band(quiet, alert.window_s)
+        if band is None:
             continue
-        low, high = quantile_band([value for _, value in quiet])
-        middle = median(value for _, value in quiet)
-        around = BAND * window_deviation(quiet, alert.window_s)
-        low, high = min(low, middle - around), max(high, middle + around)
+        low, high = band
         for at, value in series.samples:
             outside = (value < low and not upwards) or (value > high and not downwards)
             if times.effect <= at <= end and outside:

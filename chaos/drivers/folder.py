@@ -35,6 +35,10 @@ LARGEST_JOURNAL = 256 * 1024 * 1024
 """Bytes; a run's is a few megabytes, and a folder may come from somebody else."""
 
 
+LARGEST_FIRST_LINE = 16 * 1024 * 1024
+"""Bytes; it holds the plan and the experiment, a few kilobytes each."""
+
+
 LARGEST_PACKED = 128 * 1024 * 1024
 """Bytes of a packed file, unpacked."""
 
@@ -125,6 +129,18 @@ class RunFolder:
             file.write(to_text(line).encode() + b"\n")
             os.fsync(file.fileno())
         return line
+
+    def first_line(self) -> Line:
+        """The journal's first line, without reading the others. Raises NoFolder when there is none, BrokenJournal when it is none."""
+        journal = self.path / "journal.jsonl"
+        try:
+            if not stat.S_ISREG(journal.stat().st_mode):
+                raise NoFolder(f"{journal} is no file; give the folder of a run")
+            with journal.open("rb") as file:
+                text = file.readline(LARGEST_FIRST_LINE)
+        except OSError as error:
+            raise NoFolder(f"{journal} cannot be read: {error.strerror}; give the folder of a run") from error
+        return from_text(text.decode("utf-8", "replace").rstrip("\n"))
 
     def lines(self) -> list[Line]:
         """The journal's lines. Raises NoFolder when there is none, BrokenJournal when it was altered."""

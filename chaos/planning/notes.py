@@ -15,7 +15,7 @@ def warnings_of(experiment: Experiment, system: System, alerts: tuple[PlannedAle
     told = [alert.foresight.warning for alert in alerts if alert.foresight and alert.foresight.warning]
     if not experiment.expect.alerts:
         told.append("no alert is expected, so only the resilience half is judged")
-    if system.environment == "production" and system.announce is None:
+    if system.environment == "production" and (system.announce is None or system.announce.webhook is None):
         told.append(
             "nobody is told of runs against production; write `announce: {webhook: URL}` in the system file, "
             "so that those on call know who does this, and how to stop it"

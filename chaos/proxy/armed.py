@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from typing import Any, Literal
@@ -187,6 +187,20 @@ class Armed:
         if self.slice is not None and not self.slice.matches(headers, body, target):
             return "outside", subject
         return self.arms.arm_of(subject), subject
+
+
+def active_text(active: Iterable[Armed]) -> str:
+    """Which faults are on here, in Prometheus' text format: they go with their lease, whatever became of their runner."""
+    rows = [
+        f'chaos_proxy_fault_active{{run="{armed.run}",fault="{fault.name}"}} 1'
+        for armed in active
+        for fault in {one.name: one for one in armed.faults}.values()
+    ]
+    head = [
+        "# HELP chaos_proxy_fault_active Faults that a run has on at this proxy.",
+        "# TYPE chaos_proxy_fault_active gauge",
+    ]
+    return "\n".join([*head, *rows]) + "\n"
 
 
 @dataclass

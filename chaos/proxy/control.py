@@ -15,6 +15,7 @@ import time
 
 from chaos.caps import Most
 from chaos.proxy.api_server import Request, Response
+from chaos.proxy.armed import active_text
 from chaos.proxy.arming import Refusal, parse_arming
 from chaos.proxy.counters import Counters
 from chaos.proxy.observe import observed_text
@@ -170,6 +171,7 @@ class ControlApi:
         self._registry.expire()
         await self._gathered()
         text = self._counters.text(armed=len(self._registry.holders), expiries=self._registry.expiries)
+        text += active_text(self._registry.current())
         text += self._workers.metrics() if self._workers is not None else ""
         text += observed_text(self._data.observe, self._counters) + shadow_text(self._data.shadow_to, self._counters)
         return Response(200, text.encode(), "text/plain; charset=utf-8")

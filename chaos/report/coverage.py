@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
 from itertools import groupby
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from chaos.coverage import Cell, Column, FaultRow, Matrix
 from chaos.coverage.matrix import DAY_S, CellState, Quadrant
+from chaos.report.page import render
 from chaos.units import format_share
-from chaos.version import VERSION
 from chaos.visible import visible
 
-_NOT_TEXT = re.compile(r"[^\t\n\r\x20-\x7E\xA0-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 SIGN: Mapping[CellState, str] = {
     "proven": "✓", "projected": "~", "late": "!", "missed": "✗", "beside": "+", "silent": "·", "undecided": "?",
 }  # fmt: skip
@@ -155,34 +151,19 @@ def page(found: Matrix, title: str) -> str:
     other = [column for column in found.columns if column not in used]
     ordered = sorted(found.rows, key=lambda row: (row.family, row.fault))
     families = [(family, list(rows)) for family, rows in groupby(ordered, key=lambda row: row.family)]
-    text = (
-        _environment()
-        .get_template("coverage.html.j2")
-        .render(
-            title=title,
-            found=found,
-            headline=headline(found),
-            counts=counts(found),
-            used=used,
-            other=other,
-            families=families,
-            sign=SIGN,
-            meaning=MEANING,
-            percent=percent,
-            tone=TONE,
-            when=datetime.fromtimestamp(found.at_wall_s, UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            age=lambda row: _age(row, found),
-            version=VERSION,
-        )
+    return render(
+        "coverage.html.j2",
+        title=title,
+        found=found,
+        headline=headline(found),
+        counts=counts(found),
+        used=used,
+        other=other,
+        families=families,
+        sign=SIGN,
+        meaning=MEANING,
+        percent=percent,
+        tone=TONE,
+        when=datetime.fromtimestamp(found.at_wall_s, UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        age=lambda row: _age(row, found),
     )
-    return _NOT_TEXT.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("chaos", "report/templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["share"] = format_share
-    return environment

@@ -1,39 +1,34 @@
 """report.html: one self-contained page about one run. Pure: values in, text out.
 
-verdict + plan + journal ─▶ render() ─▶ one file: no script, nothing from elsewhere, everything escaped
+verdict + plan + journal ─▶ render() ─▶ one file: nothing from elsewhere, everything escaped, readable without its script
 """
 
 from __future__ import annotations
 
 import json
-import math
-import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
 from typing import Literal
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from chaos.bounds import format_value
 from chaos.detection import FAILURE, Detection, Gate, Stage
 from chaos.events import State
 from chaos.journal import Line
 from chaos.judging.steady import bound_text
 from chaos.judging.trace import Trace, trace
 from chaos.plans import Plan, PlannedAlert
+from chaos.report import page
+from chaos.report.arms import Ratio, draw_arms, measures, ratios
+from chaos.report.cursor import cursor
 from chaos.report.lanes import PHASE, picture_of
-from chaos.report.picture import draw
-from chaos.units import format_duration, format_rate, format_share
-from chaos.verdict import Finding, Half, Verdict, VerdictName
-
-_NOT_TEXT = re.compile(r"[^\t\n\r\x20-\x7E\xA0-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
-"""Control characters and halves of surrogate pairs: labels and errors may carry them, no file can hold them all."""
-NONE = "\N{EN DASH}"
-"""What stands where there is no value."""
+from chaos.report.page import NONE, duration_text, tone
+from chaos.report.places import TALL, WIDE
+from chaos.report.radius import Radius, radius
+from chaos.report.raw import raw
+from chaos.report.timeline import both
+from chaos.verdict import Finding, Half, Verdict
 
 HALVES: dict[Half, str] = {
     "detection": "Did monitoring notice?",
@@ -52,6 +47,9 @@ ASKED: dict[Gate, str] = {
     Gate.reset: "the alert was resolved, counted from the removal",
 }
 """What passing a gate means, in words."""
+
+OPEN = ("not_observed", "undecided", "invalid")
+"""Outcomes of an expected alert that are neither good nor bad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,135 +72,114 @@ class Happened:
     said: str
 
 
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One answer to be seen at a glance: what was asked, the answer in a word or a number, and what it rests on."""
+
+    label: str
+    number: str
+    about: str
+    tone: str
+
+
 def render(verdict: Verdict, plan: Plan, lines: Sequence[Line]) -> str:
     """The page. Every text that the system, its alerts or the experiment said stands in it escaped.
 
     Raises BrokenJournal when the lines are no run, as `judge` does.
     """
     seen = trace(lines)
-    page = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            verdict=verdict,
-            plan=plan,
-            trace=seen,
-            lines=len(lines),
-            timeline=Markup(draw(picture_of(seen, verdict, lines))),  # noqa: S704 - picture.py escapes every label
-            detections=[
-                (one, planned(plan, one.alert), stage_rows(one, planned(plan, one.alert))) for one in verdict.detections
-            ],
-            halves=[(title, half, _worst_first(verdict, half)) for half, title in HALVES.items()],
-            happened=_happened(seen),
-            states=[
-                (PHASE.get(one.state.value, one.state.value), one.wall_s - seen.first_wall_s, one.why)
-                for one in seen.states
-            ],
-            ended=seen.entered(State.ended) is not None,
-            steady=[(probe, bound_text(probe)) for probe in plan.steady()],
-            reads=[read for read in (seen.latest(target) for target in sorted(seen.proxies)) if read is not None],
-            again=f"chaos run experiment.yaml --system system.yaml --seed {shlex.quote(verdict.seed)}",
+    touched = radius(seen, verdict)
+    return page.render(
+        "report.html.j2",
+        script=page.script("timeline.js"),
+        verdict=verdict,
+        plan=plan,
+        trace=seen,
+        tiles=tuple(_tiles(verdict, plan, touched)),
+        radius=touched,
+        detections=[
+            (one, planned(plan, one.alert), stage_rows(one, planned(plan, one.alert))) for one in verdict.detections
+        ],
+        halves=[(title, half, _worst_first(verdict, half)) for half, title in HALVES.items()],
+        happened=_happened(seen),
+        states=[
+            (PHASE.get(one.state.value, one.state.value), one.wall_s - seen.first_wall_s, one.why)
+            for one in seen.states
+        ],
+        ended=seen.entered(State.ended) is not None,
+        steady=[(probe, bound_text(probe)) for probe in plan.steady()],
+        reads=[read for read in (seen.latest(target) for target in sorted(seen.proxies)) if read is not None],
+        again=f"chaos run experiment.yaml --system system.yaml --seed {shlex.quote(verdict.seed)}",
+        settings=fault_settings,
+        outcome_tone=_outcome_tone,
+        raw=raw(lines),
+        pictures=_pictures(seen, verdict, lines),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What is drawn, as markup: ElementTree wrote it, which escapes every text; and the same as numbers."""
+
+    timeline: Markup
+    timeline_data: Markup
+    arms: Markup
+    ratios: Sequence[Ratio]
+
+
+def _pictures(seen: Trace, verdict: Verdict, lines: Sequence[Line]) -> Pictures:
+    picture = picture_of(seen, verdict, lines)
+    drawings = tuple(both(picture))
+    measured, compared = measures(verdict), ratios(verdict)
+    return Pictures(
+        Markup("".join(one.svg for one in drawings)),  # noqa: S704
+        page.json_block(cursor(picture, drawings)),
+        Markup("".join(draw_arms(measured, compared, shape) for shape in (WIDE, TALL))),  # noqa: S704
+        compared,
+    )
+
+
+# --- at a glance ------------------------------------------------------------------------------------------------------
+
+
+def _tiles(verdict: Verdict, plan: Plan, touched: Radius) -> Iterator[Tile]:
+    """Who was told and how fast, whether the system held, how many were touched, and whether all is undone."""
+    for one in verdict.detections[:3]:
+        asked = f", asked for within {duration_text(one.within_s)}" if one.within_s is not None else ""
+        told = one.told_after_s is not None
+        number = duration_text(one.told_after_s) if told else one.outcome.replace("_", " ")
+        about = f"until somebody was told{asked}" if told else f"expected to tell{asked}"
+        yield Tile(one.alert, number, about, _outcome_tone(one.outcome))
+    steady = [one for one in verdict.probes if one.role != "watched"]
+    if steady:
+        met = sum(one.verdict == "confirmed" for one in steady)
+        worst = (
+            "good"
+            if met == len(steady)
+            else max((tone(one.verdict) for one in steady), key=("good", "warn", "bad").index)
         )
-    )
-    return _NOT_TEXT.sub("\N{REPLACEMENT CHARACTER}", page)
+        yield Tile("Steady state", f"{met} of {len(steady)}", "probes did what was expected of them", worst)
+    yield from _touched(verdict, plan, touched)
+    undone = next((one for one in verdict.findings if one.question == "Was every effect undone?"), None)
+    if undone is not None and verdict.effects:
+        word = {"good": "Undone", "warn": "Not known", "bad": "Not undone"}[tone(undone.verdict)]
+        removed = [one for one in verdict.findings if one.question.startswith("Is the removal") and one.good]
+        yield Tile("Every effect", word, removed[0].answer if removed else undone.answer, tone(undone.verdict))
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("chaos", "report/templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "clock": clock_text,
-        "moment": moment_text,
-        "duration": duration_text,
-        "share": share_text,
-        "value": value_text,
-        "evidence": evidence_text,
-        "coded": coded,
-        "sign": sign,
-        "tone": tone,
-        "rate": format_rate,
-        "settings": fault_settings,
-        "exact_share": format_share,
-        "words": lambda text: str(text).replace("_", " "),
-    }
-    return environment
+def _touched(verdict: Verdict, plan: Plan, touched: Radius) -> Iterator[Tile]:
+    if touched.containers:
+        count = len(touched.containers)
+        yield Tile(
+            "Blast radius", f"{count} container{'' if count == 1 else 's'}", ", ".join(touched.containers[:3]), ""
+        )
+    elif verdict.effects and touched.requests:
+        shadow = ", in copies (shadow)" if plan.shadows() else ""
+        yield Tile("Blast radius", f"{touched.touched:,}", f"touched, of {touched.requests:,} requests{shadow}", "")
 
 
-# --- texts ------------------------------------------------------------------------------------------------------------
-
-
-def sign(name: VerdictName) -> str:
-    """✓ for confirmed, ? for inconclusive, ✗ for everything that speaks against the run."""
-    return {"confirmed": "✓", "inconclusive": "?"}.get(name, "✗")
-
-
-def tone(name: VerdictName) -> str:
-    """The class of its colour: good, warn or bad."""
-    return {"confirmed": "good", "inconclusive": "warn"}.get(name, "bad")
-
-
-def moment_text(wall_s: float) -> str:
-    """`2026-11-25 20:36:16 UTC`, or the number itself when no calendar has it."""
-    try:
-        return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, ValueError, OSError):
-        return f"{wall_s:g}"
-
-
-def clock_text(wall_s: float | None) -> str:
-    """`20:36:16.922 UTC`, or a dash."""
-    if wall_s is None:
-        return NONE
-    try:
-        return datetime.fromtimestamp(wall_s, UTC).strftime("%H:%M:%S.%f")[:-3] + " UTC"
-    except (OverflowError, ValueError, OSError):
-        return f"{wall_s:g}"
-
-
-def duration_text(seconds: float | None) -> str:
-    """`1m26.2s`, `29.0s`, or a dash."""
-    if seconds is None or not math.isfinite(seconds):
-        return NONE
-    if abs(seconds) < 60:
-        return f"{seconds:.1f}s" if seconds != int(seconds) else format_duration(seconds)
-    return format_duration(float(round(seconds)))
-
-
-def share_text(share: float | None) -> str:
-    """`7.4%`, or a dash."""
-    return NONE if share is None or not math.isfinite(share) else f"{share:.1%}"
-
-
-def value_text(value: float | None, unit: str) -> str:
-    """A probe's value in its unit, or a dash."""
-    if value is None or math.isnan(value):
-        return NONE
-    return evidence_text(value) if math.isinf(value) else format_value(value, unit)
-
-
-def evidence_text(value: str | float | None) -> str:
-    """One value of a finding's evidence: numbers shortened, a dash where there is none."""
-    if isinstance(value, float):
-        if math.isnan(value):
-            return NONE
-        return ("∞" if value > 0 else "-∞") if math.isinf(value) else f"{value:.6g}"
-    return NONE if value is None or value == "" else str(value)
-
-
-def coded(text: str) -> Markup:
-    """The text escaped, with what stands between two backticks as code."""
-    parts = str(text).split("`")
-    if len(parts) % 2 == 0:  # one backtick has no partner: it is only a character
-        return escape(text)
-    return Markup().join(
-        Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts)
-    )
+def _outcome_tone(outcome: str) -> str:
+    return "good" if outcome == "detected" else "warn" if outcome in OPEN else "bad"
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------

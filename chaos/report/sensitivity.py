@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from chaos.report.curve import Live, draw_curve
+from chaos.report.curve import Live, both_curves
+from chaos.report.page import render
 from chaos.sensitivity import AlertSensitivity, Sensitivity, Swept, Trial, TrialAlert
 from chaos.visible import visible
 
@@ -26,6 +24,8 @@ def sensitivity_view(found: Sensitivity, swept: Swept) -> Group:
         parts.append(
             Text.assemble((visible(alert.alert), f"bold {tone}"), f" {visible(alert.sentence)}", overflow="fold")
         )
+        if alert.live is not None:
+            parts.append(Text(f"  {visible(alert.live.sentence)}", style="dim", overflow="fold"))
         if alert.rehearsed is not None:
             chance = "with a chance of nine in ten" if alert.rehearsed_claimed else "in nine of ten scenarios"
             parts.append(Text(f"  rehearsed: from {swept.text(alert.rehearsed)} on {chance}"))
@@ -43,7 +43,7 @@ def sensitivity_view(found: Sensitivity, swept: Swept) -> Group:
     if found.rehearsal:
         parts.append(Text(visible(f"· rehearsed from {found.rehearsal}"), style="dim", overflow="fold"))
     if swept.repeats == 1:
-        once = "· each severity was run once, which is one throw: no chance is claimed from these runs alone"
+        once = "· each severity was run once, which is one throw: no chance of nine in ten is claimed from these runs alone"
         parts.append(Text(once, style="dim", overflow="fold"))
     return Group(*parts)
 
@@ -67,19 +67,18 @@ def _cells(trial: Trial, found: Sensitivity) -> list[Text]:
 
 def page(found: Sensitivity, swept: Swept, within_s: dict[str, float | None]) -> str:
     """The sweep as one file: no script, nothing from elsewhere, everything escaped."""
-    alerts = [(alert, _picture(alert, found, swept, within_s.get(alert.alert))) for alert in found.alerts]
-    return (
-        _environment()
-        .get_template("sensitivity.html.j2")
-        .render(found=found, alerts=alerts, once=swept.repeats == 1, cell=_cell_of)
-    )
+    alerts = [
+        (alert, _picture(alert, found, swept, within_s.get(alert.alert), f"curve-{place}"))
+        for place, alert in enumerate(found.alerts)
+    ]
+    return render("sensitivity.html.j2", found=found, alerts=alerts, once=swept.repeats == 1, cell=_cell_of)
 
 
 def _cell_of(trial: Trial, alert: str) -> TrialAlert | None:
     return next((one for one in trial.alerts if one.alert == alert), None)
 
 
-def _picture(alert: AlertSensitivity, found: Sensitivity, swept: Swept, within_s: float | None) -> Markup:
+def _picture(alert: AlertSensitivity, found: Sensitivity, swept: Swept, within_s: float | None, name: str) -> Markup:
     live = [
         Live(trial.severity, one.told, one.after_s)
         for trial in found.trials
@@ -87,12 +86,5 @@ def _picture(alert: AlertSensitivity, found: Sensitivity, swept: Swept, within_s
         for one in trial.alerts
         if one.alert == alert.alert and one.told is not None
     ]
-    return Markup(draw_curve(alert.curve, live, swept.text, within_s))  # noqa: S704 - curve.py escapes every label
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("chaos", "report/templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+    fitted = alert.live.rows if alert.live is not None else ()
+    return Markup(both_curves(alert.curve, live, swept.text, within_s, name, fitted))  # noqa: S704 - ElementTree wrote it

@@ -7,6 +7,7 @@ from chaos.statistics.latencies import quantile_bound, slower_than
 from chaos.statistics.means import ArmValues, MeanDifference
 from chaos.statistics.multiplicity import bonferroni, e_benjamini_hochberg
 from chaos.statistics.power import Traffic, chance_to_tell, events_to_tell, seconds_to_tell, smallest_ratio
+from chaos.statistics.ranks import median_interval, rank_sum_p
 from chaos.statistics.risk_ratio import ArmCounts, Decision, RiskRatio
 from chaos.statistics.shares import (
     LARGEST_EXACT,
@@ -29,8 +30,10 @@ __all__ = [
     "clopper_pearson",
     "e_benjamini_hochberg",
     "events_to_tell",
+    "median_interval",
     "quantile_band",
     "quantile_bound",
+    "rank_sum_p",
     "sample_ratio_mismatch",
     "seconds_to_tell",
     "slower_than",

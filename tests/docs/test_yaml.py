@@ -20,7 +20,7 @@ from tests.docs.blocks import ELIDED, Block, blocks
 from tests.lab.promtool import check
 from tests.lab.test_probes import world_of
 
-VARIABLES = {"CHAOS_PROXY_TOKEN": "0123456789abcdef"}
+VARIABLES = {"CHAOS_PROXY_TOKEN": "0123456789abcdef", "GRAFANA_TOKEN": "glsa_0123456789"}
 EXPERIMENT, SYSTEM = (
     yaml.safe_load(next(block.text for block in blocks("yaml") if block.page.name == name))
     for name in ("experiment.md", "your-system.md")

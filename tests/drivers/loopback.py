@@ -99,7 +99,7 @@ def serving(answer: Callable[[Asked], Said]) -> Iterator[Loopback]:
             except OSError:
                 self.close_connection = True  # whoever asked has given up
 
-        do_GET = do_POST = do_PUT = do_DELETE = take  # noqa: N815 - http.server's names
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = take  # noqa: N815 - http.server's names
 
         def log_message(self, *_: Any) -> None:
             return

@@ -44,6 +44,10 @@ def test_in_an_hour_that_comes_twice_the_start_comes_the_first_time_alone() -> N
     assert first("30 1 * * *", "2026-10-31 12:00", 2, "America/New_York") == ["11-01 05:30", "11-02 06:30"]
 
 
+def test_two_starts_in_the_hour_that_comes_twice_come_once_each() -> None:
+    assert first("15,45 2 * * *", "2026-10-24 12:00", 3) == ["10-25 00:15", "10-25 00:45", "10-26 01:15"]
+
+
 def test_asked_in_the_second_of_two_equal_hours_no_start_lies_in_the_past() -> None:
     second = at("2026-10-25 02:10", fold=1)
     assert next(starts(schedule("30 2 * * *"), second)) == at("2026-10-26 02:30")

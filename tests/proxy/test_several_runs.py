@@ -141,6 +141,19 @@ def test_a_run_that_could_meet_another_is_refused_with_who_why_and_what_to_do(pr
     assert proxy.ask("GET", "/runs/third").status_code == 404
 
 
+def test_a_fault_is_among_the_metrics_while_it_is_on_and_goes_with_its_run(proxy: Proxy) -> None:
+    def active() -> list[str]:
+        text = proxy.ask("GET", "/metrics", headers={"Authorization": None}).text
+        return [line for line in text.splitlines() if line.startswith("chaos_proxy_fault_active{")]
+
+    proxy.arm("held-only", **within(x("a")))
+    assert active() == []
+    proxy.arm("hurts", {"fault": "http_error", "target": "model", "duration": "60s"}, **within(x("b")))
+    assert active() == ['chaos_proxy_fault_active{run="hurts",fault="http_error"} 1']
+    proxy.ask("DELETE", "/runs/hurts")
+    assert active() == []
+
+
 def test_everybody_can_see_who_holds_the_proxy_and_what_for(proxy: Proxy) -> None:
     proxy.arm("seen-a", **within(x("a")))
     proxy.arm("seen-b", **within(x("b")))

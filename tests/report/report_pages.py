@@ -15,7 +15,7 @@ from chaos.observation import SeriesRead
 from chaos.plans import Plan
 from chaos.report.html import render
 
-VOID = {"meta", "link", "br"}
+VOID = {"meta", "link", "br", "input"}
 
 
 class Page(HTMLParser):
@@ -27,6 +27,7 @@ class Page(HTMLParser):
         self.inside: list[tuple[str, str]] = []
         self.open: list[str] = []
         self.said: list[str] = []
+        self.scripts: list[str] = []
         self.feed(text)
         self.close()
         assert self.open == [], f"never closed: {self.open}"
@@ -44,7 +45,9 @@ class Page(HTMLParser):
         self.open.pop()
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] == "script":
+            self.scripts.append(data)
+        elif self.open and self.open[-1] != "style":
             self.said.append(data)
             self.inside.append((self.open[-1], data))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from typer.core import TyperCommand
@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from chaos.app.commands.options import (
     STATE,
     Files,
+    FolderArgument,
     FreezeOption,
     JsonOption,
     RunArgument,
@@ -19,6 +20,7 @@ from chaos.app.commands.options import (
     SystemOption,
     VarOption,
     console,
+    given,
     variables_of,
 )
 from chaos.app.door import say, tell_refusal
@@ -60,7 +62,7 @@ def _command_of(context: typer.Context, files: list[Path]) -> list[str]:
 
 def run(
     context: typer.Context,
-    files: Files,
+    files: Files = None,
     system: SystemOption = None,
     var: VarOption = None,
     seed: SeedOption = None,
@@ -68,6 +70,12 @@ def run(
     as_json: JsonOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="run against production")] = False,
     ignore_freeze: FreezeOption = None,
+    metrics_file: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--metrics-file", metavar="FILE.prom", help="says at every moment which faults are on, as metrics"
+        ),
+    ] = None,
 ) -> None:
     """Runs experiments, undoes everything, judges. All files are read first; the exit code is the worst verdict's.
 
@@ -76,9 +84,10 @@ def run(
     from chaos.app import files as reading
     from chaos.verdict import EXIT_CODE
 
-    command = _command_of(context, files)
+    named = given(files)
+    command = _command_of(context, named)
     loaded, problems = [], []
-    for path in files:
+    for path in named:
         try:
             loaded.append(reading.load(path, system=system, variables=variables_of(var), state=STATE))
         except InvalidFile as error:
@@ -96,12 +105,23 @@ def run(
                     raise typer.BadParameter(
                         "it begins one fault, and a sweep makes several runs; leave `sweep:` out", param_hint="--"
                     )
-                code = _sweep_one(one, seed, runs, as_json=as_json, yes=yes, ignore_freeze=ignore_freeze)
+                code = _sweep_one(
+                    one, seed, runs, as_json=as_json, yes=yes, ignore_freeze=ignore_freeze, metrics_file=metrics_file
+                )
                 if code in (EXIT_CODE["unsafe"], EXIT_CODE["interrupted"]):
                     raise typer.Exit(code)
                 name = _OF_A_SWEEP.get(code, "invalid")
             else:
-                name = _run_one(one, seed, runs, as_json=as_json, yes=yes, command=command, ignore_freeze=ignore_freeze)
+                name = _run_one(
+                    one,
+                    seed,
+                    runs,
+                    as_json=as_json,
+                    yes=yes,
+                    command=command,
+                    ignore_freeze=ignore_freeze,
+                    metrics_file=metrics_file,
+                )
         except Refused as error:
             tell_refusal(error)
             name = "invalid"
@@ -113,9 +133,9 @@ def run(
 
 def _say_ignored(loaded: Loaded, ignore_freeze: str | None) -> None:
     """Before the system is asked anything. Raises Frozen."""
-    from chaos.app.running import frozen_now
+    from chaos.app.freezing import frozen_now, utc_now
 
-    if (said := frozen_now(loaded, ignore_freeze)) is not None:
+    if (said := frozen_now(loaded, utc_now(), ignore_freeze)) is not None:
         say(f"! {said}")
 
 
@@ -124,7 +144,14 @@ _OF_A_SWEEP: dict[int, VerdictName] = {0: "confirmed", 1: "undetected", 4: "abor
 
 
 def _sweep_one(
-    loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes: bool, ignore_freeze: str | None
+    loaded: Loaded,
+    seed: str | None,
+    runs: Path,
+    *,
+    as_json: bool,
+    yes: bool,
+    ignore_freeze: str | None,
+    metrics_file: Path | None,
 ) -> int:
     """A run for each severity; the exit code: 0 when every alert tells at some severity, 1 when not, 3 when nothing was proven."""
     from chaos.app import running, sweeping
@@ -142,7 +169,15 @@ def _sweep_one(
         for warning in prepared.plan.warnings:
             say(f"! {warning}")
         with Lines(errors) as view:
-            return running.run(prepared, runs, view, signals=True, production=yes, ignore_freeze=ignore_freeze)
+            return running.run(
+                prepared,
+                runs,
+                view,
+                signals=True,
+                production=yes,
+                ignore_freeze=ignore_freeze,
+                metrics_file=metrics_file,
+            )
 
     try:
         tools = monitoring.find(STATE, say)
@@ -173,6 +208,7 @@ def _run_one(
     yes: bool,
     command: list[str],
     ignore_freeze: str | None,
+    metrics_file: Path | None,
 ) -> VerdictName:
     from rich.text import Text
 
@@ -187,7 +223,14 @@ def _run_one(
     view = Panel(errors) if errors.is_terminal else Lines(errors)
     with view:
         ended = running.run(
-            prepared, runs, view, signals=True, production=yes, command=command, ignore_freeze=ignore_freeze
+            prepared,
+            runs,
+            view,
+            signals=True,
+            production=yes,
+            command=command,
+            ignore_freeze=ignore_freeze,
+            metrics_file=metrics_file,
         )
     with contextlib.suppress(BrokenPipeError):  # nobody reads any more; the verdict stands in the folder
         if as_json:
@@ -236,7 +279,7 @@ def recover() -> None:
     say("nothing is left")
 
 
-def judge(folder: Path, as_json: JsonOption = False) -> None:
+def judge(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Computes an old run's verdict anew, from its journal alone."""
     from chaos.app.running import report
     from chaos.drivers.folder import RunFolder

@@ -18,10 +18,10 @@ def ways(loaded: LoadedDay) -> list[Tell]:
     found = list(loaded.day.tell)
     known = {one.webhook.get_secret_value() for one in found if one.webhook is not None}
     for one in loaded.loaded:
-        announce = one.system.announce
-        if announce is not None and announce.webhook.get_secret_value() not in known:
-            known.add(announce.webhook.get_secret_value())
-            found.append(Tell(webhook=announce.webhook))
+        webhook = one.system.announce.webhook if one.system.announce is not None else None
+        if webhook is not None and webhook.get_secret_value() not in known:
+            known.add(webhook.get_secret_value())
+            found.append(Tell(webhook=webhook))
     return found
 
 
