@@ -210,17 +210,15 @@ def _keep(made: ArmedFault, guard: Safeguard, longest_s: float) -> None:
         )
         try:
             if why is not None:
-                made.ended_by = why
                 _disarmed(made, guard)
+                made.ended_by = why
                 return
             if now_s - renewed_s > LEASE_S / 4:
                 renewed_s = now_s
                 made.fleet.renew(made.run)
-        except ChaosError as error:
-            made.ended_by = made.ended_by or str(error)
+        except ChaosError:
             if why is not None:
-                return  # the end of the block tries again, and says what is left
-    return
+                return  # the end of the block tries again, and says what is left; a renewal is tried again at once
 
 
 def _disarmed(made: ArmedFault, guard: Safeguard) -> None:
@@ -234,7 +232,10 @@ def _disarmed(made: ArmedFault, guard: Safeguard) -> None:
             if time.monotonic() > until_s:
                 raise NotUndone(
                     f"{made.fault.fault} at {made.fault.target} could not be disarmed: {error}; its lease ends it within {LEASE_S:g}s",
-                    f"curl -X DELETE -H 'Authorization: Bearer TOKEN' {made.fleet.addresses[0]}/runs/{made.run}",
+                    "; ".join(
+                        f"curl -X DELETE -H 'Authorization: Bearer TOKEN' {one}/runs/{made.run}"
+                        for one in made.fleet.addresses
+                    ),
                 ) from error
             time.sleep(LOOK_S)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,10 +50,10 @@ def chaos_system(request: pytest.FixtureRequest) -> tuple[System, Path]:
 def chaos_run(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Ended]:
     """`chaos_run(path_or_text, system=None, variables=None, seed=None, production=False)`: it has run and is undone and judged.
 
-    Raises what `chaos.run` raises; a weakness is a verdict and raises nothing.
+    A weakness is a verdict and raises nothing; a freeze skips the test, and what could not run fails it.
     """
     import chaos
-    from chaos.pytest_plugin.items import runs_folder, system_name
+    from chaos.pytest_plugin.items import as_outcomes, runs_folder, system_name
     from chaos.pytest_plugin.items import variables as given
     from chaos.pytest_plugin.turns import turn
 
@@ -73,9 +73,16 @@ def chaos_run(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., E
         where = system or system_name(request.config)
         if where is None and "chaos_lab" in request.fixturenames:
             where = str(request.getfixturevalue("chaos_lab").system)
-        loaded = chaos.load(path, system=where, variables={**given(request.config), **(variables or {})})
-        with turn(loaded.system_path):
-            return chaos.run(loaded, seed=seed, runs=runs_folder(request.config), production=production)
+        with as_outcomes(request.session):
+            loaded = chaos.load(path, system=where, variables={**given(request.config), **(variables or {})})
+            with turn(loaded.system_path):
+                return chaos.run(
+                    loaded,
+                    seed=seed,
+                    runs=runs_folder(request.config),
+                    production=production or request.config.getoption("--chaos-yes"),
+                    ignore_freeze=request.config.getoption("--chaos-ignore-freeze"),
+                )
 
     return run
 
@@ -92,6 +99,8 @@ def chaos_fault(
     `chaos faults NAME`; `traffic`, `subject`, `where`, `subjects` and `max_duration` say whom and how long.
     """
     from chaos.app.one_fault import Reach, armed, fault_of, seconds_of, share_of
+    from chaos.pytest_plugin.items import as_outcomes
+    from chaos.pytest_plugin.turns import turn
 
     system, path = chaos_system
 
@@ -105,18 +114,24 @@ def chaos_fault(
         subjects: str = "synthetic",
         max_duration: str | float = "60s",
         **parameters: Any,
-    ) -> AbstractContextManager[ArmedFault]:
-        return armed(
-            system,
-            path.parent,
-            fault_of(name, target, parameters),
-            Reach(share_of(traffic), subject, where, subjects),
-            longest_s=seconds_of(max_duration),
-            production=request.config.getoption("--chaos-yes"),
-            ignore_freeze=request.config.getoption("--chaos-ignore-freeze"),
-        )
+    ) -> Iterator[ArmedFault]:
+        with as_outcomes(request.session):
+            made = fault_of(name, target, parameters)
+            with (
+                turn(path),
+                armed(
+                    system,
+                    path.parent,
+                    made,
+                    Reach(share_of(traffic), subject, where, subjects),
+                    longest_s=seconds_of(max_duration),
+                    production=request.config.getoption("--chaos-yes"),
+                    ignore_freeze=request.config.getoption("--chaos-ignore-freeze"),
+                ) as on,
+            ):
+                yield on
 
-    return fault
+    return contextmanager(fault)
 
 
 @pytest.fixture

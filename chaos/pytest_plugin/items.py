@@ -8,20 +8,22 @@ pytest counts what goes wrong in `setup` as an error and what goes wrong in `run
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chaos.app import files
-from chaos.errors import ChaosError, Frozen, InvalidFile, Refused
-from chaos.pytest_plugin.told import failure_text, outcome_of, properties
+from chaos.errors import ChaosError, Frozen, InvalidFile, NotUndone, Refused
+from chaos.pytest_plugin.told import failure_text, outcome_of, properties, sweep_text
+from chaos.verdict import EXIT_CODE, Verdict
 
 if TYPE_CHECKING:
     from _pytest._code.code import ExceptionInfo, TerminalRepr
 
-    from chaos.app.running import Ended, Prepared
+    from chaos.app.running import Ended
 
 _KEYS = re.compile(r"^(steady_state|faults|blast_radius|expect):", re.MULTILINE)
 FIRST_CHARACTERS = 64 * 1024
@@ -91,7 +93,7 @@ class ChaosItem(pytest.Item):
 
     def __init__(self, *, tags: tuple[str, ...], **more: Any) -> None:
         super().__init__(**more)
-        self.ended: Ended | None = None
+        self.weakness: str | None = None
         self.add_marker(pytest.mark.chaos)
         if self.config.pluginmanager.hasplugin("timeout"):
             self.add_marker(
@@ -101,74 +103,83 @@ class ChaosItem(pytest.Item):
 
     def setup(self) -> None:
         """The experiment has been planned, and run unless this is a dry run. Raises CouldNotTell, and skips in a freeze."""
-        try:
+        with as_outcomes(self.session):
             loaded = files.load(self.path, system=system_name(self.config), variables=variables(self.config))
             if self.config.getoption("--chaos-dry-run"):
                 self._planned(loaded)
             else:
                 self._run(loaded)
-        except Frozen as error:
-            pytest.skip(str(error))
-        except ChaosError as error:
-            raise CouldNotTell(_said(error)) from None
 
     def _planned(self, loaded: files.Loaded) -> None:
         from chaos.app.running import prepare
 
-        self.refusals = prepare(at_its_severest(loaded)).plan.refusals
+        refusals = prepare(at_its_severest(loaded)).plan.refusals
         self.user_properties += [
             ("chaos.experiment", self.name),
-            ("chaos.verdict", "refused" if self.refusals else "planned"),
+            ("chaos.verdict", "refused" if refusals else "planned"),
         ]
-
-    refusals: tuple[str, ...] = ()
+        if refusals:
+            self.weakness = refused(refusals)
 
     def _run(self, loaded: files.Loaded) -> None:
-        from chaos.app.running import frozen_now, prepare
+        from chaos.app.freezing import frozen_now, utc_now
         from chaos.app.sweeping import until_quiet
         from chaos.pytest_plugin.turns import turn
 
-        frozen_now(loaded, self.config.getoption("--chaos-ignore-freeze"))
-        if loaded.experiment.sweep is not None:
-            raise CouldNotTell(
-                "an experiment with `sweep:` is many runs; run it with `chaos run`, or leave `sweep:` out"
-            )
-        with turn(loaded.system_path):
-            until_quiet(loaded, self._say)
-            ended = self._once(prepare(loaded))
+        frozen_now(loaded, utc_now(), self.config.getoption("--chaos-ignore-freeze"))
+        with turn(loaded.system_path, print):
+            until_quiet(loaded, print, answered=False)
+            if loaded.experiment.sweep is not None:
+                self._sweep(loaded)
+                return
+            ended = self._once(loaded)
             for _ in range(self.config.getoption("--retry-inconclusive")):
                 if ended.verdict.verdict != "inconclusive":
                     break
-                until_quiet(loaded, self._say)
-                ended = self._once(prepare(loaded))
-        self.ended = ended
-        verdict, folder = ended.verdict, str(ended.folder)
-        self.user_properties += properties(verdict, folder)
-        if verdict.verdict == "unsafe":
-            self.session.shouldfail = "something could not be undone, so that nothing more is hurt"
-        if outcome_of(verdict.verdict) == "error":
-            raise CouldNotTell(failure_text(verdict, folder))
+                until_quiet(loaded, print)
+                ended = self._once(loaded)
+        self._judged(ended.verdict, str(ended.folder))
 
-    def _once(self, prepared: Prepared) -> Ended:
-        from chaos.app.running import run
+    def _once(self, loaded: files.Loaded) -> Ended:
+        from chaos.app.running import prepare, run
 
         return run(
-            prepared,
+            prepare(loaded),
             runs_folder(self.config),
             production=self.config.getoption("--chaos-yes"),
             ignore_freeze=self.config.getoption("--chaos-ignore-freeze"),
         )
 
-    def _say(self, text: str) -> None:
-        """Into what pytest captures, and shows when something goes wrong."""
-        print(text)
+    def _judged(self, verdict: Verdict, folder: str) -> None:
+        self.user_properties += properties(verdict, folder)
+        text = failure_text(verdict, folder)
+        if verdict.verdict == "unsafe":
+            self.session.shouldfail = "something could not be undone, so that nothing more is hurt"
+        match outcome_of(verdict.verdict):
+            case "error":
+                raise CouldNotTell(text)
+            case "failed":
+                self.weakness = text
+
+    def _sweep(self, loaded: files.Loaded) -> None:
+        """A run for each severity: passed when every alert tells at some severity."""
+        from chaos.app.sweeping import sweep
+        from chaos.sensitivity import ending
+
+        done = sweep(loaded, self._once, None, print)
+        ended, text = ending(done.found), sweep_text(done.found)
+        self.user_properties += [("chaos.experiment", self.name), ("chaos.verdict", ended)]
+        if done.worst == EXIT_CODE["unsafe"]:
+            self.session.shouldfail = "something could not be undone, so that nothing more is hurt"
+        if ended == "not caught" or done.worst in (EXIT_CODE["unsafe"], EXIT_CODE["aborted"]):
+            self.weakness = text
+        elif ended == "nothing proven" or done.worst:
+            raise CouldNotTell(text)
 
     def runtest(self) -> None:
         """Raises Weakness when one was found, or when a plan was refused in a dry run."""
-        if self.refusals:
-            raise Weakness("this must not run:\n" + "\n".join(f"  - {why}" for why in self.refusals))
-        if self.ended is not None and outcome_of(self.ended.verdict.verdict) == "failed":
-            raise Weakness(failure_text(self.ended.verdict, str(self.ended.folder)))
+        if self.weakness is not None:
+            raise Weakness(self.weakness)
 
     def repr_failure(self, excinfo: ExceptionInfo[BaseException], style: Any = None) -> str | TerminalRepr:
         """What was found, and no traceback of ours."""
@@ -190,7 +201,22 @@ def at_its_severest(loaded: files.Loaded) -> files.Loaded:
     return at_severity(loaded, swept_of(loaded).severities[-1])
 
 
-def _said(error: ChaosError) -> str:
-    if isinstance(error, Refused):
-        return "this must not run:\n" + "\n".join(f"  - {reason}" for reason in error.reasons)
-    return str(error)
+def refused(reasons: Iterable[str]) -> str:
+    """Every reason why something must not run."""
+    return "this must not run:\n" + "\n".join(f"  - {reason}" for reason in reasons)
+
+
+@contextmanager
+def as_outcomes(session: pytest.Session) -> Iterator[None]:
+    """A freeze skips, what could not be undone ends the session, and every other error of this product is CouldNotTell."""
+    try:
+        yield
+    except Frozen as error:
+        pytest.skip(str(error))
+    except NotUndone as error:
+        session.shouldfail = "something could not be undone, so that nothing more is hurt"
+        raise CouldNotTell(f"{error}\n  do it by hand: {error.by_hand}") from None
+    except Refused as error:
+        raise CouldNotTell(refused(error.reasons)) from None
+    except ChaosError as error:
+        raise CouldNotTell(str(error)) from None

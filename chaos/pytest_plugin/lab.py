@@ -24,11 +24,13 @@ def session_lab(root: Path) -> Iterator[LabStatus]:
     state.mkdir(exist_ok=True)
     with (state / "pytest-lab.users").open("a+") as users:
         with _alone(state / "pytest-lab.begins"):
+            mark, alone = state / "pytest-lab.ours", _last(users)
             fcntl.flock(users, fcntl.LOCK_SH)
-            mark = state / "pytest-lab.ours"
             if not places.status(NAME, state).up:
                 mark.touch()
                 places.up(NAME, state, print)
+            elif alone:  # nobody of a session has it: it is somebody's own, whatever a session that was killed has left
+                mark.unlink(missing_ok=True)
         try:
             yield places.status(NAME, state)
         finally:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from chaos.detection import FAILURE, Detection, Gate
+from chaos.sensitivity import Sensitivity
 from chaos.verdict import EXIT_CODE, Finding, Verdict, VerdictName
 
 Outcome = Literal["passed", "failed", "error"]
@@ -31,6 +32,20 @@ def failure_text(verdict: Verdict, folder: str) -> str:
     for finding in bad:
         parts += _finding(finding)
     parts += ["", f"report   {folder}/report.html", f"again    chaos judge {shlex.quote(folder)}"]
+    return "\n".join(parts)
+
+
+def sweep_text(found: Sensitivity) -> str:
+    """What a sweep says of each alert, and where nobody was told."""
+    parts = [f"{found.experiment}, swept over {found.parameter}"]
+    parts += [line for alert in found.alerts for line in _wrapped(f"{alert.alert} {alert.sentence}")]
+    parts += [f"  {one.text}: {one.verdict}  {one.folder}" for one in found.trials]
+    if found.blind:
+        parts += _wrapped(
+            f"at {', '.join(found.blind)} the system left its steady state and no expected alert told in time"
+        )
+    if found.stopped:
+        parts += _wrapped(f"the sweep ended early: {found.stopped}")
     return "\n".join(parts)
 
 

@@ -54,7 +54,7 @@ def test_a_missed_alert_is_told_with_its_gate_its_times_and_where_the_report_is(
     assert first.startswith("UNDETECTED: ")
     assert "✗  pending: what the rule reads moved, but never crossed its threshold" in text
     assert "signal" in text
-    assert "firing" not in text
+    assert "  firing (" not in text
     assert "first effect" in text
     assert f"{FOLDER}/report.html" in text
     assert f"chaos judge {FOLDER}" in text
