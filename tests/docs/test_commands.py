@@ -46,6 +46,11 @@ def parted(line: str) -> Iterator[list[str]]:
 def shown() -> list[list[str]]:
     """Every simple command of every block."""
     lines = [line for block in blocks("console", "sh", "bash", "") for line in commands(block)]
+    lines += [
+        line
+        for block in blocks("yaml")
+        for line in re.findall(r"^\s*- (?:run: )?(chaos .*)$", block.text, re.MULTILINE)
+    ]
     return [list(one) for one in dict.fromkeys(tuple(words) for line in lines for words in parted(line))]
 
 

@@ -1,5 +1,6 @@
 """The pytest plugin against a lab: a session of its own with an experiment that passes, one that fails, one that cannot tell, and the
-fixtures in an ordinary test."""
+fixtures in an ordinary test.
+"""
 
 from __future__ import annotations
 
