@@ -42,17 +42,20 @@ def run(
     runs: str | Path = "runs",
     production: bool = False,
     command: Sequence[str] = (),
+    ignore_freeze: str | None = None,
 ) -> Ended:
     """The experiment has been run, undone and judged.
 
     `command` begins the experiment's external fault, where somebody does not begin it by hand.
 
-    Raises Refused when the plan forbids it, or the system is production and `production` is not said; KeyboardInterrupt, when
-    that came, after everything is undone.
+    Raises Refused when the plan forbids it, or the system is production and `production` is not said; Frozen (a Refused) when the
+    system's calendar forbids it now and `ignore_freeze` gives no reason; KeyboardInterrupt, when that came, after everything is undone.
     """
     from chaos.app import running
 
-    return running.run(running.prepare(loaded, seed), Path(runs), production=production, command=command)
+    return running.run(
+        running.prepare(loaded, seed), Path(runs), production=production, command=command, ignore_freeze=ignore_freeze
+    )
 
 
 def judge(folder: str | Path) -> Verdict:

@@ -3,6 +3,7 @@
     ChaosError
     ├── InvalidFile      2   the files are wrong: all problems at once
     ├── Refused          3   the plan or the preflight says no, with every reason
+    │   └── Frozen       3   the system's calendar says that nothing may be hurt now
     ├── Unreachable      3   something remote did not answer, or answered nonsense
     │   └── Unanswered   3   it may still do what it was asked
     ├── NotUndone        5   something could not be undone; carries the command to do it by hand
@@ -14,6 +15,7 @@ A broken hypothesis is a verdict and not an exception.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -54,6 +56,14 @@ class Refused(ChaosError):
     def __init__(self, reasons: list[str]) -> None:
         self.reasons = reasons
         super().__init__("\n".join(reasons))
+
+
+class Frozen(Refused):
+    """The system is frozen: nothing may be hurt before `until` (None: for more than a year)."""
+
+    def __init__(self, reasons: list[str], until: datetime | None) -> None:
+        self.until = until
+        super().__init__(reasons)
 
 
 class Unreachable(ChaosError):

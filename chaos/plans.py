@@ -189,6 +189,8 @@ class Plan:
     """The most that all proxies together may hurt, as it was written: `500 requests`; None: no more than the arms say"""
     allowed: str | None = None
     """Who allowed that real people receive wrong answers, and why: `Ada: consent`; None where they do not."""
+    frozen: str | None = None
+    """The freeze that the run began in all the same, and why: `… until … by …; ignored: REASON`; None outside of one."""
     by_hand: Mapping[str, str] = field(default_factory=dict)
     lease_s: float = LEASE_S
     undo_deadline_s: float = UNDO_DEADLINE_S

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, JsonValue, SecretStr, model_validator
 
+from chaos.calendar import Calendar
 from chaos.document import Document, read_document
 from chaos.errors import InvalidFile
 from chaos.protocols import catalogue as protocols
@@ -254,7 +255,8 @@ def _said(value: str) -> str:
 Said = Annotated[str, AfterValidator(_said)]
 
 
-def _secret_http(value: SecretStr) -> SecretStr:
+def secret_http(value: SecretStr) -> SecretStr:
+    """The address, which no message repeats."""
     try:
         return SecretStr(_http(value.get_secret_value()))
     except ValueError:
@@ -290,7 +292,7 @@ class Announce(Strict):
     whoever has it can post there.
     """
 
-    webhook: Annotated[SecretStr, AfterValidator(_secret_http)] | None = Field(
+    webhook: Annotated[SecretStr, AfterValidator(secret_http)] | None = Field(
         None, examples=["https://chat.example/hooks/…"]
     )
     grafana: Grafana | None = Field(None, examples=["{url: https://grafana.example, token: TOKEN}"])
@@ -318,6 +320,7 @@ class System(Strict):
     receivers: dict[str, Receiver] = Field(default_factory=dict)
     real_users: RealUsers | None = None
     announce: Announce | None = None
+    calendar: Calendar = Calendar()
     variables: dict[str, Annotated[str | int | float, AfterValidator(_placeable)]] = Field(default_factory=dict)
 
     def opt_in_label(self) -> tuple[str, str]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.values import EXPERIMENT, PROBES, SYSTEM, edited
+
 ROOT = Path(__file__).parents[1]
 QUICKSTART = str(ROOT / "experiments" / "quickstart.yaml")
 HEAVY = (
@@ -52,6 +54,20 @@ def test_run_without_its_lab_says_how_to_bring_it_up(tmp_path: Path) -> None:
     assert found.returncode == 2
     assert "the lab `lab` is not up; run `chaos lab up` first" in found.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_frozen_system_is_asked_nothing_and_the_sentence_names_the_window(tmp_path: Path) -> None:
+    text = edited(SYSTEM, ("name: lab", 'name: lab\ncalendar: {freeze: ["00:00 - 00:00"]}'))
+    (tmp_path / "system.yaml").write_text(text)
+    (tmp_path / "probes").mkdir()
+    (tmp_path / "probes" / "all.yaml").write_text(PROBES)
+    (tmp_path / "e.yaml").write_text(EXPERIMENT.replace("system: lab", "system: system.yaml"))
+    found = chaos("run", "e.yaml", folder=tmp_path)
+    assert found.returncode == 3
+    assert "lab is frozen for more than a year by `00:00 - 00:00` of its calendar" in found.stderr
+    told = chaos("run", "e.yaml", "--ignore-freeze", "a reason", folder=tmp_path)
+    assert "ignored: a reason" in told.stderr
+    assert "refused" not in told.stderr.partition("\n")[0]
 
 
 def test_a_misspelt_command_and_a_missing_file_exit_2(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from typer.main import get_command
 from chaos.app.cli import app
 from chaos.app.fault_facts import FAMILIES
 from chaos.app.fault_page import page
+from chaos.calendar import Calendar
+from chaos.document import read_document
 from chaos.engine import picture
 from chaos.experiment import (
     BlastRadius,
@@ -29,6 +31,9 @@ from chaos.experiment import (
 )
 from chaos.faults import catalogue
 from chaos.faults.base import Fault
+from chaos.gameday import GameDay, Schedule, Step, Tell, parse_gameday
+from chaos.gameday import json_schema as gameday_schema
+from chaos.gameday.file import Email, Limits
 from chaos.probe import merge
 from chaos.proxy.arming import parse_arming
 from chaos.proxy.registry import Registry
@@ -38,6 +43,7 @@ from chaos.verdict import EXIT_CODE, MEANING
 ROOT = Path(__file__).parents[1]
 EXPERIMENT = (ROOT / "docs" / "experiment.md").read_text()
 SYSTEM = (ROOT / "docs" / "your-system.md").read_text()
+GAMEDAYS = (ROOT / "docs" / "gamedays.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 
@@ -72,6 +78,20 @@ def test_every_documented_piece_fits_the_documented_experiment(piece: str) -> No
     assert list(Draft202012Validator(json_schema()).iter_errors(whole)) == []
 
 
+def test_the_documented_game_day_is_right() -> None:
+    variables = {
+        "SLACK_URL": "https://chat.example/a",
+        "HOOK_URL": "https://hooks.example/b",
+        "SMTP_PASSWORD": "hunter2",
+    }
+    made, _ = parse_gameday(block(GAMEDAYS), "gameday.yaml", variables)
+    assert len(made.tell) == 3
+    assert (
+        list(Draft202012Validator(gameday_schema()).iter_errors(read_document(block(GAMEDAYS), "g", variables).data))
+        == []
+    )
+
+
 def keys(*models: type) -> set[str]:
     return {field.alias or name for model in models for name, field in model.model_fields.items()}  # type: ignore[attr-defined]
 
@@ -80,7 +100,8 @@ def keys(*models: type) -> set[str]:
     ("text", "models"),
     [
         (EXPERIMENT, (Experiment, Load, BlastRadius, Expect, ExpectedAlert, SteadyInline, SweepEntry, Fault)),
-        (SYSTEM, (System, Target, Request, Telemetry)),
+        (SYSTEM, (System, Target, Request, Telemetry, Calendar)),
+        (GAMEDAYS, (GameDay, Schedule, Step, Limits, Tell, Email)),
     ],
 )
 def test_every_key_is_documented(text: str, models: tuple[type, ...]) -> None:

@@ -31,6 +31,7 @@ class Announcement:
             "what": [effect.explain for effect in plan.faults()],
             "whom": f"{plan.subjects}, {format_share(plan.traffic)} of subjects by {plan.subject_by}",
             "real_users": plan.allowed,
+            "frozen": plan.frozen,
             "at_most_s": longest_s,
             "stop": f"chaos stop {run}",
         }
@@ -43,7 +44,7 @@ class Announcement:
         text = (
             f"{more['who']} runs {self._plan.experiment} on {self._plan.system} ({self._plan.environment}) for at most "
             f"{format_duration(round(float(str(more['at_most_s']))))}: {'; '.join(effect.explain for effect in self._plan.faults())}. "
-            f"To stop it: `{more['stop']}`"
+            f"To stop it: `{more['stop']}`" + (f". {self._plan.frozen}" if self._plan.frozen is not None else "")
         )
         try:
             self._announcer.tell("before", text, more)

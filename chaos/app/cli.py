@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from chaos.app.commands import export, files, lab, monitoring, past, runs, servers
+from chaos.app.commands import export, files, gameday, lab, monitoring, past, runs, servers
 from chaos.app.door import through
 from chaos.app.log_lines import shown
 
@@ -29,6 +29,9 @@ for family in (files, runs, past, monitoring, servers):
     family.add(app)
 lab.add(lab_app)
 export.add(export_app)
+gameday_app = typer.Typer(help="Sequences of experiments on a calendar.", no_args_is_help=True)
+app.add_typer(gameday_app, name="gameday")
+gameday.add(gameday_app)
 
 
 def main() -> None:

@@ -9,11 +9,13 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chaos.app.files import Loaded, Variables
 from chaos.app.surveyor import Drivers, drivers_of, survey
+from chaos.calendar import refuse_frozen
 from chaos.drivers.folder import FileName, JournalWriter, RunFolder
 from chaos.drivers.http import without_secrets
 from chaos.engine import Run
@@ -123,14 +125,17 @@ def run(
     production: bool = False,
     command: Sequence[str] = (),
     metrics_file: Path | None = None,
+    ignore_freeze: str | None = None,
+    alone: bool = False,
 ) -> Ended:
     """The experiment has been run, judged and reported; its folder has everything.
 
-    Raises Refused when the plan forbids it, or when the system is production and nobody said `production=True`. `command` is what
-    begins the experiment's only external fault; without one, somebody begins it by hand. `metrics_file` says at every moment which
-    faults are on. With
-    `signals`, Ctrl-C and its kin end the run and are part of the verdict; without, KeyboardInterrupt is raised once
-    everything is undone.
+    Raises Refused when the plan forbids it, or when the system is production and nobody said `production=True`; Frozen when the
+    system's calendar forbids it now and nobody gave a reason to `ignore_freeze`. `command` is what begins the experiment's only
+    external fault; without one, somebody begins it by hand. With `signals`, Ctrl-C and its kin end the run and are part of the
+    verdict; without, KeyboardInterrupt is raised once everything is undone. `alone`: no other run of this user may hurt one of its
+    targets at the same time, as in a game day; else others may, as far as the proxies allow. `metrics_file` says at every moment
+    which faults are on.
     """
     from chaos.app.performer import World
     from chaos.app.runner import Runner
@@ -139,6 +144,8 @@ def run(
     from chaos.drivers.load import LoadDriver
     from chaos.drivers.state import State
 
+    frozen = frozen_now(prepared.loaded, ignore_freeze)
+    prepared = replace(prepared, plan=replace(prepared.plan, frozen=frozen))
     made, loaded = prepared.plan, prepared.loaded
     if made.refusals:
         raise Refused(list(made.refusals))
@@ -155,7 +162,9 @@ def run(
     verdict: Verdict | None = None
     try:
         folder = _folder(prepared, runs, name)
-        guard = Safeguard(State.of_user(), _undo_list(prepared, run_id, folder), _proxies(prepared))
+        guard = Safeguard(
+            State.of_user(), _undo_list(prepared, run_id, folder), _proxies(prepared), _targets(prepared), alone
+        )
         world = World(
             made,
             proxies=_held(prepared, run_id, key),
@@ -184,6 +193,15 @@ def run(
     if not runner.interrupts and verdict.verdict != "unsafe":
         verdict = _afterwards(prepared, folder, lines, verdict)
     return Ended(folder.path, verdict, made)
+
+
+def frozen_now(loaded: Loaded, ignore_freeze: str | None) -> str | None:
+    """The freeze that the system is in and that is ignored, with the reason; None outside of one. Raises Frozen without a reason."""
+    system = loaded.system
+    freeze = refuse_frozen(system.name, system.calendar, datetime.now(UTC), ignore_freeze)
+    if freeze is None:
+        return None
+    return f"{freeze.sentence(system.name)}; ignored: {' '.join((ignore_freeze or '').split())}"
 
 
 def _afterwards(prepared: Prepared, folder: RunFolder, lines: Sequence[Line], verdict: Verdict) -> Verdict:
@@ -363,6 +381,18 @@ def _undo_list(prepared: Prepared, run_id: str, folder: RunFolder) -> UndoList:
     return UndoList(
         run_id, made.experiment, str(folder.path.resolve()), made.lease_s, whole_s(made), tuple(entries), externals
     )
+
+
+def _targets(prepared: Prepared) -> list[str]:
+    """The targets that this run hurts, by what is the same whatever file they stand in: a proxy's address; else the system's name."""
+    system = prepared.loaded.system
+    found: list[str] = []
+    for name in dict.fromkeys(effect.target for effect in prepared.plan.faults()):
+        target = system.targets.get(name)
+        found += (
+            [without_secrets(one) for one in target.proxies] if target and target.proxies else [f"{system.name}/{name}"]
+        )
+    return list(dict.fromkeys(found))
 
 
 def _proxies(prepared: Prepared) -> list[Proxies]:

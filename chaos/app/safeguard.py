@@ -41,6 +41,10 @@ class Safeguard:
     state: State
     undo: UndoList
     proxies: Sequence[Proxies]
+    targets: Sequence[str] = ()
+    """The targets that the run hurts, by names that are the same in every run."""
+    alone: bool = False
+    """No other run may hurt one of the targets at the same time; else those that are not alone may."""
     _run: RunState = field(init=False)
     _alive: Lock | None = None
     _locks: list[Lock] = field(default_factory=list)
@@ -88,6 +92,16 @@ class Safeguard:
                 holder = self.state.holder(name) or "another run"
                 raise Refused([f"{container} is being hurt by {holder}; wait for it, or `chaos stop {holder}`"])
             self._locks.append(lock)
+        for target in self.targets:
+            self._take_target(target)
+
+    def _take_target(self, target: str) -> None:
+        lock = self.state.lock(f"target {target}", self.undo.run, shared=not self.alone)
+        if lock is None:
+            holder = self.state.holder(f"target {target}") or "another run"
+            why = "a run of a game day hurts a target alone" if self.alone else "that run of a game day hurts it alone"
+            raise Refused([f"{target} is being hurt by {holder}, and {why}; wait for it, or `chaos stop {holder}`"])
+        self._locks.append(lock)
 
     def _on_disk(self) -> UndoList:
         """The list without what somebody else's driver was told, which may be secret: its own warden has it in memory."""

@@ -26,6 +26,8 @@ FileName = Literal[
     "junit.xml",
     "survey.json",
     "telemetry.jsonl.gz",
+    "summary.json",
+    "summary.html",
 ]
 
 

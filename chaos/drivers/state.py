@@ -50,13 +50,13 @@ LOOKS_S = 0.3
 """Whoever looks whether a lock is held has it for a moment; whoever wants it waits so long for that to be over."""
 
 
-def _locked(path: Path, says: str) -> Lock | None:
-    """The lock, or None when somebody else holds it. Its file tells who does."""
+def locked(path: Path, says: str, *, shared: bool = False) -> Lock | None:
+    """The lock, or None when somebody else holds it. Its file tells who does; of several that share it, the last."""
     file = path.open("a+", encoding="utf-8")
     until_s = time.monotonic() + LOOKS_S
     while True:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             break
         except OSError:
             if time.monotonic() > until_s:
@@ -69,7 +69,7 @@ def _locked(path: Path, says: str) -> Lock | None:
     return Lock(file)
 
 
-def _held(path: Path) -> bool:
+def held(path: Path) -> bool:
     """Whether somebody holds this lock."""
     try:
         with path.open("r+", encoding="utf-8") as file:
@@ -101,7 +101,7 @@ class RunState:
         try:
             for folder in (self.path.parent.parent, self.path.parent, fresh):
                 _made_private(folder)
-            alive = _locked(fresh / "alive", self.name)
+            alive = locked(fresh / "alive", self.name)
             if alive is None:
                 raise NoState(f"a run called {self.name} is beginning already")
             with (fresh / "undo.json").open("x", encoding="utf-8") as file:
@@ -117,15 +117,15 @@ class RunState:
 
     def ward(self) -> Lock | None:
         """This process looks after the run's effects; None when another one does."""
-        return _locked(self.path / "warded", str(os.getpid()))
+        return locked(self.path / "warded", str(os.getpid()))
 
     def alive(self) -> bool:
         """Whether the run's own process lives."""
-        return _held(self.path / "alive")
+        return held(self.path / "alive")
 
     def warded(self) -> bool:
         """Whether somebody looks after its effects."""
-        return _held(self.path / "warded")
+        return held(self.path / "warded")
 
     def note(self, step: Step, effect: str, *, sync: bool = True) -> None:
         """The step is in the log; with `sync`, on the disk. Raises OSError when it is not."""
@@ -192,7 +192,7 @@ class RunState:
     def forget(self) -> bool:
         """Nothing of the run is left here, unless it lives; whether that is so. Only for runs of which everything is undone."""
         try:
-            alive = _locked(self.path / "alive", self.name)
+            alive = locked(self.path / "alive", self.name)
         except OSError:  # somebody else has forgotten it
             return True
         if alive is None:
@@ -332,19 +332,19 @@ class State:
 
     # --- locks --------------------------------------------------------------------------------------------------------
 
-    def lock(self, container: str, run: str) -> Lock | None:
-        """The container is this run's to hurt; None when another one's."""
+    def lock(self, container: str, run: str, *, shared: bool = False) -> Lock | None:
+        """The container is this run's to hurt, or (`shared`) also that of others who share it; None when another one's."""
         try:
             for folder in (self.path, self.path / "locks"):
                 _made_private(folder)
-            return _locked(self._lock(container), run)
+            return locked(self._lock(container), run, shared=shared)
         except OSError as error:
             raise NoState(f"{self.path} cannot be written ({error.strerror}); {_ADVICE}") from error
 
     def holder(self, container: str) -> str | None:
         """The run that may hurt this container now; None when none may."""
         path = self._lock(container)
-        return path.read_text(encoding="utf-8") or "another run" if _held(path) else None
+        return path.read_text(encoding="utf-8") or "another run" if held(path) else None
 
     def _lock(self, container: str) -> Path:
         from hashlib import sha256

@@ -53,6 +53,15 @@ def test_it_says_who_allowed_wrong_answers_to_real_people() -> None:
         assert json.loads(here.asked[0].body)["real_users"] == "Ada: consent"
 
 
+def test_it_says_that_a_freeze_is_ignored_and_why() -> None:
+    with serving(lambda _: Said()) as here:
+        frozen = "lab is frozen until Mon by `Sat` of its calendar; ignored: a reason"
+        Announcement(here.url, replace(STAGING, frozen=frozen), "quick-1a2b", 1.0).before()
+        said = json.loads(here.asked[0].body)
+    assert said["frozen"] == frozen
+    assert said["text"].endswith(frozen)
+
+
 def test_it_says_afterwards_how_it_ended() -> None:
     verdict = judge(Story().lines())
     with webhook() as (here, announcement):

@@ -85,29 +85,39 @@ def plan(
     file: Path, system: SystemOption = None, var: VarOption = None, seed: SeedOption = None, as_json: JsonOption = False
 ) -> None:
     """Says exactly what would happen, to whom, and who is told; touches nothing."""
+    from dataclasses import replace
+    from datetime import UTC, datetime
+
     from chaos.app import files as reading
     from chaos.app.running import prepare
 
-    prepared = prepare(reading.load(file, system=system, variables=variables_of(var), state=STATE), seed)
+    loaded = reading.load(file, system=system, variables=variables_of(var), state=STATE)
+    prepared = prepare(loaded, seed)
+    made = prepared.plan
+    freeze = loaded.system.calendar.frozen_at(datetime.now(UTC))
+    if freeze is not None:  # a plan is made ahead, too, so it is no refusal
+        said = f"{freeze.sentence(loaded.system.name)}: `chaos run` refuses until then, or wants --ignore-freeze REASON"
+        made = replace(made, warnings=(*made.warnings, said))
     if as_json:
-        print(prepared.plan.to_json())
+        print(made.to_json())
     else:
         from chaos.report.terminal import plan_view
 
-        console().print(plan_view(prepared.plan))
+        console().print(plan_view(made))
     if prepared.plan.refusals:
         raise typer.Exit(Refused.exit_code)
 
 
-def schema(kind: Annotated[str, typer.Argument(help="experiment, system or probes")]) -> None:
+def schema(kind: Annotated[str, typer.Argument(help="experiment, system, probes or gameday")]) -> None:
     """Prints the JSON Schema of a kind of file, for editors."""
-    from chaos import experiment, probe
+    from chaos import experiment, gameday, probe
     from chaos.system import System
 
     made: dict[str, Callable[[], object]] = {
         "experiment": experiment.json_schema,
         "system": System.model_json_schema,
         "probes": probe.json_schema,
+        "gameday": gameday.json_schema,
     }
     if kind not in made:
         raise typer.BadParameter(f"{kind!r} is no kind of file; write one of {', '.join(made)}")

@@ -22,6 +22,12 @@ RunArgument = Annotated[
     Optional[str],  # noqa: UP045
     typer.Argument(help="a run's id, or its beginning; the only one when left out"),
 ]
+FreezeOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--ignore-freeze", metavar="REASON", help="run in spite of the system's calendar; the reason is kept and told"
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="for machines")]
 
 

@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from chaos.app.commands.options import (
     STATE,
     Files,
+    FreezeOption,
     JsonOption,
     RunArgument,
     SeedOption,
@@ -72,6 +73,7 @@ def run(
             "--metrics-file", metavar="FILE.prom", help="says at every moment which faults are on, as metrics"
         ),
     ] = None,
+    ignore_freeze: FreezeOption = None,
 ) -> None:
     """Runs experiments, undoes everything, judges. All files are read first; the exit code is the worst verdict's.
 
@@ -94,17 +96,29 @@ def run(
     name: VerdictName
     for one in loaded:
         try:
+            _say_ignored(one, ignore_freeze)
             if one.experiment.sweep is not None:
                 if command:
                     raise typer.BadParameter(
                         "it begins one fault, and a sweep makes several runs; leave `sweep:` out", param_hint="--"
                     )
-                code = _sweep_one(one, seed, runs, as_json=as_json, yes=yes, metrics_file=metrics_file)
+                code = _sweep_one(
+                    one, seed, runs, as_json=as_json, yes=yes, metrics_file=metrics_file, ignore_freeze=ignore_freeze
+                )
                 if code in (EXIT_CODE["unsafe"], EXIT_CODE["interrupted"]):
                     raise typer.Exit(code)
                 name = _OF_A_SWEEP.get(code, "invalid")
             else:
-                name = _run_one(one, seed, runs, as_json=as_json, yes=yes, command=command, metrics_file=metrics_file)
+                name = _run_one(
+                    one,
+                    seed,
+                    runs,
+                    as_json=as_json,
+                    yes=yes,
+                    command=command,
+                    metrics_file=metrics_file,
+                    ignore_freeze=ignore_freeze,
+                )
         except Refused as error:
             tell_refusal(error)
             name = "invalid"
@@ -114,12 +128,27 @@ def run(
     raise typer.Exit(EXIT_CODE[worst])
 
 
+def _say_ignored(loaded: Loaded, ignore_freeze: str | None) -> None:
+    """Before the system is asked anything. Raises Frozen."""
+    from chaos.app.running import frozen_now
+
+    if (said := frozen_now(loaded, ignore_freeze)) is not None:
+        say(f"! {said}")
+
+
 _OF_A_SWEEP: dict[int, VerdictName] = {0: "confirmed", 1: "undetected", 4: "aborted"}
 """How a sweep's exit code counts among several experiments."""
 
 
 def _sweep_one(
-    loaded: Loaded, seed: str | None, runs: Path, *, as_json: bool, yes: bool, metrics_file: Path | None
+    loaded: Loaded,
+    seed: str | None,
+    runs: Path,
+    *,
+    as_json: bool,
+    yes: bool,
+    metrics_file: Path | None,
+    ignore_freeze: str | None,
 ) -> int:
     """A run for each severity; the exit code: 0 when every alert tells at some severity, 1 when not, 3 when nothing was proven."""
     from chaos.app import running, sweeping
@@ -137,7 +166,15 @@ def _sweep_one(
         for warning in prepared.plan.warnings:
             say(f"! {warning}")
         with Lines(errors) as view:
-            return running.run(prepared, runs, view, signals=True, production=yes, metrics_file=metrics_file)
+            return running.run(
+                prepared,
+                runs,
+                view,
+                signals=True,
+                production=yes,
+                metrics_file=metrics_file,
+                ignore_freeze=ignore_freeze,
+            )
 
     try:
         tools = monitoring.find(STATE, say)
@@ -168,6 +205,7 @@ def _run_one(
     yes: bool,
     command: list[str],
     metrics_file: Path | None,
+    ignore_freeze: str | None,
 ) -> VerdictName:
     from rich.text import Text
 
@@ -182,7 +220,14 @@ def _run_one(
     view = Panel(errors) if errors.is_terminal else Lines(errors)
     with view:
         ended = running.run(
-            prepared, runs, view, signals=True, production=yes, command=command, metrics_file=metrics_file
+            prepared,
+            runs,
+            view,
+            signals=True,
+            production=yes,
+            command=command,
+            metrics_file=metrics_file,
+            ignore_freeze=ignore_freeze,
         )
     with contextlib.suppress(BrokenPipeError):  # nobody reads any more; the verdict stands in the folder
         if as_json:

@@ -1,0 +1,224 @@
+"""Game days: played, served and listed. Imports stay inside the commands."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from chaos.app.commands.options import (
+    STATE,
+    FreezeOption,
+    JsonOption,
+    SeedOption,
+    SystemOption,
+    VarOption,
+    console,
+    variables_of,
+)
+from chaos.app.door import say
+from chaos.errors import InvalidFile, Refused
+from chaos.visible import visible
+
+if TYPE_CHECKING:
+    from chaos.app.gameday.loading import LoadedDay
+    from chaos.calendar import Calendar
+    from chaos.gameday import GameDay
+
+Days = Annotated[list[Path], typer.Argument(metavar="FILE…", help="game day files")]
+RunsOption = Annotated[Path, typer.Option("--runs", help="where run folders and summaries go")]
+StoreOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--store", help="the SQLite file that servers share; one of this user's when left out"),
+]
+
+
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a game day file")],
+    system: SystemOption = None,
+    var: VarOption = None,
+    seed: SeedOption = None,
+    runs: RunsOption = Path("runs"),
+    as_json: JsonOption = False,
+    yes: Annotated[bool, typer.Option("--yes", help="ask nobody, and run against production")] = False,
+    ignore_freeze: FreezeOption = None,
+    store: Annotated[Optional[Path], typer.Option("--store", hidden=True)] = None,  # noqa: UP045
+    start: Annotated[Optional[str], typer.Option("--start", hidden=True)] = None,  # noqa: UP045
+) -> None:
+    """Plays a game day now: announces it, runs its experiments, sums up. The exit code is the worst of its runs'."""
+    from chaos.app.gameday.loading import load_day
+    from chaos.app.gameday.once import Claimed, Wishes, play_once
+    from chaos.drivers.gameday_store import GameDayStore
+
+    loaded = load_day(file, system=system, variables=variables_of(var), state=STATE)
+    claimed = Claimed(GameDayStore(store), datetime.fromisoformat(start)) if store and start else None
+    wishes = Wishes(runs, seed, yes, ignore_freeze)
+    made, folder = play_once(loaded, wishes, console(stderr=True), _asked, claimed)
+    with contextlib.suppress(BrokenPipeError):  # nobody reads any more; the summary stands in the folder
+        if as_json:
+            print(made.to_json())
+        else:
+            from chaos.report.gameday import gameday_view
+
+            console().print(gameday_view(made, str(folder)))
+    raise typer.Exit(made.exit_code)
+
+
+def _asked(question: str) -> bool:
+    """A person's answer; nothing typed is a no. Raises KeyboardInterrupt on Ctrl-C."""
+    try:
+        return typer.confirm(visible(question), default=False, err=True)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+
+
+def serve(
+    files: Days,
+    var: VarOption = None,
+    runs: RunsOption = Path("runs"),
+    store: StoreOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="ask nobody, and run against production")] = False,
+) -> None:
+    """Plays game days at the starts of their calendars, until SIGTERM or Ctrl-C undoes everything and ends it."""
+    from chaos.app.gameday.loading import load_days
+    from chaos.app.gameday.playing import utc_now
+    from chaos.app.gameday.server import Server, beginning, recovered
+    from chaos.app.gameday.serving import serve as until_ended
+    from chaos.app.gameday.telling import announce
+    from chaos.drivers.gameday_store import GameDayStore
+    from chaos.drivers.state import State
+
+    variables = variables_of(var)
+    days = load_days(files, variables=variables, state=STATE)
+    _refuse_unservable(days, yes=yes)
+    shared = GameDayStore(_store(store))
+    say(f"the store is {shared.path}")
+    server = Server(
+        days, shared, beginning(runs, shared, variables, yes=yes), announce, _log, utc_now,
+        lambda: recovered(State.of_user()),
+    )  # fmt: skip
+    until_ended(server)
+
+
+def _log(text: str) -> None:
+    from chaos.app.gameday.playing import utc_now
+
+    say(f"{utc_now():%Y-%m-%d %H:%M:%SZ} {text}")
+
+
+def _refuse_unservable(days: list[LoadedDay], *, yes: bool) -> None:
+    """Raises Refused for what could never be played without a person."""
+    reasons: list[str] = []
+    for one in days:
+        asks = any(step.confirm for step in one.day.steps)
+        production = any(each.system.environment == "production" for each in one.loaded)
+        if one.day.calendar.cron is None:
+            reasons.append(f"{one.path}: a server needs starts; write `calendar: {{cron: …}}`")
+        if asks and not yes:
+            reasons.append(
+                f"{one.path}: `confirm: true` needs a person, and a server has none; leave it out, or write --yes"
+            )
+        if production and not yes:
+            reasons.append(f"{one.path}: a system of it is production; write --yes when that is what you want")
+    if reasons:
+        raise Refused(reasons)
+
+
+def _store(said: Path | None) -> Path:
+    from chaos.drivers.state import State
+
+    if said is not None:
+        said.parent.mkdir(parents=True, exist_ok=True)
+        return said
+    folder = State.of_user().path
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder / "gamedays.sqlite"
+
+
+def list_(
+    files: Days,
+    var: VarOption = None,
+    count: Annotated[int, typer.Option("--count", min=1, max=1000, help="how many starts of each")] = 5,
+    store: StoreOption = None,
+    history: Annotated[bool, typer.Option("--history", help="also what became of earlier starts")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Lists the next starts, each with the freeze that it falls into."""
+    from chaos.app.gameday.playing import utc_now
+    from chaos.drivers.gameday_store import GameDayStore
+
+    now = utc_now()
+    days = [_day_of(path, variables_of(var)) for path in files]
+    kept = GameDayStore(_store(store)).history() if history else []
+    told: dict[str, Any] = {
+        day.name: {
+            "purpose": day.purpose,
+            "timezone": day.calendar.timezone,
+            "next": _next(day, calendars, now, count),
+            "history": [_past(one) for one in kept if one.day == day.name],
+        }
+        for day, calendars in days
+    }
+    if as_json:
+        print(json.dumps(told, indent=2))
+        return
+    from chaos.report.gameday import list_view
+
+    console().print(list_view(told))
+
+
+def _day_of(path: Path, variables: dict[str, str]) -> tuple[GameDay, list[tuple[str, Calendar]]]:
+    """The day, and the calendars of its systems as far as those are there."""
+    from chaos.app.files import Variables, read_text
+    from chaos.app.gameday.loading import load_day
+    from chaos.gameday import parse_gameday
+
+    day, _ = parse_gameday(read_text(path), str(path), Variables(variables, path.parent))
+    try:
+        return day, load_day(path, variables=variables, state=STATE).calendars()
+    except InvalidFile as error:
+        say(f"! {path}: its systems' calendars are left out: {error.problems[0]}")
+        return day, []
+
+
+def _next(
+    day: GameDay, calendars: list[tuple[str, Calendar]], now: datetime, count: int
+) -> list[dict[str, str | None]]:
+    from chaos.calendar import moment_text
+    from chaos.gameday import starts
+    from chaos.gameday.due import frozen
+
+    found = []
+    for start in islice(starts(day.calendar, now), count):
+        freeze = frozen(day, calendars, start)
+        found.append(
+            {
+                "start": start.isoformat(),
+                "shown": moment_text(start.astimezone(day.calendar.zone())),
+                "frozen": freeze[1].sentence(freeze[0]) if freeze is not None else None,
+            }
+        )
+    return found
+
+
+def _past(kept: Any) -> dict[str, Any]:
+    return {
+        "start": kept.record.start.isoformat(),
+        "status": kept.record.status,
+        "why": kept.record.why,
+        "verdict": kept.verdict,
+        "attempt": kept.record.attempt,
+        "folder": kept.folder,
+    }
+
+
+def add(app: typer.Typer) -> None:
+    """These commands are among those of `app`."""
+    app.command()(run)
+    app.command()(serve)
+    app.command("list")(list_)

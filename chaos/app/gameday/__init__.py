@@ -1,0 +1,1 @@
+"""Game days, played and served. Wiring."""

@@ -1,0 +1,224 @@
+"""The server of game days: looks what is due, claims it, lets a process of its own play it, and tells what was not played. Wiring.
+
+    APScheduler ─▶ look ─▶ orphans: interrupted, recovered, told
+                           store.decide(due) ─▶ claims: one process each   (chaos gameday run)
+                                             ─▶ passed over: told
+
+The scheduler only wakes. What is due, and that nobody else plays it, is decided by values in one transaction of the store: so a wake-up
+that is late, early, doubled or lost changes nothing, and neither does a clock that jumps.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from chaos.app.gameday.loading import LoadedDay
+from chaos.app.stopping import recover_all
+from chaos.calendar import moment_text
+from chaos.drivers.gameday_store import Claim, GameDayStore, Kept
+from chaos.drivers.state import State
+from chaos.errors import ChaosError, NotUndone
+from chaos.gameday import Due, Pass, Record, Wait, due, starts
+from chaos.gameday.due import frozen
+from chaos.gameday.messages import Message, interrupted, passed_over, refused
+from chaos.units import format_duration
+
+log = logging.getLogger("chaos.gameday")
+
+STOP_S = 100.0
+"""How long the days that go on may take to undo everything and to say what they saw, once the server is to end."""
+AGAIN_S = 0.05
+
+Say = Callable[[str], None]
+Begin = Callable[[LoadedDay, Claim], "subprocess.Popen[bytes]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """A day that a process of its own plays."""
+
+    loaded: LoadedDay
+    start: datetime
+    process: subprocess.Popen[bytes]
+
+
+@dataclass
+class Server:
+    """Serves these days from one store. `look` may be called at any time and from any thread."""
+
+    days: Sequence[LoadedDay]
+    store: GameDayStore
+    begin: Begin
+    announce: Callable[[LoadedDay, Message], None]
+    say: Say
+    now: Callable[[], datetime]
+    recover: Callable[[], str]
+    """Undoes what dead runs have left, and says in a sentence what came of it."""
+    _playing: list[Playing] = field(default_factory=list)
+    _said: dict[str, str] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _over: bool = False
+
+    def look(self) -> None:
+        """What is due now goes on or was passed over, and everybody was told. An error is said, and ends nothing."""
+        with self._lock:
+            if self._over:
+                return
+            for loaded in self.days:
+                try:
+                    self._reap(loaded)
+                    self._look_at(loaded)
+                    self._say_once(loaded, self.next_of(loaded))
+                except ChaosError as error:
+                    self._say_once(loaded, f"{loaded.day.name}: {error}")
+
+    def _say_once(self, loaded: LoadedDay, text: str) -> None:
+        if self._said.get(loaded.day.name) != text:
+            self._said[loaded.day.name] = text
+            self.say(text)
+
+    def next_of(self, loaded: LoadedDay) -> str:
+        """What comes next of this day, in a sentence."""
+        day, now = loaded.day, self.now()
+        start = next(starts(day.calendar, now), None)
+        if start is None:
+            return f"{day.name}: no start comes"
+        said = f"{day.name}: next {moment_text(start.astimezone(day.calendar.zone()))}"
+        freeze = frozen(day, loaded.calendars(), start)
+        return said if freeze is None else f"{said}, which is in a freeze: {freeze[1].sentence(freeze[0])}"
+
+    # --- what is due ----------------------------------------------------------------------------------------------------
+
+    def _look_at(self, loaded: LoadedDay) -> None:
+        now, day = self.now(), loaded.day
+
+        def decide(since: datetime, known: list[Record]) -> Due:
+            return due(day, loaded.calendars(), since, known, now)
+
+        decided = self.store.decide(day.name, now, decide)
+        passed = [one for one in decided.due.decisions if isinstance(one, Pass)]
+        for one in passed:
+            self.say(f"{day.name}: passed over: {one.sentence}")
+        for waits in decided.due.decisions:
+            if isinstance(waits, Wait):
+                self._say_once(loaded, f"{day.name}: {waits.sentence}")
+        for claim in decided.claims:
+            self._begin(loaded, claim)
+        if passed:
+            self.announce(loaded, passed_over(day, passed))
+
+    def _begin(self, loaded: LoadedDay, claim: Claim) -> None:
+        late_s = claim.play.late.total_seconds()
+        late = f", {format_duration(round(late_s))} late" if late_s >= 1 else ""
+        again = ", again" if claim.play.again else ""
+        self.say(f"{loaded.day.name}: begins{late}{again}")
+        try:
+            process = self.begin(loaded, claim)
+        except OSError as error:
+            self.store.end(loaded.day.name, claim.play.start, "ended", f"refused: {error}", "invalid", self.now())
+            self.announce(loaded, refused(loaded.day, f"its process could not be started: {error}"))
+            return
+        finally:
+            claim.lock.release()  # the process has it now: the claim lives as long as that does
+        self._playing.append(Playing(loaded, claim.play.start, process))
+
+    # --- what is over ---------------------------------------------------------------------------------------------------
+
+    def _reap(self, loaded: LoadedDay) -> None:
+        """Days whose process has ended are over; one that died without saying how was interrupted."""
+        for one in [one for one in self._playing if one.loaded is loaded and one.process.poll() is not None]:
+            self._playing.remove(one)
+            self.say(f"{loaded.day.name}: ended with exit code {one.process.returncode}")
+        for kept in self.store.orphans(loaded.day.name):
+            self._bury(loaded, kept)
+
+    def _bury(self, loaded: LoadedDay, kept: Kept) -> None:
+        name, start = loaded.day.name, kept.record.start
+        verdict = _verdict_in(kept.folder)
+        if verdict is not None:  # it was over, and died before it could say so
+            self.store.end(name, start, "ended", "", verdict, self.now())
+            return
+        if not self.store.end(name, start, "interrupted", "its process is gone", None, self.now()):
+            return  # another server was faster, and tells it
+        left = self.recover()
+        self.say(f"{name}: interrupted: the process that played it is gone; {left}")
+        self.announce(loaded, interrupted(loaded.day, start, left))
+
+    # --- the end --------------------------------------------------------------------------------------------------------
+
+    def stop(self, within_s: float = STOP_S) -> None:
+        """Nothing new begins, and the days that went on have undone everything and are over. Raises NotUndone when not in time."""
+        with self._lock:
+            self._over = True
+        for one in self._playing:
+            self.say(f"{one.loaded.day.name}: is ended, and undoes everything")
+            one.process.send_signal(signal.SIGTERM)
+        until_s = time.monotonic() + within_s
+        left = [one for one in self._playing if not _ends(one.process, until_s)]
+        if left:
+            names = ", ".join(one.loaded.day.name for one in left)
+            raise NotUndone(f"after {within_s:g}s this still goes on: {names}", "chaos stop --all, then chaos recover")
+        for one in self._playing:
+            self.say(f"{one.loaded.day.name}: ended with exit code {one.process.returncode}")
+
+
+def _ends(process: subprocess.Popen[bytes], until_s: float) -> bool:
+    try:
+        process.wait(max(0.0, until_s - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _verdict_in(folder: str | None) -> str | None:
+    """The verdict of a day's summary; None when there is none."""
+    try:
+        return str(json.loads((Path(folder or "") / "summary.json").read_text(encoding="utf-8"))["verdict"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def beginning(
+    runs: Path, store: GameDayStore, variables: Mapping[str, str], *, yes: bool
+) -> Callable[[LoadedDay, Claim], subprocess.Popen[bytes]]:
+    """How a server begins a day: a process in a session of its own, which holds the claim. Variables go by the environment, where no
+    other user reads them.
+    """
+
+    def begin(loaded: LoadedDay, claim: Claim) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [
+                sys.executable, "-P", "-m", "chaos", "gameday", "run", str(loaded.path), "--runs", str(runs),
+                "--store", str(store.path), "--start", claim.play.start.isoformat(), *(["--yes"] if yes else []),
+            ],
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **variables},
+            start_new_session=True,
+            pass_fds=[claim.lock.fileno()],
+        )  # fmt: skip
+
+    return begin
+
+
+def recovered(state: State) -> str:
+    """What dead runs have left is undone, as far as it can be; the sentence says so. What a warden is undoing is left to it."""
+    said: list[str] = []
+    lost = recover_all(state, said.append)
+    for line in said:
+        log.info("%s", line)
+    if lost:
+        return "; ".join(
+            f"{one.entry.effect} could not be undone: {one.error}; by hand: {one.entry.by_hand}" for one in lost
+        )
+    return "What it left is undone or in its warden's hands." if said else "It left nothing."

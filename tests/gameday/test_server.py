@@ -1,0 +1,184 @@
+"""The server in a time of the test's own: who begins what, what is told once, and what becomes of a day whose process dies."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from chaos.app.gameday.loading import LoadedDay
+from chaos.app.gameday.server import Server
+from chaos.drivers.gameday_store import Claim, GameDayStore
+from chaos.errors import NotUndone
+from tests.gameday.days import loaded
+from tests.gameday.values import at
+
+TUESDAY = at("2026-12-01 10:00")
+MINUTE = timedelta(minutes=1)
+STAYS = "import time\ntime.sleep(600)"
+DEAF = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf', flush=True)\ntime.sleep(600)"
+
+
+@dataclass
+class Stage:
+    """A store, a clock and what has happened."""
+
+    folder: Path
+    now: datetime = TUESDAY - MINUTE
+    code: str = STAYS
+    begun: list[datetime] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    recovered: int = 0
+
+    def begin(self, one: LoadedDay, claim: Claim) -> subprocess.Popen[bytes]:
+        self.begun.append(claim.play.start)
+        process = subprocess.Popen(
+            [sys.executable, "-c", self.code], pass_fds=[claim.lock.fileno()], stdout=subprocess.PIPE
+        )
+        self.processes.append(process)
+        return process
+
+    def recover(self) -> str:
+        self.recovered += 1
+        return "It left nothing."
+
+    def server(self, *edits: tuple[str, str]) -> Server:
+        store = GameDayStore(self.folder / "s.sqlite")
+        announce = lambda _, message: self.told.append(message.subject)  # noqa: E731
+        return Server(
+            [loaded(self.folder, *edits)], store, self.begin, announce, self.said.append, lambda: self.now, self.recover
+        )
+
+    def kill(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def stage(tmp_path: Path):
+    made = Stage(tmp_path)
+    yield made
+    made.kill()
+
+
+def test_two_servers_on_one_store_begin_a_day_once(stage: Stage) -> None:
+    servers = [stage.server(), stage.server()]
+    for stage.now in (TUESDAY - MINUTE, TUESDAY, TUESDAY + MINUTE):
+        for server in servers:
+            server.look()
+    assert stage.begun == [TUESDAY]
+
+
+def test_what_is_passed_over_is_told_once_also_by_two_servers(stage: Stage) -> None:
+    servers = [stage.server(), stage.server()]
+    for stage.now in (TUESDAY - MINUTE, TUESDAY + timedelta(days=8), TUESDAY + timedelta(days=8, minutes=1)):
+        for server in servers:
+            server.look()
+    assert (stage.begun, stage.told) == ([], ["game day drill: missed"])
+
+
+def test_a_month_of_looks_begins_every_tuesday_at_ten_by_the_clock_on_the_wall(stage: Stage) -> None:
+    stage.code = ""
+    server = stage.server()
+    begin = at("2026-03-20 00:00")
+    for hours in range(24 * 32):  # over the night in which the clock is set
+        stage.now = begin + timedelta(hours=hours)
+        server.look()
+        stage.kill()
+    assert [f"{one:%m-%d %H:%M}" for one in stage.begun] == ["03-24 09:00", "03-31 08:00", "04-07 08:00", "04-14 08:00"]
+
+
+def test_a_day_whose_process_dies_is_interrupted_recovered_told_and_not_begun_again(stage: Stage) -> None:
+    server = stage.server()
+    server.look()
+    stage.now = TUESDAY
+    server.look()
+    assert server.store.history()[0].record.status == "playing"
+    stage.kill()
+    stage.now += MINUTE
+    after = stage.server()  # another one: the server has died with it
+    after.look()
+    after.look()
+    server.look()
+    [kept] = after.store.history()
+    assert (kept.record.status, stage.recovered, stage.begun) == ("interrupted", 1, [TUESDAY])
+    assert stage.told == ["game day drill: interrupted"]
+
+
+def test_a_day_that_goes_on_outlives_the_server_that_began_it(stage: Stage) -> None:
+    server = stage.server()
+    server.look()
+    stage.now = TUESDAY
+    server.look()
+    stage.now += 3 * MINUTE
+    stage.server().look()
+    assert stage.told == []
+    assert server.store.history()[0].record.status == "playing"
+
+
+def test_a_day_that_was_over_when_its_process_died_was_not_interrupted(stage: Stage) -> None:
+    server = stage.server()
+    server.look()
+    stage.now = TUESDAY
+    server.look()
+    (stage.folder / "summary.json").write_text('{"verdict": "late"}')
+    server.store.plays_in("drill", TUESDAY, str(stage.folder))
+    stage.kill()
+    server.look()
+    [kept] = server.store.history()
+    assert (kept.record.status, kept.verdict, stage.told) == ("ended", "late", [])
+
+
+def test_a_server_that_is_ended_ends_its_days_and_begins_nothing_more(stage: Stage) -> None:
+    server = stage.server()
+    server.look()
+    stage.now = TUESDAY
+    server.look()
+    server.stop(20.0)
+    assert stage.processes[0].returncode is not None
+    stage.now += timedelta(days=7)
+    server.look()
+    assert stage.begun == [TUESDAY]
+
+
+def test_a_day_that_does_not_end_in_time_is_named_with_what_to_do(stage: Stage) -> None:
+    stage.code = DEAF
+    server = stage.server()
+    server.look()
+    stage.now = TUESDAY
+    server.look()
+    assert stage.processes[0].stdout is not None
+    assert stage.processes[0].stdout.readline() == b"deaf\n"
+    with pytest.raises(NotUndone, match="this still goes on: drill") as lost:
+        server.stop(0.2)
+    assert "chaos recover" in lost.value.by_hand
+
+
+def test_a_store_that_cannot_be_used_is_said_once_and_ends_nothing(stage: Stage) -> None:
+    server = stage.server()
+    (stage.folder / "s.sqlite").write_text("no database at all, in a file that is long enough to be looked at" * 20)
+    server.look()
+    server.look()
+    assert len(stage.said) == 1
+    assert "cannot be used" in stage.said[0]
+    (stage.folder / "s.sqlite").unlink()
+    server.look()
+    assert stage.said[-1] == "drill: next Tue 2026-12-01 10:00 CET"
+
+
+def test_it_says_what_comes_next_and_which_freeze_it_falls_into(stage: Stage) -> None:
+    server = stage.server(("timezone: Europe/Berlin}", "timezone: Europe/Berlin, holidays: [12-01]}"))
+    server.look()
+    assert stage.said == [
+        (
+            "drill: next Tue 2026-12-01 10:00 CET, which is in a freeze: the game day is frozen until "
+            "Wed 2026-12-02 00:00 CET by `holiday 12-01` of its calendar"
+        )
+    ]
