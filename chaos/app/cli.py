@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from chaos.app.commands import export, files, gameday, lab, monitoring, past, runs, servers
+from chaos.app.commands import export, files, gameday, lab, monitoring, past, runs, servers, ui
 from chaos.app.door import through
 from chaos.app.log_lines import shown
 
@@ -25,7 +25,7 @@ lab_app = typer.Typer(
 app.add_typer(lab_app, name="lab")
 export_app = typer.Typer(help="What runs have shown, for other tools.", no_args_is_help=True)
 app.add_typer(export_app, name="export")
-for family in (files, runs, past, monitoring, servers):
+for family in (files, runs, past, monitoring, servers, ui):
     family.add(app)
 lab.add(lab_app)
 export.add(export_app)
