@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -27,6 +28,7 @@ from chaos.errors import ChaosError, InvalidFile, NotUndone
 from chaos.history import RunSummary
 
 T = TypeVar("T")
+log = logging.getLogger("chaos.ui")
 FOREIGN = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -114,6 +116,11 @@ def _guarded(ui: Ui, handler: Handler) -> Callable[[Request], Awaitable[Response
             return _page(views.said_page(None, "Not here", [str(error)]), error.refusal.status)
         except ChaosError as error:
             return _said(ui, "That could not be done", *str(error).splitlines(), status=500)
+        except Exception:
+            log.exception("an error of our own; please report it with the lines below")
+            return _page(
+                views.said_page(None, "An error of our own", ["please report it with what `chaos ui` has printed"]), 500
+            )
 
     return answer
 

@@ -63,8 +63,9 @@ def command(wish: Wish, say: Say, show: Say) -> None:
         import webbrowser
 
         webbrowser.open(address)
+    # Its own messages are of connections that are cut when the server ends; errors of ours are logged where they are met.
     config = uvicorn.Config(
-        app_of(ui), log_level="warning", access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=CLOSE_S,
+        app_of(ui), log_level="critical", access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=CLOSE_S,
         proxy_headers=False, ws="none",
     )  # fmt: skip
     with contextlib.suppress(KeyboardInterrupt):

@@ -13,7 +13,7 @@ from chaos.app.ui.starts import Start
 from chaos.engine.moment import STEPS, moment
 from chaos.events import State
 from chaos.followed import Followed
-from chaos.history import RunSummary
+from chaos.history import AlertSummary, RunSummary
 from chaos.plans import Plan
 from chaos.report.page import ALONE, NONE, Around, duration_text, render, script
 from chaos.units import format_share
@@ -72,9 +72,13 @@ def told_text(run: RunSummary) -> str:
     """How soon somebody was told, of every expected alert; a dash where none was expected."""
     if not run.alerts:
         return NONE
-    return ", ".join(
-        duration_text(one.told_after_s) if one.told_after_s is not None else "nobody" for one in run.alerts
-    )
+    return ", ".join(_told_after(one) for one in run.alerts)
+
+
+def _told_after(alert: AlertSummary) -> str:
+    if alert.told_after_s is not None:
+        return duration_text(alert.told_after_s)
+    return NONE if alert.told is None else "nobody"
 
 
 def now_part(followed: Followed | None, at_s: float, *, short: bool, over: bool, broken: str | None = None) -> str:
