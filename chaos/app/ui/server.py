@@ -121,6 +121,7 @@ def bound(address: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(place)
+        listener.listen(128)  # at once: a browser may be quicker than the loop
     except OSError as error:
         raise NoServer(
             f"{address}:{port} cannot be listened on: {error.strerror or error}; name another --port"
