@@ -167,8 +167,11 @@ async def _run(ui: Ui, request: Request) -> Response:
     if live is None:
         read = await ui.read(lambda: ui.kept.read(name))
         report = await ui.read(lambda: ui.kept.report(name))
+        soon = report is None and ui.kept.being_written(name, time.time())
         return _page(
-            views.run_page(ui.frame(), str(ui.kept.runs), name, live=None, read=read, report=report is not None)
+            views.run_page(
+                ui.frame(), str(ui.kept.runs), name, live=None, read=read, report=report is not None, soon=soon
+            )
         )
     now = await ui.read(lambda: _first_look(JournalTail(folder / "journal.jsonl")))
     return _page(views.run_page(ui.frame(), str(ui.kept.runs), name, live=live, read=None, report=False, now=now))

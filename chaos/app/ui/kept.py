@@ -19,6 +19,8 @@ from chaos.history import RunSummary
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 """What a run's folder may be called, and nothing that leads elsewhere."""
+WRITES_S = 60.0
+"""How long after its last line a run may take to judge and to draw."""
 LARGEST_REPORT = 64 * 1024 * 1024
 
 Read = RunSummary | Unreadable
@@ -74,6 +76,13 @@ class Kept:
             return None
         with self._lock:
             return self._read(path)
+
+    def being_written(self, name: str, now_wall_s: float) -> bool:
+        """Whether the run has only just said its last line, so that its report may come at any moment."""
+        path = self.folder(name)
+        if path is None or (path / "report.html").exists():
+            return False
+        return now_wall_s - _changed(path / "journal.jsonl") / 1e9 < WRITES_S
 
     def report(self, name: str, file: Literal["report.html", "summary.html"] = "report.html") -> str | None:
         """The page that stands in this folder of a run, or of a game day; None where there is none that may be shown."""

@@ -113,13 +113,14 @@ def run_page(
     read: RunSummary | Unreadable | None,
     report: bool,
     now: str = "",
+    soon: bool = False,
 ) -> str:
-    """One run; `live` is its id while it goes on, `now` what there is to say of it then."""
+    """One run; `live` is its id while it goes on, `now` what there is to say of it then. `soon`: its report is being written."""
     summary = read if isinstance(read, RunSummary) else None
     return render(
         "ui_run.html.j2", around=frame.around(), script=script("ui.js") if live else "", form=frame.form, runs=runs, name=name,
         live=live, summary=summary, reason=read.reason if isinstance(read, Unreadable) else None,
-        told=told_text(summary) if summary else "", report=report, message="", now=Markup(now),  # noqa: S704 - a page's part
+        told=told_text(summary) if summary else "", report=report, soon=soon, message="", now=Markup(now),  # noqa: S704 - a page's part
     )  # fmt: skip
 
 

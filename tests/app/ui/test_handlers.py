@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -92,6 +93,17 @@ def test_no_name_of_a_run_leads_out_of_the_folder_of_runs(tmp_path: Path, name: 
                 answer = b"".join(iter(lambda raw=raw: raw.recv(65536), b""))
             assert b"SECRET" not in answer
             assert b" 404 " in answer.split(b"\r\n")[0], answer[:200]
+
+
+def test_a_run_that_has_only_just_ended_is_looked_at_again_until_its_report_is_there(tmp_path: Path) -> None:
+    folder = over(tmp_path / "runs")
+    (folder / "report.html").rename(tmp_path / "later.html")
+    with served(tmp_path) as at:
+        assert "is being written" in at.get(f"/runs/{FOLDER}").text
+        os.utime(folder / "journal.jsonl", (1e9, 1e9))
+        assert "is being written" not in at.get(f"/runs/{FOLDER}").text
+        (tmp_path / "later.html").rename(folder / "report.html")
+        assert "Read the whole report" in at.get(f"/runs/{FOLDER}").text
 
 
 def test_a_report_that_is_a_link_is_not_shown(tmp_path: Path) -> None:
