@@ -1,5 +1,5 @@
 # `make quickstart` shows what this is; `make test` runs everything. Both set up what they need.
-.PHONY: help setup site quickstart test check lint types unit docs interop compiled catalogue statistics bench kills offswitch soak fuzz format clean detection-times rehearsals
+.PHONY: help setup site quickstart test check lint types unit docs interop editors compiled catalogue statistics bench kills offswitch soak fuzz format clean detection-times rehearsals
 .DEFAULT_GOAL := help
 # Compiled modules make every command start three times as fast.
 unexport PYTHONDONTWRITEBYTECODE
@@ -49,6 +49,9 @@ fuzz: setup  ## the fuzzers of wire, streams, leases and protocols, a hundred ti
 	  tests/proxy/test_event_bytes.py tests/proxy/test_grpc_frames.py tests/protocols/test_protocol_contract.py \
 	  tests/protocols/test_oip_grpc.py tests/protocols/test_oip_binary.py tests/protocols/test_json_bytes.py \
 	  tests/test_json_places.py tests/test_json_codec.py tests/test_slices.py
+
+editors: setup  ## completion, hover and marks of the real yaml-language-server (installs it from npm first: a minute)
+	@scripts/editors $(ARGS)
 
 interop: setup  ## the proxy between real servers and real clients, into docs/interop.md (installs them first: some minutes)
 	@.venv/bin/pytest tests/interop -m interop --quiet --no-header -rfE $(ARGS)

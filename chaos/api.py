@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chaos.app.files import Loaded
+    from chaos.app.past import Past
     from chaos.app.running import Ended
     from chaos.plans import Plan
     from chaos.verdict import Verdict
@@ -43,18 +44,27 @@ def run(
     production: bool = False,
     command: Sequence[str] = (),
     ignore_freeze: str | None = None,
+    metrics_file: str | Path | None = None,
 ) -> Ended:
     """The experiment has been run, undone and judged.
 
-    `command` begins the experiment's external fault, where somebody does not begin it by hand.
+    `command` begins the experiment's external fault, where somebody does not begin it by hand. `metrics_file` says at every moment
+    which faults are on, for a textfile collector.
 
     Raises Refused when the plan forbids it, or the system is production and `production` is not said; Frozen (a Refused) when the
     system's calendar forbids it now and `ignore_freeze` gives no reason; KeyboardInterrupt, when that came, after everything is undone.
     """
     from chaos.app import running
 
+    file = Path(metrics_file) if metrics_file is not None else None
+    prepared = running.prepare(loaded, seed)
     return running.run(
-        running.prepare(loaded, seed), Path(runs), production=production, command=command, ignore_freeze=ignore_freeze
+        prepared,
+        Path(runs),
+        production=production,
+        command=command,
+        ignore_freeze=ignore_freeze,
+        metrics_file=file,
     )
 
 
@@ -64,3 +74,13 @@ def judge(folder: str | Path) -> Verdict:
     from chaos.judging import judge as judged
 
     return judged(RunFolder(Path(folder)).lines())
+
+
+def past(runs: str | Path = "runs") -> Past:
+    """Every run in this folder, the oldest first, each in short; and the folders that could not be read, with the reason.
+
+    `chaos.history.histories(chaos.past().runs)` sorts them by experiment, with each alert's times to detect and their trend.
+    """
+    from chaos.app.past import past as read
+
+    return read(Path(runs))

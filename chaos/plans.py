@@ -134,7 +134,10 @@ class PlannedAlert:
     window_s: float = 0.0
     """The longest time that what the rule reads looks back over."""
     via: str = "prometheus"
-    """prometheus | sink: who knows of it. Of one that only its sink tells of there is no rule here, and its gates are not observed."""
+    """prometheus | sink | silence: who knows of it. Of one that only its sink tells of there is no rule here, and its gates are not
+    observed; of one that tells by silence the sink's last word before is the beginning."""
+    silent_for_s: float | None = None
+    """How long a silence its receiver takes for the alarm, where it tells by silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,8 @@ class Plan:
     refusals: tuple[str, ...] = ()
     judge: str = "live"
     """live | projected: whether the expected alerts are judged as they were, or as they would be with all traffic hurt."""
+    breaks: tuple[str, ...] = ()
+    """What of monitoring the faults are meant to break: prometheus, alertmanager."""
     swept: str | None = None
     """The severity of this run, where it is one of a sweep: `7.05%`."""
     swept_rank: float = 0.0

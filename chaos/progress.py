@@ -174,25 +174,26 @@ class Progress:
                 if matches and alert.state == "firing" and alert.active_at_wall_s >= self.first_effect_wall_s - 1.0:
                     self.firing.setdefault(planned.alert, alert.active_at_wall_s)
 
-    def told(self, alert: str, receiver: str) -> dict[str, str]:
-        """Fingerprint → the last status that the receiver was told since the first effect, of each instance of the alert."""
+    def _heard(self, alert: PlannedAlert) -> list[Delivered]:
+        """What this alert's receiver was told of it since the first effect, in order; an instance with other labels is another alert."""
         first = self.first_effect_wall_s
-        return {
-            one.fingerprint: one.status
-            for one in sorted(self.deliveries, key=lambda one: one.received_at_wall_s)
+        mine = (
+            one
+            for one in self.deliveries
             if first is not None
             and one.received_at_wall_s >= first
-            and (one.labels.get("alertname", ""), one.receiver) == (alert, receiver)
-        }
-
-    def delivered(self, alert: str, receiver: str) -> bool:
-        """Whether the receiver was told that this alert fires, since the first effect."""
-        first = self.first_effect_wall_s
-        return first is not None and any(
-            (one.labels.get("alertname", ""), one.receiver, one.status) == (alert, receiver, "firing")
-            and one.received_at_wall_s >= first
-            for one in self.deliveries
+            and (one.labels.get("alertname", ""), one.receiver) == (alert.alert, alert.delivered_to)
+            and carries(one.labels, alert.labels)
         )
+        return sorted(mine, key=lambda one: one.received_at_wall_s)
+
+    def told(self, alert: PlannedAlert) -> dict[str, str]:
+        """Fingerprint → the last status that the receiver was told since the first effect, of each instance of the alert."""
+        return {one.fingerprint: one.status for one in self._heard(alert)}
+
+    def delivered(self, alert: PlannedAlert) -> bool:
+        """Whether the receiver was told that this alert fires, since the first effect."""
+        return any(one.status == "firing" for one in self._heard(alert))
 
     # --- questions that the engine asks -------------------------------------------------------------------------------
 
@@ -210,7 +211,7 @@ class Progress:
         problems += [
             f"{alert.alert} is already {self.active[alert.alert]}"
             for alert in self.plan.alerts
-            if alert.alert in self.active
+            if alert.alert in self.active and alert.via != "silence"
         ]
         problems += [
             f"what another tool is to do to {effect.target} is there already: {effect.shows.query} reads as if it were on"
@@ -237,9 +238,11 @@ class Progress:
                 return None
 
     def _told(self, alert: PlannedAlert) -> bool:
+        if alert.via == "silence":  # how long it lasts is known when it is over
+            return False
         if alert.via != "sink" and alert.alert not in self.firing:
             return False
-        return alert.delivered_to is None or self.delivered(alert.alert, alert.delivered_to)
+        return alert.delivered_to is None or self.delivered(alert)
 
     def harmed(self, title: str) -> bool:
         """Whether this probe has left its bound since the first effect, on enough events."""
@@ -275,7 +278,9 @@ class Progress:
         if self.first_effect_wall_s is None:
             return open_ or ["the first effect"]
         for alert in self.plan.alerts:
-            if not self._told(alert):
+            if alert.via == "silence":
+                open_.append(f"{alert.delivered_to} to hear no more of {alert.alert}")
+            elif not self._told(alert):
                 fired = (alert.via == "sink" or alert.alert in self.firing) and alert.delivered_to
                 open_.append(f"{alert.alert} to {f'reach {alert.delivered_to}' if fired else 'fire'}")
         open_ += [f"{name} to leave its bound" for name in self.plan.harms if not self.harmed(name)]
@@ -296,11 +301,11 @@ class Progress:
             waiting.append(
                 f"{REMOVAL_PROOF} untouched treatment requests of the load ({self.untouched_by_load} so far)"
             )
-        waiting += [f"{name} to resolve" for name in self.firing if name in self.active]
-        for alert in self.plan.alerts:
-            receiver = alert.delivered_to or ""
+        beats = {alert.alert for alert in self.plan.alerts if alert.via == "silence"}
+        waiting += [f"{name} to resolve" for name in self.firing if name in self.active and name not in beats]
+        for alert in (one for one in self.plan.alerts if one.via != "silence"):
             # An alert that flaps is told again: what counts is what the receiver knows last.
-            if "firing" in self.told(alert.alert, receiver).values():
+            if "firing" in self.told(alert).values():
                 waiting.append(f"{alert.delivered_to} to hear that {alert.alert} is resolved")
         for probe in self.plan.steady():
             if not {"after", "eventually"} & set(probe.judged):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import promql_parser
+
+from chaos.expressions import matches
+from chaos.promql_tree import exact, parsed, selector
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,25 +19,6 @@ class Comparison:
     left: str
     operator: str
     threshold: float | None
-
-
-LONGEST_EXPR = 10_000
-"""Characters of a rule's expression that are looked at."""
-DEEPEST_EXPR = 100
-"""Brackets within brackets, signs after signs, powers of powers. The parser's stack ends somewhere, and the process with it."""
-_SIGNS = re.compile(rf"(?:[-+][ \t\r\n]*){{{DEEPEST_EXPR + 1}}}")
-
-
-def parsed(expr: str) -> Any:
-    """The expression taken apart. Raises ValueError when it is none, or too long or too deep to be one that a person wrote."""
-    if len(expr) > LONGEST_EXPR or _SIGNS.search(expr) or max(_depth(expr), expr.count("^")) > DEEPEST_EXPR:
-        raise ValueError("this expression is too long or too deep")
-    return promql_parser.parse(expr)
-
-
-def _depth(expr: str) -> int:
-    """The most brackets that are open at once, quoted ones included."""
-    return max(itertools.accumulate((sign in "([{") - (sign in ")]}") for sign in expr), default=0)
 
 
 _OPERATORS = {"<", "<=", ">", ">=", "==", "!="}
@@ -66,8 +47,8 @@ def _comparison(expression: Any) -> Comparison | None:
     if operator in _OPERATORS:
         left, right = _number(expression.lhs), _number(expression.rhs)
         if left is not None and right is None:
-            return Comparison(str(expression.rhs), _MIRRORED.get(operator, operator), left)
-        return Comparison(str(expression.lhs), operator, right)
+            return Comparison(exact(expression.rhs), _MIRRORED.get(operator, operator), left)
+        return Comparison(exact(expression.lhs), operator, right)
     if operator in ("and", "unless", "or"):
         return _comparison(expression.lhs) or _comparison(expression.rhs)
     return None
@@ -148,7 +129,7 @@ def _vector_selectors(expression: Any) -> Iterator[Any]:
 def selectors(expr: str) -> tuple[str, ...]:
     """Every selector of the expression as it stands there, without range, offset and `@`; none when it cannot be parsed."""
     try:
-        found = [_selector_text(one) for one in _vector_selectors(parsed(expr))]
+        found = [selector(one) for one in _vector_selectors(parsed(expr))]
     except (ValueError, RecursionError):
         return ()
     return tuple(dict.fromkeys(found))
@@ -187,10 +168,9 @@ def selected(expr: str) -> tuple[Selected, ...]:
 def _holds(found: str, sign: str, value: str) -> bool:
     if sign in ("=", "!="):
         return (found == value) == (sign == "=")
-    try:
-        return (re.fullmatch(value, found) is not None) == (sign == "=~")
-    except re.error:  # RE2 knows what Python does not; then nobody can say here
-        return False
+    return matches(value, found) is (
+        sign == "=~"
+    )  # of an expression that no server takes, nobody can say: it selects nothing
 
 
 def ratio_of(expr: str) -> tuple[Selected, Selected] | None:
@@ -212,13 +192,6 @@ def _unwrapped(expression: Any) -> Any:
     while isinstance(expression, promql_parser.ParenExpr):
         expression = expression.expr
     return expression
-
-
-def _selector_text(selector: Any) -> str:
-    inside = ",".join(
-        f"{name}{sign}{json.dumps(value, ensure_ascii=False)}" for name, sign, value in matchers(selector)
-    )
-    return f"{selector.name or ''}{{{inside}}}" if inside else str(selector.name)
 
 
 def metric_names(expr: str) -> frozenset[str]:

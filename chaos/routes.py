@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import yaml
 
+from chaos.expressions import matches
 from chaos.units import parse_duration
 
 
@@ -21,18 +22,13 @@ class Matcher:
     operator: Literal["=", "!=", "=~", "!~"]
     value: str
 
-    def holds(self, labels: Mapping[str, str]) -> bool:
-        """Whether these labels meet it; a missing label counts as empty, expressions are anchored."""
+    def holds(self, labels: Mapping[str, str]) -> bool | None:
+        """Whether these labels meet it; a missing label counts as empty, expressions are anchored. None when nobody can tell."""
         found = labels.get(self.name, "")
-        match self.operator:
-            case "=":
-                return found == self.value
-            case "!=":
-                return found != self.value
-            case "=~":
-                return re.fullmatch(self.value, found) is not None
-            case "!~":
-                return re.fullmatch(self.value, found) is None
+        if self.operator in ("=", "!="):
+            return (found == self.value) == (self.operator == "=")
+        matched = matches(self.value, found)
+        return None if matched is None else matched == (self.operator == "=~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +45,26 @@ class Route:
     children: tuple[Route, ...] = ()
 
     def routes_for(self, labels: Mapping[str, str]) -> list[Route]:
-        """The routes that an alert with these labels takes: children first, the first match unless it continues."""
-        if not all(matcher.holds(labels) for matcher in self.matchers):
-            return []
+        """The routes that an alert with these labels takes: children first, the first match unless it continues.
+
+        Where nobody can tell whether a route matches, it is among them, and so is what would be taken without it.
+        """
+        return self._taken(labels)[0]
+
+    def _taken(self, labels: Mapping[str, str]) -> tuple[list[Route], bool | None]:
+        """The routes that may be taken here, and whether any of them is for certain."""
+        met = _all(matcher.holds(labels) for matcher in self.matchers)
+        if met is False:
+            return [], False
         taken: list[Route] = []
+        certain = False
         for child in self.children:
-            found = child.routes_for(labels)
+            found, sure = child._taken(labels)  # noqa: SLF001 - a route like this one
             taken += found
-            if found and not child.continue_:
+            certain = certain or sure is True
+            if sure and not child.continue_:
                 break
-        return taken or [self]
+        return (taken if certain else [*taken, self]), met
 
     def receivers_for(self, labels: Mapping[str, str]) -> frozenset[str]:
         """Every receiver that an alert with at least these labels may be sent to, whatever else it carries."""
@@ -75,13 +81,13 @@ class Route:
 
 def _met(matchers: tuple[Matcher, ...], labels: Mapping[str, str]) -> bool | None:
     """Whether all of these hold for an alert with at least these labels; None when that depends on its other labels."""
-    each: list[bool | None] = []
-    for one in matchers:
-        try:
-            each.append(one.holds(labels) if one.name in labels else None)
-        except re.error:  # Alertmanager's expressions are Go's, which know some that Python does not
-            each.append(None)
-    return False if False in each else None if None in each else True
+    return _all(one.holds(labels) if one.name in labels else None for one in matchers)
+
+
+def _all(each: Iterable[bool | None]) -> bool | None:
+    """True when all are, False when one is not, else None."""
+    known = tuple(each)
+    return False if False in known else None if None in known else True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +110,24 @@ class ActiveSilence:
         )
 
 
-_MATCHER = re.compile(r'\s*([A-Za-z_]\w*)\s*(=~|!~|!=|=)\s*"?((?:[^"\\]|\\.)*)"?\s*')
+_MATCHER = re.compile(r'\s*([A-Za-z_]\w*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^",]*))\s*(?:,|$)')
+_ESCAPED = re.compile(r'\\([\\"n])')
+
+
+def _unquoted(text: str) -> str:
+    """What stands between quotes: Alertmanager knows three escapes, and leaves every other backslash where it is."""
+    return _ESCAPED.sub(lambda found: "\n" if found[1] == "n" else found[1], text)
 
 
 def _matchers(row: Mapping[str, Any]) -> tuple[Matcher, ...]:
     found: list[Matcher] = []
     listed = row.get("matchers") or []
-    for text in listed if isinstance(listed, list) else [listed]:
-        for part in str(text).strip().strip("{}").split(","):
-            match = _MATCHER.fullmatch(part)
-            if match is not None:
-                found.append(Matcher(match[1], match[2], match[3]))  # type: ignore[arg-type]
+    for said in listed if isinstance(listed, list) else [listed]:
+        text = str(said).strip()
+        inside = text[1:-1] if text.startswith("{") and text.endswith("}") else text
+        for one in _MATCHER.finditer(inside):
+            value = _unquoted(one[3]) if one[3] is not None else one[4].strip()
+            found.append(Matcher(one[1], one[2], value))  # type: ignore[arg-type]
     found += [Matcher(name, "=", str(value)) for name, value in (row.get("match") or {}).items()]
     found += [Matcher(name, "=~", str(value)) for name, value in (row.get("match_re") or {}).items()]
     return tuple(found)

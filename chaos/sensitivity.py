@@ -3,7 +3,8 @@
 Swept, trials so far ─▶ next_severity() ─▶ the next run, or None        trials ─▶ sensitivity() ─▶ Sensitivity
 
 A single run at a severity is one throw: between the largest severity that was missed and the smallest that was caught lies the answer,
-and no chance is claimed (0.9 from live runs alone would need 29 of 29). Rehearsal makes the curve between them.
+and no chance of nine in ten is claimed (from live runs alone it would need 29 of 29). A fit to the live runs says how little they say of
+what lies between; rehearsal makes the curve that does.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from chaos.live_curve import LiveCurve, LiveRun, live_curve
 from chaos.rehearsal.outcome import AtSeverity
 from chaos.statistics import clopper_pearson
 from chaos.units import format_duration
@@ -137,6 +139,8 @@ class AlertSensitivity:
     rehearsed_claimed: bool = False
     curve: tuple[AtSeverity, ...] = ()
     """The rehearsed severities between, with their intervals."""
+    live: LiveCurve | None = None
+    """What is fitted to the live runs alone; None where they are too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +216,10 @@ def _alert(name: str, swept: Swept, ordered: Sequence[Trial], curve: Curve) -> A
         k, n = told[smallest], len(seen[smallest])
         least, most = clopper_pearson(k, n)
         sentence += f" ({k} of {n} runs told, [{least:.0%}, {most:.0%}])"
+    runs = [LiveRun(severity, bool(one.told), one.after_s) for severity, here in seen.items() for one in here]
     return AlertSensitivity(
-        name, smallest, below, after_s, disagree, sentence, curve.rehearsed, curve.claimed, curve.rows
+        name, smallest, below, after_s, disagree, sentence, curve.rehearsed, curve.claimed, curve.rows,
+        live_curve(runs, swept.text, rising=swept.rising),
     )  # fmt: skip
 
 

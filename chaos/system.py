@@ -21,7 +21,8 @@ from chaos.strict import Strict, validate
 from chaos.units import Share
 
 
-def _http(value: str) -> str:
+def http_address(value: str) -> str:
+    """The address as it is used. Raises ValueError for what is none."""
     try:
         parts = urlsplit(value)
         scheme, there = parts.scheme, bool(parts.hostname) and parts.port != 0
@@ -42,14 +43,14 @@ def _proxy(value: str) -> str:
             raise ValueError(f"{value!r} is no socket; write http+unix:///PATH, with three slashes")
         return value
     if value.startswith(("dns+http://", "dns+https://")):
-        _http(value.removeprefix("dns+"))
+        http_address(value.removeprefix("dns+"))
         if urlsplit(value).path in ("", "/") and urlsplit(value).port and "@" not in value:
             return value.rstrip("/")
         raise ValueError(f"this names no proxies; write {value.partition(':')[0]}://NAME:PORT")
-    return _http(value)
+    return http_address(value)
 
 
-Address = Annotated[str, AfterValidator(_http)]
+Address = Annotated[str, AfterValidator(http_address)]
 ProxyAddress = Annotated[str, AfterValidator(_proxy)]
 Label = str | int | float | bool
 JsonTemplate = dict[str, JsonValue]
@@ -258,7 +259,7 @@ Said = Annotated[str, AfterValidator(_said)]
 def secret_http(value: SecretStr) -> SecretStr:
     """The address, which no message repeats."""
     try:
-        return SecretStr(_http(value.get_secret_value()))
+        return SecretStr(http_address(value.get_secret_value()))
     except ValueError:
         raise ValueError("this is no address; write something like https://HOST/PATH") from None
 

@@ -44,8 +44,10 @@ def alerts(
     return AlertsRead(WALL + 6, seen)
 
 
-def told(status: str, *, at: float = WALL + 7, receiver: str = "oncall") -> DeliveriesRead:
-    return DeliveriesRead((Delivered(receiver, at, status, "f", LABELS, at),))  # type: ignore[arg-type]
+def told(
+    status: str, *, at: float = WALL + 7, receiver: str = "oncall", labels: dict[str, str] = LABELS
+) -> DeliveriesRead:
+    return DeliveriesRead((Delivered(receiver, at, status, "f", labels, at),))  # type: ignore[arg-type]
 
 
 def proxies(control: ArmTraffic = NOTHING, *, untouched: int = 0, first_effect: float | None = None) -> ProxyRead:
@@ -421,12 +423,7 @@ def test_an_alert_that_flaps_is_settled_only_when_the_receiver_was_told_last_tha
 
     def hears(*told: tuple[float, str]) -> bool:
         seen.learn(
-            DeliveriesRead(
-                tuple(
-                    Delivered("oncall", WALL + at, status, "one", {"alertname": ALERT.alert}, WALL)
-                    for at, status in told
-                )
-            ),
+            DeliveriesRead(tuple(Delivered("oncall", WALL + at, status, "one", LABELS, WALL) for at, status in told)),
             0.0,
         )
         return any("to hear that" in what for what in seen.unsettled())
@@ -435,3 +432,22 @@ def test_an_alert_that_flaps_is_settled_only_when_the_receiver_was_told_last_tha
     assert not hears((9, "resolved"))
     assert hears((12, "firing"))
     assert not hears((15, "resolved"))
+
+
+def test_what_the_receiver_hears_of_an_instance_with_other_labels_decides_and_settles_nothing():
+    other = {**LABELS, "severity": "ticket"}
+    sink = replace(PLAN, alerts=(replace(ALERT, via="sink", labels={"severity": "page"}),), harms=())
+    assert after(proxies(first_effect=WALL), told("firing"), plan=sink).decided()
+    assert not after(proxies(first_effect=WALL), told("firing", labels=other), plan=sink).decided()
+    waits = "oncall to hear that ModelAccuracyLow is resolved"
+    assert waits in after(proxies(first_effect=WALL), told("firing"), plan=sink).unsettled()
+    assert waits not in after(proxies(first_effect=WALL), told("firing", labels=other), plan=sink).unsettled()
+
+
+def test_an_alert_that_tells_by_silence_is_on_all_the_time_and_decides_nothing_early():
+    plan = replace(PLAN, alerts=(replace(ALERT, via="silence", silent_for_s=20.0),), harms=(), probes=())
+    always = after(proxies(first_effect=WALL), alerts(ALERT.alert), told("firing"), plan=plan)
+    assert always.baseline_problems() == []
+    assert not always.decided()
+    assert always.waiting_for() == ["oncall to hear no more of ModelAccuracyLow"]
+    assert not [what for what in always.unsettled() if "ModelAccuracyLow" in what]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.promql import Selected, looks_back_s, ratio_of, selected, selectors
+from chaos.promql import Selected, left_side, looks_back_s, ratio_of, selected, selectors
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from chaos.promql import Selected, looks_back_s, ratio_of, selected, selectors
         ('up{job="a"} == 0', ('up{job="a"}',)),
         (
             'sum(rate(n_total{code=~"5..",x!="y"}[5m] offset 1h)) / sum(rate(n_total[5m]))',
-            ('n_total{code=~"5..",x!="y"}', "n_total"),
+            ('n_total{code=~"5..", x!="y"}', "n_total"),
         ),
         ("absent(up) or up or vector(1)", ("up",)),
         ("max_over_time(sum(rate(n_total[1m]))[1h:1m])", ("n_total",)),
@@ -89,3 +89,19 @@ def test_a_ratio_of_counters_is_known_by_its_two_selectors() -> None:
 )
 def test_what_is_no_ratio_of_one_counter(expr: str) -> None:
     assert ratio_of(expr) is None
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        r'rate(m{path=~"/v1/\\d+\\.json"}[1m])',
+        r'sum by (le) (m{text="a \"quoted\" \\ one"})',
+        r'm{line="a\nb"}',
+    ],
+)
+def test_the_left_side_of_a_rule_asks_for_the_same_as_the_rule(left: str) -> None:
+    """It is sent to the server: an expression whose backslashes were lost would select something else, or nothing."""
+    found = left_side(f"{left} > 5")
+    assert found is not None
+    assert selected(found.left) == selected(left)
+    assert selectors(found.left) == selectors(left)

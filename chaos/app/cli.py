@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from chaos.app.commands import export, files, gameday, lab, monitoring, past, runs, servers, ui
+from chaos.app.commands import export, files, first, gameday, lab, monitoring, past, runs, servers, ui
 from chaos.app.door import through
 from chaos.app.log_lines import shown
 
@@ -23,15 +23,15 @@ lab_app = typer.Typer(
     help="The reference system: a real loan model with a real Prometheus and Alertmanager.", no_args_is_help=True
 )
 app.add_typer(lab_app, name="lab")
-export_app = typer.Typer(help="What runs have shown, for other tools.", no_args_is_help=True)
-app.add_typer(export_app, name="export")
-for family in (files, runs, past, monitoring, servers, ui):
-    family.add(app)
-lab.add(lab_app)
-export.add(export_app)
 gameday_app = typer.Typer(help="Sequences of experiments on a calendar.", no_args_is_help=True)
 app.add_typer(gameday_app, name="gameday")
+export_app = typer.Typer(help="What runs have shown, for other tools.", no_args_is_help=True)
+app.add_typer(export_app, name="export")
+for family in (first, files, runs, past, monitoring, servers, ui):
+    family.add(app)
+lab.add(lab_app)
 gameday.add(gameday_app)
+export.add(export_app)
 
 
 def main() -> None:

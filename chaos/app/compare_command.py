@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from chaos.app.past import find, verdict_of
 from chaos.drivers.folder import RunFolder
+from chaos.drivers.whole_file import write_asked
 from chaos.errors import ChaosError
 from chaos.events import RunStarted
 from chaos.history import head_of
@@ -52,7 +53,7 @@ def command(wish: Wish, console: Console, say: Say, *, as_json: bool) -> None:
         console.print(compared_view(found))
     if wish.page is not None:
         made = page(found, *((side.verdict, lines) for side, lines in (first, second)))
-        wish.page.write_text(made, encoding="utf-8")
+        write_asked(wish.page, made)
         say(f"the page is in {wish.page}")
     if wish.fail_if_slower_s is not None:
         demand(found, wish.fail_if_slower_s)

@@ -148,6 +148,11 @@ def command(wish: Wish, state: Path, say: Say, console: Console, *, as_json: boo
         demand(covered.found, least)
 
 
+def read_share(text: str | None, option: str) -> float | None:
+    """The share that this option says; None without it. Raises BadParameter."""
+    return _said(text, parse_share, option)
+
+
 def _said(text: str | None, parse: Callable[[str], float], option: str) -> float | None:
     try:
         return None if text is None else parse(text)

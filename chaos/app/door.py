@@ -49,6 +49,13 @@ def plain_stop(words: Sequence[str]) -> tuple[str | None, bool] | None:
 
 def main() -> None:
     """The console script."""
+    if "_CHAOS_COMPLETE" in os.environ:
+        from chaos.app import completions
+
+        offers = completions.plain(os.environ)
+        if offers is not None:
+            print("\n".join(offers))
+            return
     asked = plain_stop(sys.argv[1:])
     if asked is None:
         from chaos.app import cli

@@ -10,8 +10,7 @@ from pathlib import Path
 from chaos.app.coverage import possible_faults, tried_in
 from chaos.app.past import past
 from chaos.coverage import matrix
-from chaos.drivers.whole_file import write_whole
-from chaos.errors import ChaosError
+from chaos.drivers.whole_file import write_asked
 from chaos.history import histories
 from chaos.history.exposition import text
 from chaos.history.openmetrics import Score, families
@@ -28,7 +27,7 @@ def openmetrics(runs: Path, out: Path | None, say: Say, *, score: bool = True) -
     if out is None:
         sys.stdout.write(told)
         return
-    _write(out, told)
+    write_asked(out, told)
     say(f"the metrics of {len(read.runs)} runs are in {out}")
 
 
@@ -49,12 +48,5 @@ def dashboard(out: Path | None, say: Say) -> None:
     if out is None:
         sys.stdout.write(made())
         return
-    _write(out, made())
+    write_asked(out, made())
     say(f"the dashboard is in {out}; import it in Grafana")
-
-
-def _write(out: Path, told: str) -> None:
-    try:
-        write_whole(out, told)
-    except OSError as error:
-        raise ChaosError(f"{out} cannot be written: {error.strerror}; name a file in a folder that is there") from error

@@ -89,6 +89,10 @@ def read_text(path: Path) -> str:
         before = error.object[: error.start].split(b"\n")
         line, column = len(before), len(before[-1].decode("utf-8")) + 1
         raise InvalidFile([Problem(str(path), line, column, "", "this is not UTF-8 text; save it as UTF-8")]) from error
+    except IsADirectoryError as error:
+        inside = sorted(str(other) for other in path.glob("*.y*ml"))
+        hint = f"; name a file in it, such as {inside[0]}" if inside else ", and no YAML file is in it"
+        raise InvalidFile([Problem(str(path), 0, 0, "", f"this is a folder{hint}")]) from error
     except OSError as error:
         near = sorted(other.name for other in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         hint = f"; {did_you_mean(path.name, near)}" if near else ""

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import typer
 
 from chaos.app.past import NoRun, Past, past
+from chaos.drivers.whole_file import write_asked
 from chaos.history import RunSummary, histories, to_json
 from chaos.units import parse_duration
 
@@ -51,7 +52,7 @@ def command(wish: Wish, console: Console, say: Say, *, as_json: bool, now_wall_s
     else:
         console.print(history_view(found, now_wall_s))
     if wish.page is not None:
-        wish.page.write_text(page(found, unreadable, now_wall_s, way(wish.page, wish.runs)), encoding="utf-8")
+        write_asked(wish.page, page(found, unreadable, now_wall_s, way(wish.page, wish.runs)))
         say(f"the page is in {wish.page}")
 
 

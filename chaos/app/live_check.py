@@ -79,7 +79,9 @@ def command(
 def look(loaded: Loaded, drivers: Drivers) -> tuple[list[CheckedAlert], list[str]]:
     """Each expected alert with what is wrong with its rule, and what could not be asked."""
     # Of what only a sink knows there is no rule that anybody could look at.
-    expected = {place: alert for place, alert in enumerate(loaded.experiment.expect.alerts) if alert.via != "sink"}
+    expected = {
+        place: alert for place, alert in enumerate(loaded.experiment.expect.alerts) if alert.via == "prometheus"
+    }
     if not expected:
         return [], []
     rules = tuple(drivers.rules.rules())

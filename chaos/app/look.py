@@ -215,7 +215,7 @@ class Look:
                 ]
             except ChaosError as error:
                 errors.append(str(error))
-        for alert in (one for one in self.plan.alerts if one.via != "sink"):
+        for alert in (one for one in self.plan.alerts if one.via == "prometheus"):
             for state in ("pending", "firing"):
                 selector = f'ALERTS{{alertname="{alert.alert}",alertstate="{state}"}}'
                 try:

@@ -5,6 +5,7 @@ A folder that cannot be read is named with the reason, and never keeps the other
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -17,15 +18,22 @@ from chaos.drivers.folder import RunFolder
 from chaos.errors import ChaosError
 from chaos.history import Head, RunSummary, head_of, summary_of
 from chaos.judging import judge
+from chaos.judging.trace import trace
 from chaos.verdict import Verdict
 
 T = TypeVar("T")
 STALE_S = 5.0
 """A verdict.json that is so much older than its journal was written before the journal's last line."""
+GOING_S = 60.0
+"""A run without an end whose journal has been written since then may still go on; an older one is of a runner that died."""
 UNREADABLE = (
     ChaosError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError, OSError,
 )  # fmt: skip
 """What a folder may raise that somebody damaged, or that an older version wrote."""
+
+
+class NotOver(ChaosError):
+    """The run goes on: it has no verdict yet."""
 
 
 class NoRun(ChaosError):
@@ -74,8 +82,18 @@ def summary(folder: RunFolder) -> RunSummary:
 
 
 def verdict_of(folder: RunFolder, head: Head) -> Verdict:
-    """The run's verdict: as it was written, or judged anew where that is missing, stale, of another run, or of another form."""
-    return _written(folder, head) or judge(folder.lines())
+    """The run's verdict: as it was written, or judged anew where that is missing, stale, of another run, or of another form.
+
+    Raises NotOver while the run goes on, and one of UNREADABLE.
+    """
+    written = _written(folder, head)
+    if written is not None:
+        return written
+    lines = folder.lines()
+    silent_s = time.time() - (folder.path / "journal.jsonl").stat().st_mtime
+    if silent_s < GOING_S and not trace(lines).ended():
+        raise NotOver("the run has not ended yet")
+    return judge(lines)
 
 
 @cache

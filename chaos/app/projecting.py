@@ -23,8 +23,11 @@ from chaos.judging.arms import arm_rows
 from chaos.judging.trace import Trace, trace
 from chaos.lab import monitoring
 from chaos.planning.alerts import matching_rule
+from chaos.rehearsal.alteration import Alteration
 from chaos.rehearsal.models import NoModel, Statement
 from chaos.rehearsal.of_runs import stated
+from chaos.rehearsal.outcome import Rehearsed
+from chaos.rehearsal.recording import Recording
 from chaos.rehearsal.report import RehearsalReport, RehearsedAlert, alert_report, severities
 from chaos.rehearsal.statements import lag_of, measured_statement
 from chaos.statistics import clopper_pearson
@@ -52,39 +55,20 @@ def projection(
             ]
         )
     source = f"what the treatment arm of {recording.about} showed at {format_share(recording.severity)} of traffic ({'; '.join(told)})"
-    try:
-        alteration = stated(recording, statements, f"{source}, projected to all traffic")
-    except NoModel as error:
-        raise Refused([str(error)]) from error
-    wanted: list[Wanted] = []
-    withins: dict[str, float | None] = {}
-    for alert in loaded.experiment.expect.alerts:
-        rule = matching_rule(alert, recording.rules)
-        if rule is not None:
-            wanted.append(Wanted(rule, dict(alert.labels)))
-            withins[rule.name] = alert.within
-    if not wanted:
-        raise Refused(["no expected alert has a rule in what the run recorded"])
-    plan = seen.plan
-    fault_s = max((effect.duration_s for effect in plan.faults()), default=60.0)
-    lengths = Lengths(max(plan.baseline_s, 10.0), fault_s, plan.recovery_s)
-    found = rehearse(
-        programs, alteration, wanted, severities(1.0, plan.traffic), scenarios, lengths, evaluation_s=recording.evaluation_s,
-        recording_rules=recording.recording_rules, seed=seed, report=report,
-    )  # fmt: skip
+    alteration = _altered(recording, statements, f"{source}, projected to all traffic")
+    wanted, withins = _wanted(loaded, recording)
+    lengths = _lengths(seen)
+
+    def played(altered: Alteration, at: Sequence[float], chance: int) -> list[Rehearsed]:
+        return rehearse(
+            programs, altered, wanted, at, scenarios, lengths, evaluation_s=recording.evaluation_s,
+            recording_rules=recording.recording_rules, seed=chance, report=report,
+        )  # fmt: skip
+
+    found = played(alteration, severities(1.0, seen.plan.traffic), seed)
     ends = [
-        rehearse(
-            programs, stated(recording, measured_in_treatment(loaded, seen, end)[0], source), wanted, [1.0], scenarios, lengths,
-            evaluation_s=recording.evaluation_s, recording_rules=recording.recording_rules, seed=seed + 1, report=report,
-        )
+        played(_altered(recording, measured_in_treatment(loaded, seen, end)[0], source), [1.0], seed + 1)
         for end in ("low", "high")
-    ]  # fmt: skip
-    alerts = [
-        _sure(
-            alert_report(found, one.rule.name, withins[one.rule.name], 1.0),
-            [alert_report(end, one.rule.name, withins[one.rule.name], 1.0).told for end in ends],
-        )
-        for one in wanted
     ]
     slots = len(found) / len(wanted) * (lengths.baseline_s + lengths.fault_s + lengths.recovery_s)
     return RehearsalReport(
@@ -95,12 +79,46 @@ def projection(
         severity=1.0,
         scenarios=scenarios,
         virtual_hours=round(slots / 3600, 2),
-        alerts=tuple(alerts),
+        alerts=tuple(_said(one.rule.name, withins[one.rule.name], found, ends) for one in wanted),
         notes=(
             "a projection, and no proof: the arm's shares were measured, that all traffic behaves like it is assumed",
             "no queue fills, no retry storm, no cache: what only shows at full load is not in it",
         ),
     )
+
+
+def _altered(recording: Recording, statements: Sequence[Statement], source: str) -> Alteration:
+    """The run's telemetry as it would be by these statements. Raises Refused when nobody can say."""
+    try:
+        return stated(recording, statements, source)
+    except NoModel as error:
+        raise Refused([str(error)]) from error
+
+
+def _wanted(loaded: Loaded, recording: Recording) -> tuple[list[Wanted], dict[str, float | None]]:
+    """The expected alerts whose rules the run kept, and in which time each must tell. Raises Refused when there is none."""
+    wanted: list[Wanted] = []
+    withins: dict[str, float | None] = {}
+    for alert in loaded.experiment.expect.alerts:
+        rule = matching_rule(alert, recording.rules)
+        if rule is not None:
+            wanted.append(Wanted(rule, dict(alert.labels)))
+            withins[rule.name] = alert.within
+    if not wanted:
+        raise Refused(["no expected alert has a rule in what the run recorded"])
+    return wanted, withins
+
+
+def _lengths(seen: Trace) -> Lengths:
+    fault_s = max((effect.duration_s for effect in seen.plan.faults()), default=60.0)
+    return Lengths(max(seen.plan.baseline_s, 10.0), fault_s, seen.plan.recovery_s)
+
+
+def _said(
+    alert: str, within_s: float | None, found: Sequence[Rehearsed], ends: Sequence[Sequence[Rehearsed]]
+) -> RehearsedAlert:
+    told = [alert_report(end, alert, within_s, 1.0).told for end in ends]
+    return _sure(alert_report(found, alert, within_s, 1.0), told)
 
 
 def _sure(one: RehearsedAlert, ends: Sequence[bool | None]) -> RehearsedAlert:

@@ -46,6 +46,28 @@ class Asked:
     seed: int = 0
 
 
+def command(
+    loaded: Loaded, asked: Asked, state: Path, say: Callable[[str], None], *, projected: bool
+) -> RehearsalReport:
+    """What `chaos rehearse` shows: a rehearsal, or with `projected` what a run's treatment arm showed, projected to all traffic.
+
+    Raises Refused with every reason why it cannot be made.
+    """
+    from chaos.app.projecting import projection
+    from chaos.lab import monitoring
+
+    tools = monitoring.find(state, say)
+    programs = Programs(tools.prometheus, tools.promtool)
+    if not projected:
+        return rehearsal(loaded, asked, programs, say)
+    folder = asked.run or newest_run(asked.runs, loaded.experiment.name)
+    if folder is None:
+        name = loaded.experiment.name
+        why = f"no run of {name} in {asked.runs} has kept its telemetry; run it once, or name one with --run"
+        raise Refused([why])
+    return projection(loaded, folder, programs, asked.scenarios, say, asked.seed)
+
+
 def rehearsal(loaded: Loaded, asked: Asked, programs: Programs, report: Callable[[str], None]) -> RehearsalReport:
     """The report. Raises Refused with every reason why it cannot be made."""
     begun = time.monotonic()

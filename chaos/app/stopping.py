@@ -10,6 +10,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaos.drivers.state import RunState, State
@@ -143,14 +144,19 @@ def _by_hand(run: RunState, effects: Sequence[str]) -> list[str]:
     return [*found, EXTERNAL_BY_HAND] if set(effects) & set(undo.externals) else found
 
 
-def recover_all(state: State, say: Say) -> list[Recovered]:
-    """What dead runs have left is undone. Returns what could not be."""
+def recover_all(state: State, say: Say, runs: Path | None = None) -> list[Recovered]:
+    """What dead runs have left is undone; with `runs`, only what those have left whose folders are in there. Returns what could not be."""
     lost: list[Recovered] = []
     for run in state.runs():
+        if runs is not None and not _in(run, runs):
+            continue
         if run.alive():
             say(f"{run.name}: goes on; `chaos stop {run.name}` ends it")
             continue
-        lock = run.ward()
+        try:
+            lock = run.ward()
+        except FileNotFoundError:  # it has ended by itself meanwhile, and nothing of it is left
+            continue
         if lock is None:
             say(f"{run.name}: is dead, and its warden is undoing what it left")
             continue
@@ -159,6 +165,15 @@ def recover_all(state: State, say: Say) -> list[Recovered]:
         finally:
             lock.release()
     return lost
+
+
+def _in(run: RunState, runs: Path) -> bool:
+    """Whether the run's folder is one of those in `runs`."""
+    try:
+        undo = run.undo_list()
+    except ChaosError:
+        return False
+    return undo is not None and Path(undo.folder).parent == runs.resolve()
 
 
 def _recover(run: RunState, say: Say) -> list[Recovered]:

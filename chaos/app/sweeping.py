@@ -132,7 +132,7 @@ def trial_of(verdict: Verdict, severity: float, text: str, folder: str) -> Trial
 def _until_quiet(loaded: Loaded, report: Callable[[str], None]) -> None:
     """No expected alert is pending, firing or held by Alertmanager. Raises Refused when that does not come."""
     drivers = drivers_of(loaded.system, loaded.system_path.parent)
-    names = {alert.alert for alert in loaded.experiment.expect.alerts}
+    names = {alert.alert for alert in loaded.experiment.expect.alerts if alert.via != "silence"}
     until_s, said = time.monotonic() + QUIET_S, False
     while time.monotonic() < until_s:
         try:
@@ -158,6 +158,8 @@ def _on(loaded: Loaded, drivers: Drivers) -> set[str]:
     if drivers.alertmanager is not None:
         seen += [dict(one.labels) for one in drivers.alertmanager.alerts()]
     for alert in loaded.experiment.expect.alerts:
+        if alert.via == "silence":  # it is to be heard all the time
+            continue
         wanted = {**loaded.system.alerts.match, **alert.labels, "alertname": alert.alert}
         on |= {alert.alert for labels in seen if carries(labels, wanted)}
     return on

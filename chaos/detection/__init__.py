@@ -35,6 +35,7 @@ from chaos.detection.history import (
 )
 from chaos.detection.parts import offsets, parts
 from chaos.detection.reasons import blind, elsewhere, grouped, instead, suppressed, unheard
+from chaos.detection.silence import detect_silence
 from chaos.plans import PlannedAlert
 
 
@@ -42,6 +43,8 @@ def detect(alert: PlannedAlert, history: AlertHistory, times: Times) -> Detectio
     """The staged detection of one expected alert."""
     if alert.via == "sink":
         return detect_heard(alert, history, times)
+    if alert.via == "silence":
+        return detect_silence(alert, history, times)
     walk = _walk(alert, history, times)
     stages = tuple(walk.values())
     end = ending(alert, history, times) if walk[Gate.firing].at_wall_s is not None else Ending()
@@ -123,16 +126,17 @@ def _told(alert: PlannedAlert, walk: Mapping[Gate, Stage]) -> Stage:
 
 def _broken(alert: PlannedAlert, history: AlertHistory, times: Times, walk: Mapping[Gate, Stage]) -> str | None:
     """Why nothing follows from this alert's silence, or from its firing: monitoring was not alive. None when it was."""
-    if history.unhealthy is not None:
+    blinded, deafened = "prometheus" in history.breaks, "alertmanager" in history.breaks
+    if history.unhealthy is not None and not blinded:
         return f"the rule could not be evaluated: {history.unhealthy}"
-    if not history.looked:
+    if not history.looked and not blinded:
         return "Prometheus did not answer"
     already = already_active(alert, history, times)
     if already is not None or _told(alert, walk).at_wall_s is not None:
         return already
     fired = walk[Gate.firing].at_wall_s
-    sightless = blind(alert, history, times, fired)
-    if sightless is None and fired is not None and walk[Gate.active].at_wall_s is None:
+    sightless = blind(alert, history, times, fired) if not blinded else None
+    if sightless is None and not deafened and fired is not None and walk[Gate.active].at_wall_s is None:
         return unheard(alert, history, times, fired)
     return sightless
 

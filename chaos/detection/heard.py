@@ -54,6 +54,13 @@ def _outcome(
         )
     if alert.within_s is not None and told_s > alert.within_s:
         return "late", f"told after {told_s:.1f}s; asked for within {alert.within_s:g}s"
+    return unresolved(alert, history, times, reset) or ("detected", f"told after {told_s:.1f}s")
+
+
+def unresolved(
+    alert: PlannedAlert, history: AlertHistory, times: Times, reset: float | None
+) -> tuple[Outcome, str] | None:
+    """What is wrong with, or open about, an end that was asked for; None when it came in time, or nobody asked."""
     if alert.resolved_within_s is not None:
         if times.removal is None:
             return "undecided", "the fault was not removed, so whether the alert resolves is open"
@@ -66,7 +73,7 @@ def _outcome(
         if reset is None or reset - times.removal > alert.resolved_within_s:
             after = "it did not resolve" if reset is None else f"resolved after {reset - times.removal:.1f}s"
             return "unresolved", f"{after}; asked for within {alert.resolved_within_s:g}s"
-    return "detected", f"told after {told_s:.1f}s"
+    return None
 
 
 def _still_on(alert: PlannedAlert, history: AlertHistory, times: Times) -> float | None:

@@ -53,6 +53,8 @@ class AlertHistory:
     scrapes: tuple[ScrapeClock, ...] = ()
     expected: frozenset[str] = frozenset()
     """Every alert that the experiment expects."""
+    breaks: frozenset[str] = frozenset()
+    """What of monitoring the fault is meant to break: that it is silent is then no excuse for anything."""
     match: Mapping[str, str] = field(default_factory=dict)
     """What labels an alert of this system has, by which others than the expected ones are told."""
 

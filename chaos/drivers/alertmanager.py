@@ -37,6 +37,10 @@ class AlertmanagerDriver:
     def ready(self) -> None:
         """It serves. Raises Unreachable when it does not."""
         answer = ask(self._session, "GET", f"{self.url}/-/ready", what=WHAT, timeout_s=self.timeout_s)
+        if answer.status_code == 404:
+            raise Unreachable(
+                f"what answers at {self._shown} is no Alertmanager (404 for /-/ready); is the address right?"
+            )
         if answer.status_code != 200:
             raise Unreachable(f"Alertmanager at {self._shown} is not ready yet ({answer.status_code}); wait for it")
 

@@ -50,7 +50,7 @@ def replicas(address: str, resolve: Resolve = addresses_of) -> tuple[str, ...]:
         found = resolve(name, port)
     except OSError as error:
         raise Unreachable(
-            f"the name {name} of the fault proxies cannot be looked up ({error}); is the address in the system file right?"
+            f"the name {name} of the fault proxies cannot be looked up ({error}); is the address right?"
         ) from error
     if not found:
         raise NoAddress(f"the name {name} has no address: no fault proxy is ready behind it, or the name is wrong")

@@ -123,7 +123,7 @@ def ask(
         ) from error
     except requests.RequestException as error:
         raise Unreachable(
-            f"{what} at {without_secrets(url)} cannot be reached; is it running, and is the address in the system file right?"
+            f"{what} at {without_secrets(url)} cannot be reached; is it running, and is the address right?"
         ) from error
 
 

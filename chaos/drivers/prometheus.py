@@ -80,7 +80,7 @@ class PrometheusDriver:
             ) from error
         except NotConnected as error:
             raise Unreachable(
-                f"Prometheus at {self._shown} cannot be reached; is it running, and is the address in the system file right?"
+                f"Prometheus at {self._shown} cannot be reached; is it running, and is the address right?"
             ) from error
         except (LookupError, TypeError, ValueError, RecursionError, RequestException) as error:
             raise Unreachable(
@@ -123,6 +123,10 @@ class PrometheusDriver:
     def ready(self) -> None:
         """It serves. Raises Unreachable when it does not."""
         answer = ask(self._session, "GET", f"{self.url}/-/ready", what=WHAT, timeout_s=self.timeout_s)
+        if answer.status_code == 404:
+            raise Unreachable(
+                f"what answers at {self._shown} is no Prometheus (404 for /-/ready); is the address right?"
+            )
         if answer.status_code != 200:
             raise Unreachable(f"Prometheus at {self._shown} is not ready yet ({answer.status_code}); wait for it")
 
@@ -162,6 +166,20 @@ class PrometheusDriver:
         with understood(WHAT, self.url):
             return {str(name): frozenset(str(row["type"]) for row in rows) for name, rows in data.items()}
 
+    def described(self) -> dict[str, tuple[str, str]]:
+        """Metric family → (type, help text), as the first target that declares it says."""
+        data = self._get("/api/v1/metadata")
+        with understood(WHAT, self.url):
+            return {
+                str(name): (str(rows[0]["type"]), str(rows[0].get("help", ""))) for name, rows in data.items() if rows
+            }
+
+    def alertmanagers(self) -> list[str]:
+        """Addresses of the Alertmanagers that it tells."""
+        data = self._get("/api/v1/alertmanagers")
+        with understood(WHAT, self.url):
+            return [str(row["url"]).split("/api/v", 1)[0] for row in data["activeAlertmanagers"]]
+
     def label_names(self, selector: str) -> tuple[str, ...]:
         """Every label that the series of this selector carry."""
         data = self._get("/api/v1/labels", **{"match[]": selector})
@@ -186,10 +204,18 @@ class PrometheusDriver:
 
     def config(self) -> tuple[float, float]:
         """The global scrape and evaluation intervals, in seconds."""
-        data = self._get("/api/v1/status/config")
         with understood(WHAT, self.url):
-            whole = (yaml.safe_load(data["yaml"]) or {}).get("global") or {}
+            whole = self._global()
             return tuple(parse_duration(whole.get(key, "1m")) for key in ("scrape_interval", "evaluation_interval"))  # type: ignore[return-value]
+
+    def external_labels(self) -> dict[str, str]:
+        """What it adds to what it sends elsewhere, and by which others know it."""
+        with understood(WHAT, self.url):
+            return {str(name): str(value) for name, value in (self._global().get("external_labels") or {}).items()}
+
+    def _global(self) -> dict[str, Any]:
+        data = self._get("/api/v1/status/config")
+        return (yaml.safe_load(data["yaml"]) or {}).get("global") or {}
 
     def now_wall_s(self) -> float:
         """The server's own clock."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from chaos.drivers.http import without_secrets
@@ -49,27 +49,7 @@ def record(
     reach_s = max((looks_back_s(expr) for expr in asked), default=0.0)
     reach_s += sum(looks_back_s(one.expr) for one in needed)
     begin = start_wall_s - reach_s - scrape_s
-    found: dict[tuple[tuple[str, str], ...], RecordedSeries] = {}
-    whole, count, until_s = True, 0, time.monotonic() + within_s
-
-    def ask(selector: str) -> list[Series]:
-        return prometheus.raw(selector, end_wall_s - begin, end_wall_s)
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for place in range(0, len(wanted), AT_ONCE):
-            if count > most or time.monotonic() > until_s:
-                whole = False
-                break
-            for one in itertools.chain.from_iterable(pool.map(ask, wanted[place : place + AT_ONCE])):
-                key = tuple(sorted(one.labels.items()))
-                if key in found or one.labels.get("__name__") in OURS:
-                    continue
-                count += len(one.samples)
-                if count > most:
-                    whole = False
-                    break
-                labels = dict(one.labels)
-                found[key] = RecordedSeries(labels, kind_of(labels.get("__name__", ""), types), one.samples)
+    found, whole = _asked(prometheus, wanted, types, (begin, end_wall_s), most, time.monotonic() + within_s)
     if not found:
         raise Unreachable(
             f"Prometheus at {without_secrets(prometheus.url)} has no samples of what the rules read in that time; is its retention shorter?"
@@ -80,12 +60,46 @@ def record(
         end_wall_s=end_wall_s,
         scrape_s=scrape_s,
         evaluation_s=evaluation_s,
-        series=tuple(found.values()),
+        series=tuple(found),
         rules=tuple(rules),
         recording_rules=tuple(needed),
         baseline_wall_s=start_wall_s,
         whole=whole,
     )
+
+
+def _asked(
+    prometheus: PrometheusDriver,
+    wanted: Sequence[str],
+    types: Mapping[str, str],
+    between_wall_s: tuple[float, float],
+    most: int,
+    until_s: float,
+) -> tuple[list[RecordedSeries], bool]:
+    """Every series of these selectors, once, and whether it is all of them: asking ends at `most` samples, and at `until_s` of the
+    monotonic clock.
+    """
+    begin, end = between_wall_s
+    found: dict[tuple[tuple[str, str], ...], RecordedSeries] = {}
+    count = 0
+
+    def ask(selector: str) -> list[Series]:
+        return prometheus.raw(selector, end - begin, end)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for place in range(0, len(wanted), AT_ONCE):
+            if time.monotonic() > until_s:
+                return list(found.values()), False
+            for one in itertools.chain.from_iterable(pool.map(ask, wanted[place : place + AT_ONCE])):
+                key = tuple(sorted(one.labels.items()))
+                if key in found or one.labels.get("__name__") in OURS:
+                    continue
+                count += len(one.samples)
+                if count > most:
+                    return list(found.values()), False
+                labels = dict(one.labels)
+                found[key] = RecordedSeries(labels, kind_of(labels.get("__name__", ""), types), one.samples)
+    return list(found.values()), True
 
 
 def needed_rules(exprs: Sequence[str], known: Sequence[RecordingRule]) -> list[RecordingRule]:

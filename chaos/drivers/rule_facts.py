@@ -15,11 +15,11 @@ from typing import TypeVar
 from chaos.drivers.alertmanager import AlertmanagerDriver
 from chaos.drivers.prometheus import PrometheusDriver
 from chaos.errors import ChaosError, Unreachable
+from chaos.promql_tree import duration, quoted
 from chaos.rulecheck.asking import Questions
 from chaos.rulecheck.checker import unanswered
 from chaos.rulecheck.facts import RuleFacts, Span
 from chaos.rulecheck.known import Fired, Known, own_labels
-from chaos.rulecheck.tree import duration, quoted
 from chaos.telemetry import RuleInfo
 
 AT_ONCE = 4

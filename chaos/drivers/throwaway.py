@@ -5,6 +5,7 @@ OpenMetrics text ─▶ promtool tsdb create-blocks-from openmetrics ─▶ prom
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 import tempfile
 import time
@@ -22,6 +23,10 @@ UP_S = 20.0
 """A server over some hundred megabytes is up in a tenth of a second; this is for a machine with other things to do."""
 BACKFILL_S = 600.0
 QUERY_S = 120.0
+LABEL = "chaos_rehearsal"
+"""The external label by which a server is known as ours."""
+TRIES = 3
+"""Ports that are tried: between the moment at which one is found free and that at which the server listens, somebody may take it."""
 BLOCK = "8760h"
 """One block for all: the tool reads its input once for each block, and by default those are of two hours."""
 
@@ -37,11 +42,13 @@ class Programs:
 class ThrowAway:
     """One server and its store; more may be put into the store, and then the server begins anew."""
 
-    def __init__(self, programs: Programs, folder: Path, lookback_s: float) -> None:
-        self._programs, self._folder, self._lookback_s = programs, folder, lookback_s
+    def __init__(self, programs: Programs, folder: Path, lookback_s: float, port: Callable[[], int]) -> None:
+        self._programs, self._folder, self._lookback_s, self._port = programs, folder, lookback_s, port
         self._server: ExternalCommand | None = None
+        self._ours = secrets.token_hex(16)
         (folder / "tsdb").mkdir()
-        (folder / "prometheus.yml").write_text("global: {}\n")
+        # No query shows an external label; the server's configuration does, and no other server has this one.
+        (folder / "prometheus.yml").write_text(f"global: {{external_labels: {{{LABEL}: {self._ours}}}}}\n")
 
     def put(self, text: Iterable[str]) -> None:
         """The samples are in the store, and the server sees them. Raises Unreachable when they cannot be."""
@@ -63,8 +70,16 @@ class ThrowAway:
         self.close()
 
     def driver(self) -> PrometheusDriver:
-        """The server, up. Raises Unreachable when it does not come."""
-        [port] = free_ports(1)
+        """The server, up, and no other one: whoever took its port in between is not asked. Raises Unreachable when it does not come."""
+        for _ in range(TRIES):
+            found = self._begun(self._port())
+            _until_ready(found.ready)
+            if self._is_ours(found):
+                return found
+            self.close()
+        raise Unreachable(f"a Prometheus for the rehearsal found its port taken {TRIES} times; try again")
+
+    def _begun(self, port: int) -> PrometheusDriver:
         self._server = ExternalCommand(
             [
                 str(self._programs.prometheus), f"--config.file={self._folder}/prometheus.yml",
@@ -75,9 +90,14 @@ class ThrowAway:
             self._folder / "prometheus.log",
         )  # fmt: skip
         self._server.begin()
-        found = PrometheusDriver(f"http://127.0.0.1:{port}", timeout_s=QUERY_S)
-        _until_ready(found.ready)
-        return found
+        return PrometheusDriver(f"http://127.0.0.1:{port}", timeout_s=QUERY_S)
+
+    def _is_ours(self, server: PrometheusDriver) -> bool:
+        """Whether the server that answers has our configuration."""
+        try:
+            return server.external_labels().get(LABEL) == self._ours
+        except Unreachable:  # it is ready, and is no Prometheus
+            return False
 
     def close(self) -> None:
         """The server has ended."""
@@ -102,14 +122,16 @@ def _until_ready(ready: Callable[[], None]) -> None:
 
 
 @contextmanager
-def throwaway(programs: Programs, lookback_s: float) -> Iterator[ThrowAway]:
+def throwaway(
+    programs: Programs, lookback_s: float, port: Callable[[], int] = lambda: free_ports(1)[0]
+) -> Iterator[ThrowAway]:
     """A server with an empty store until the block ends; then nothing of it is left.
 
     `lookback_s` is for how long a series counts as there after its last sample, without the moment at which that time is over: what was
-    recorded holds no marks of staleness.
+    recorded holds no marks of staleness. `port` finds a port that nobody listens on.
     """
     with tempfile.TemporaryDirectory(prefix="chaos-rehearsal-") as folder:
-        made = ThrowAway(programs, Path(folder), lookback_s)
+        made = ThrowAway(programs, Path(folder), lookback_s, port)
         try:
             yield made
         finally:

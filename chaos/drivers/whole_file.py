@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from chaos.errors import ChaosError
+
 READABLE = 0o644
 """Who collects metrics is another user."""
 
@@ -26,3 +28,13 @@ def write_whole(path: Path, text: str, mode: int = READABLE) -> None:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
+
+
+def write_asked(path: Path, text: str) -> None:
+    """The file that a person asked for has this text. Raises ChaosError, which says what to do."""
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise ChaosError(
+            f"{path} cannot be written: {error.strerror}; name a file in a folder that is there"
+        ) from error

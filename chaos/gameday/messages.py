@@ -34,17 +34,23 @@ class Message:
 
 
 def before(
-    day: GameDay, who: str, names: Sequence[str], systems: Sequence[str], longest_s: float, stop: str
+    day: GameDay,
+    who: str,
+    names: Sequence[str],
+    systems: Sequence[str],
+    longest_s: float,
+    stop: str,
+    frozen: str | None = None,
 ) -> Message:
     """What is about to happen."""
     listed = ", then ".join(names)
     text = (
         f"{who} begins the game day {day.name} on {', '.join(systems)}: {listed}; for at most {format_duration(round(longest_s))}. "
-        f"Why: {day.purpose.rstrip('.')}. To end it: {stop}"
+        f"Why: {day.purpose.rstrip('.')}. To end it: {stop}" + (f". {frozen}" if frozen is not None else "")
     )
     more: dict[str, str | float | list[str] | None] = {
         "gameday": day.name, "purpose": day.purpose, "owner": day.owner, "who": who, "experiments": list(names),
-        "systems": list(systems), "at_most_s": longest_s, "stop": stop,
+        "systems": list(systems), "at_most_s": longest_s, "stop": stop, "frozen": frozen,
     }  # fmt: skip
     return Message("before", f"game day {day.name} begins", text, more)
 

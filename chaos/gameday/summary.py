@@ -30,6 +30,8 @@ class Summary:
     exit_code: int
     sentence: str
     version: str
+    frozen: str | None = None
+    """The freeze that the day was played in all the same, and why."""
 
     def to_json(self) -> str:
         """`summary.json`: stable keys, one object, two spaces."""
@@ -48,6 +50,7 @@ def summary(
     ended_wall_s: float,
     version: str,
     scheduled_wall_s: float | None = None,
+    frozen: str | None = None,
 ) -> Summary:
     """The summary. Its verdict is the worst of its runs; a day on which nothing was run proves nothing, and is invalid."""
     counted: list[VerdictName] = [one.verdict for one in outcomes if one.verdict is not None]
@@ -70,6 +73,7 @@ def summary(
         exit_code=EXIT_CODE[worst],
         sentence=_sentence(day, outcomes, early),
         version=version,
+        frozen=frozen,
     )
 
 

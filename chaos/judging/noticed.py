@@ -66,6 +66,7 @@ def history(trace: Trace, alert: PlannedAlert, effect: float) -> AlertHistory:
         sink_asked_wall_s=max(asked, default=-math.inf),
         scrapes=trace.collected.scrapes if trace.collected is not None else (),
         expected=frozenset(one.alert for one in trace.plan.alerts),
+        breaks=frozenset(trace.plan.breaks),
         match=trace.plan.match,
     )
 

@@ -46,7 +46,14 @@ def _engine() -> Iterator[Any]:
         found.ping()
     except (docker.errors.DockerException, OSError) as error:
         said = without_secrets(str(error))
-        raise Unreachable(f"no Docker engine answers ({said}); start it, or set DOCKER_HOST") from error
+        if "Permission denied" in said:
+            raise Unreachable(
+                "this user may not talk to the Docker engine; `chaos doctor` says what mends it"
+            ) from error
+        why = "" if "No such file" in said or "Connection refused" in said else f" ({said})"
+        raise Unreachable(
+            f"no Docker engine answers{why}; start it, or set DOCKER_HOST (`chaos doctor` says how)"
+        ) from error
     try:
         yield found
     except docker.errors.APIError as error:

@@ -82,6 +82,15 @@ def _look(folder: Path) -> Tools | None:
     return Tools(prometheus.resolve(), promtool.resolve(), alertmanager.resolve(), mine.resolve() if unpacked else None)
 
 
+def lacking(state: Path) -> list[str]:
+    """The programs that are neither on PATH nor unpacked below `state`; nothing is fetched."""
+    return [
+        name
+        for name in ("prometheus", "promtool", "alertmanager")
+        if not (_on_path(name) or _unpacked(state / "tools", name))
+    ]
+
+
 def _look_for_templates_here(alertmanager: Path) -> None:
     """The unpacked copy of Debian's Alertmanager reads its templates from its working directory.
 

@@ -66,6 +66,7 @@ def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Surv
         arms_held=experiment.expect.arms == "held",
         mode=experiment.blast_radius.mode,
         judge=experiment.expect.judge,
+        breaks=tuple(experiment.expect.breaks),
         lease_s=experiment.blast_radius.lease,
         most=experiment.blast_radius.most,
         allowed=allowed(experiment, system),

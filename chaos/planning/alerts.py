@@ -38,7 +38,7 @@ def alerts_of(
     planned: list[PlannedAlert] = []
     refused: list[str] = []
     for alert in experiment.expect.alerts:
-        if alert.via == "sink":
+        if alert.via != "prometheus":
             planned.append(_heard_of(alert))
             continue
         rule = matching_rule(alert, survey.rules)
@@ -68,7 +68,8 @@ def _heard_of(alert: ExpectedAlert) -> PlannedAlert:
         group_interval_s=0.0,
         lower_bound_s=0.0,
         routed_to=(),
-        via="sink",
+        via=alert.via,
+        silent_for_s=alert.silent_for,
     )
 
 

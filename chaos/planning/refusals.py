@@ -163,7 +163,12 @@ def _alert_refusals(drawn: Plan, survey: Survey) -> list[str]:
             )
         if alert.delivered_to is not None:
             refused += _delivery_refusals(alert, survey)
-        if alert.via == "sink":
+        if alert.silent_for_s is not None and longest and longest < alert.silent_for_s:
+            refused.append(
+                f"{alert.alert} tells by a silence of {format_duration(alert.silent_for_s)}, and the fault lasts "
+                f"{format_duration(longest)}; write a longer `duration:`"
+            )
+        if alert.via != "prometheus":
             continue
         rule = matching_rule(ExpectedAlert(alert=alert.alert, labels=dict(alert.labels)), survey.rules)
         assert rule is not None, "an alert is planned only beside its rule"
@@ -184,7 +189,7 @@ def _delivery_refusals(alert: PlannedAlert, survey: Survey) -> list[str]:
     name = alert.delivered_to or ""
     if survey.sinks.get(name) is not None:
         return [f"the sink of the receiver `{name}` cannot be used: {survey.sinks[name]}"]
-    if alert.via != "sink" and survey.route is not None and name not in alert.routed_to:
+    if alert.via == "prometheus" and survey.route is not None and name not in alert.routed_to:
         to = ", ".join(alert.routed_to) or "nobody"
         return [f"{alert.alert} is routed to {to} and not to `{name}`; mend Alertmanager's route or `delivered_to`"]
     return []

@@ -20,7 +20,7 @@ from chaos.verdict import Verdict, VerdictName
 from chaos.visible import visible
 
 CAUTION = "Two runs do not say how much runs differ by themselves; `chaos history` does."
-SHOWN = 40
+SHOWN = 20
 """So many differences stand in a terminal; all of them on the page."""
 _STYLE = {"good": "green", "warn": "yellow", "bad": "red", "none": "dim"}
 CHANGE_TONE = {"better": "good", "worse": "bad", "other": "warn"}
@@ -37,20 +37,33 @@ def compared_view(found: Compared) -> Group:
         head.append(visible(f"  {run}") + "\n")
     parts: list[RenderableType] = [Text(), head]
     for one in found.alerts:
-        parts += [_alert_head(one), Padding(_gates(one), (0, 0, 1, 2))]
-    if any(one.gates for one in found.alerts):
+        parts.append(_alert_head(one))
+        if any(row.first_s is not None or row.second_s is not None for row in one.gates):
+            parts.append(Padding(_gates(one), (0, 0, 1, 2)))
+    if any(row.difference_s is not None for one in found.alerts for row in one.gates):
         parts.append(Text(CAUTION, style="dim"))
-    if found.findings:
-        parts.append(Text("\nFindings that changed", style="bold"))
-        for finding in found.findings:
-            line = Text("  ", overflow="fold")
-            line.append(finding.change, style=_STYLE[CHANGE_TONE[finding.change]])
-            said = f"  {finding.question} {word(finding.first)} → {word(finding.second)}"
-            line.append(visible(f"{said}: {finding.second_answer or finding.first_answer}"))
-            parts.append(line)
+    parts += _findings(found)
     parts.append(Text("\nWhat was not the same" if found.differences else "\nNothing else differs", style="bold"))
     parts.append(Padding(_differences(found.differences), (0, 0, 0, 2)))
     return Group(*parts)
+
+
+def _findings(found: Compared) -> list[RenderableType]:
+    """What became better or worse; questions that only one run asked are counted."""
+    changed = [one for one in found.findings if one.change != "other" or (one.first and one.second)]
+    alone = len(found.findings) - len(changed)
+    parts: list[RenderableType] = [Text("\nFindings that changed", style="bold")] if found.findings else []
+    for one in changed:
+        line = Text("  ", overflow="fold")
+        line.append(one.change, style=_STYLE[CHANGE_TONE[one.change]])
+        said = f"  {one.question} {word(one.first)} → {word(one.second)}"
+        line.append(visible(f"{said}: {one.second_answer or one.first_answer}"))
+        parts.append(line)
+    if alone:
+        parts.append(
+            Text(f"  {alone} more that only one of the runs asked; --json and the page have them", style="dim")
+        )
+    return parts
 
 
 def word(verdict: VerdictName | None) -> str:

@@ -6,6 +6,7 @@ Picture + its drawings ─▶ cursor() ─▶ JSON that `templates/timeline.js` 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from chaos.bounds import kind_of_unit
 from chaos.report.canvas import plain
@@ -21,6 +22,7 @@ NEAR_S = 0.5
 def cursor(picture: Picture, drawings: Sequence[Drawn]) -> Json:
     """Where the time axis lies in each drawing, and what every lane says when."""
     end_s = max(picture.end_s, picture.start_s + 1.0)
+    states = {lane.title for lane in picture.lanes if isinstance(lane, StateLane)}
     return {
         "start": round(picture.start_s, 3),
         "end": round(end_s, 3),
@@ -28,7 +30,7 @@ def cursor(picture: Picture, drawings: Sequence[Drawn]) -> Json:
         "zero": picture.zero,
         "phases": [[plain(one.name), round(one.start_s, 3), round(one.end_s, 3)] for one in picture.spans],
         "drawings": {one.shape.name: _place(one) for one in drawings},
-        "lanes": [_curves(lane) if isinstance(lane, CurveLane) else _states(lane) for lane in picture.lanes],
+        "lanes": [_curves(lane, states) if isinstance(lane, CurveLane) else _states(lane) for lane in picture.lanes],
     }
 
 
@@ -43,9 +45,10 @@ def _place(drawn: Drawn) -> Json:
     }
 
 
-def _curves(lane: CurveLane) -> Json:
+def _curves(lane: CurveLane, states: AbstractSet[str]) -> Json:
+    """Of what a rule reads, the title says so: the alert's own lane has the same name."""
     return {
-        "title": plain(lane.title),
+        "title": plain(lane.title) + (" reads" if lane.title in states else ""),
         "unit": kind_of_unit(lane.unit),
         "curves": [
             {"name": plain(lane.names[place]) if place < len(lane.names) else "", "points": _points(curve)}

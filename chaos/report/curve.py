@@ -1,6 +1,7 @@
 """Sensitivity as a drawing: how often an alert tells, and how fast, against severity. Values in, SVG out.
 
-Rehearsed severities carry their intervals; live runs are marks on top. The axis of severities is logarithmic.
+Rehearsed severities carry their intervals; live runs are marks on top, and what is fitted to them is a dotted line in its band.
+The axis of severities is logarithmic.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chaos.live_curve import AtLive
 from chaos.rehearsal.outcome import AtSeverity
 from chaos.report.canvas import FONT_PX, Sheet, tone
 from chaos.report.places import TALL, WIDE, Shape
@@ -38,21 +40,28 @@ def draw_curve(
     live: Sequence[Live],
     text: Callable[[float], str],
     within_s: float | None = None,
+    fitted: Sequence[AtLive] = (),
     *,
     name: str = "curve",
     shape: Shape = NARROW,
 ) -> str:
-    """The picture; `name` keeps it apart from others in the page. Empty when there is no severity above nothing."""
+    """The picture; `name` keeps it apart from others in the page, `fitted` is the curve through the live runs.
+
+    Empty when there is no severity above nothing.
+    """
     known = [row for row in rows if row.severity > 0]
     live = [one for one in live if one.severity > 0]
+    fitted = [one for one in fitted if one.severity > 0]
     severities = sorted({row.severity for row in known} | {one.severity for one in live})
     if not severities:
         return ""
     sheet = Sheet(shape.width, TOP + 2 * PLOT + GAP + BOTTOM)
     shares = _axes(sheet, TOP, "told in time, share of scenarios", severities)
+    _fit(sheet, shares, [(one.severity, *one.chance) for one in fitted])
     _shares(sheet, shares, known, live)
     times = _axes(sheet, TOP + PLOT + GAP, "seconds until it fired: median, 5 to 95 %", severities)
-    _times(sheet, times, known, live, within_s)
+    _times(sheet, times, known, live, within_s, [one.seconds[2] for one in fitted if one.seconds is not None])
+    _fit(sheet, times, [(one.severity, *one.seconds) for one in fitted if one.seconds is not None])
     for one in _apart(severities, times):
         sheet.text(_x(one, times), TOP + 2 * PLOT + GAP + 18, text(one), kind="muted", ha="center")
     said = f"{len(known)} rehearsed severities and {len(live)} live runs"
@@ -61,10 +70,15 @@ def draw_curve(
 
 
 def both_curves(
-    rows: Sequence[AtSeverity], live: Sequence[Live], text: Callable[[float], str], within_s: float | None, name: str
+    rows: Sequence[AtSeverity],
+    live: Sequence[Live],
+    text: Callable[[float], str],
+    within_s: float | None,
+    name: str,
+    fitted: Sequence[AtLive] = (),
 ) -> str:
     """The picture for a wide page, and for a phone."""
-    return "".join(draw_curve(rows, live, text, within_s, name=name, shape=shape) for shape in (NARROW, TALL))
+    return "".join(draw_curve(rows, live, text, within_s, fitted, name=name, shape=shape) for shape in (NARROW, TALL))
 
 
 def _axes(sheet: Sheet, top: float, title: str, severities: Sequence[float]) -> Axes:
@@ -104,8 +118,27 @@ def _shares(sheet: Sheet, axes: Axes, rows: Sequence[AtSeverity], live: Sequence
         _mark(sheet, axes, one, 1.0 if one.told else 0.0)
 
 
-def _times(sheet: Sheet, axes: Axes, rows: Sequence[AtSeverity], live: Sequence[Live], within_s: float | None) -> None:
-    slowest = max([row.latest_s or 0.0 for row in rows] + [one.after_s or 0.0 for one in live] + [within_s or 0.0, 1.0])
+def _fit(sheet: Sheet, axes: Axes, points: Sequence[tuple[float, float, float, float]]) -> None:
+    """What was fitted to the live runs (severity, middle, low, high) with its interval; nothing when there is no stretch of it."""
+    if len(points) < 2:
+        return
+    severities, middle, low, high = zip(*points, strict=True)
+    band = axes.fill_between(severities, low, high, color=tone("good"), alpha=0.12, linewidth=0)
+    band.set_gid(sheet.name("fit-band", "90 % interval of what was fitted to the live runs"))
+    said = "fitted to the live runs alone"
+    axes.plot(severities, middle, color=tone("good"), linewidth=1.6, linestyle=(0, (2, 2)), gid=sheet.name("fit", said))
+
+
+def _times(
+    sheet: Sheet,
+    axes: Axes,
+    rows: Sequence[AtSeverity],
+    live: Sequence[Live],
+    within_s: float | None,
+    fitted_s: Sequence[float],
+) -> None:
+    known_s = [row.latest_s or 0.0 for row in rows] + [one.after_s or 0.0 for one in live]
+    slowest = max([*known_s, *fitted_s, within_s or 0.0, 1.0])
     top = slowest * 1.1
     axes.set_ylim(0, top)
     at = ticks(0.0, top, nice_step(top, 4))

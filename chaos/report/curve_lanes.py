@@ -123,9 +123,8 @@ def _bounds(trace: Trace, probe: PlannedProbe, *, guard: bool = False) -> list[L
 
 def _guards(trace: Trace, probe: PlannedProbe) -> list[Limit]:
     """The bounds beyond which a guard would have ended the run."""
-    watching = [
-        guard.probe for guard in trace.plan.guards if guard.probe is not None and guard.probe.title == probe.title
-    ]
+    names = (probe.title, f"guard:{probe.title}")
+    watching = [guard.probe for guard in trace.plan.guards if guard.probe is not None and guard.probe.title in names]
     return [limit for one in watching for limit in _bounds(trace, one, guard=True)]
 
 

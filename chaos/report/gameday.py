@@ -16,7 +16,7 @@ from rich.text import Text
 from chaos.calendar import moment_text
 from chaos.gameday import Outcome, Summary
 from chaos.units import format_duration
-from chaos.verdict import EXIT_CODE, MEANING
+from chaos.verdict import EXIT_CODE
 from chaos.visible import visible
 
 
@@ -86,7 +86,7 @@ def page(made: Summary, reports: dict[int, str], timezone: str) -> str:
     return (
         _environment()
         .get_template("gameday.html.j2")
-        .render(made=made, reports=reports, clock=clock, mark=mark, took=took, meaning=MEANING, bar=_bars(made))
+        .render(made=made, reports=reports, clock=clock, mark=mark, took=took, bar=_bars(made))
     )
 
 

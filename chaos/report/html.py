@@ -145,9 +145,11 @@ def _pictures(seen: Trace, verdict: Verdict, lines: Sequence[Line]) -> Pictures:
 def _tiles(verdict: Verdict, plan: Plan, touched: Radius) -> Iterator[Tile]:
     """Who was told and how fast, whether the system held, how many were touched, and whether all is undone."""
     for one in verdict.detections[:3]:
-        asked = f"asked for: within {duration_text(one.within_s)}" if one.within_s is not None else "expected to tell"
-        told = f"{duration_text(one.told_after_s)}" if one.told_after_s is not None else one.outcome.replace("_", " ")
-        yield Tile(f"{one.alert} told", told, asked, _outcome_tone(one.outcome))
+        asked = f", asked for within {duration_text(one.within_s)}" if one.within_s is not None else ""
+        told = one.told_after_s is not None
+        number = duration_text(one.told_after_s) if told else one.outcome.replace("_", " ")
+        about = f"until somebody was told{asked}" if told else f"expected to tell{asked}"
+        yield Tile(one.alert, number, about, _outcome_tone(one.outcome))
     steady = [one for one in verdict.probes if one.role != "watched"]
     if steady:
         met = sum(one.verdict == "confirmed" for one in steady)

@@ -99,9 +99,12 @@ class Picture:
 
 
 def value_range(lane: CurveLane) -> tuple[float, float]:
-    """The y axis: every value and limit with a margin; shares stay within 0 and 1, positive values above 0."""
+    """The y axis: every value and bound with a margin; shares stay within 0 and 1, positive values above 0.
+
+    A guard's bound is no reason to widen it: that lies far off where nothing has gone wrong.
+    """
     values = [value for curve in lane.curves for _, value in curve if known(value)]
-    values += [limit.value for limit in lane.limits if known(limit.value)]
+    values += [limit.value for limit in lane.limits if known(limit.value) and not limit.guard]
     values += [value for value in lane.band or () if known(value)]
     if not values:
         return 0.0, 1.0

@@ -24,6 +24,8 @@ def sensitivity_view(found: Sensitivity, swept: Swept) -> Group:
         parts.append(
             Text.assemble((visible(alert.alert), f"bold {tone}"), f" {visible(alert.sentence)}", overflow="fold")
         )
+        if alert.live is not None:
+            parts.append(Text(f"  {visible(alert.live.sentence)}", style="dim", overflow="fold"))
         if alert.rehearsed is not None:
             chance = "with a chance of nine in ten" if alert.rehearsed_claimed else "in nine of ten scenarios"
             parts.append(Text(f"  rehearsed: from {swept.text(alert.rehearsed)} on {chance}"))
@@ -41,7 +43,7 @@ def sensitivity_view(found: Sensitivity, swept: Swept) -> Group:
     if found.rehearsal:
         parts.append(Text(visible(f"· rehearsed from {found.rehearsal}"), style="dim", overflow="fold"))
     if swept.repeats == 1:
-        once = "· each severity was run once, which is one throw: no chance is claimed from these runs alone"
+        once = "· each severity was run once, which is one throw: no chance of nine in ten is claimed from these runs alone"
         parts.append(Text(once, style="dim", overflow="fold"))
     return Group(*parts)
 
@@ -84,4 +86,5 @@ def _picture(alert: AlertSensitivity, found: Sensitivity, swept: Swept, within_s
         for one in trial.alerts
         if one.alert == alert.alert and one.told is not None
     ]
-    return Markup(both_curves(alert.curve, live, swept.text, within_s, name))  # noqa: S704 - ElementTree wrote it
+    fitted = alert.live.rows if alert.live is not None else ()
+    return Markup(both_curves(alert.curve, live, swept.text, within_s, name, fitted))  # noqa: S704 - ElementTree wrote it

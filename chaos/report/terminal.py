@@ -222,6 +222,11 @@ def _moments(plan: Plan) -> Table:
 
 
 def _planned_alert(alert: PlannedAlert) -> Group:
+    if alert.via == "silence":
+        asked = f", asked for within {format_duration(alert.within_s)}" if alert.within_s else ""
+        silent = format_duration(alert.silent_for_s or 0.0)
+        said = [f"told when {alert.delivered_to} has heard nothing of it for {silent}{asked}"]
+        return Group(_line((alert.alert, "bold")), *(Padding(_text(one), (0, 0, 0, 2)) for one in said))
     if alert.via == "sink":
         asked = f", asked for within {format_duration(alert.within_s)}" if alert.within_s else ""
         said = [f"told of by the sink of {alert.delivered_to} alone{asked}; Prometheus knows no such rule"]

@@ -60,7 +60,7 @@ class Drawn:
 def draw(picture: Picture, shape: Shape) -> Drawn:
     """The picture in this shape; its height follows from the lanes."""
     axis = Axis(shape, picture.start_s, max(picture.end_s, picture.start_s + 1.0))
-    placed = [place(lane.marks, axis) for lane in picture.lanes]
+    placed = [_placed(lane, axis) for lane in picture.lanes]
     heights = [height_of(lane, marks) for lane, marks in zip(picture.lanes, placed, strict=True)]
     bottom = HEAD + sum(heights)
     drawing = _Drawing(Sheet(shape.width, bottom + FOOT), axis)
@@ -74,6 +74,13 @@ def draw(picture: Picture, shape: Shape) -> Drawn:
     name = f"timeline-{shape.name}"
     svg = drawing.sheet.svg("Timeline of the run", picture.description, name=name, shape=shape.name)
     return Drawn(svg, shape, 24.0, bottom, bottom + FOOT)
+
+
+def _placed(lane: CurveLane | StateLane, axis: Axis) -> list[Placed]:
+    """An alert of something else (a watchdog tells all the time) keeps its marks and says nothing: a pointer shows their words."""
+    if isinstance(lane, StateLane) and not lane.mine:
+        return [Placed(mark, None, to_left=False) for mark in lane.marks]
+    return place(lane.marks, axis)
 
 
 @dataclass
@@ -171,7 +178,7 @@ class _Drawing:
             self._marks(marks, top + TITLE + PLOT + 1)
         else:
             self._bars(lane, top + TITLE)
-            self._marks(marks, top + TITLE + bars_height(lane) + 1)
+            self._marks(marks, top + TITLE + bars_height(lane) + 1, mine=lane.mine)
 
     def _title(self, lane: CurveLane | StateLane, top: float) -> None:
         shape = self.axis.shape
@@ -284,12 +291,14 @@ class _Drawing:
         if width > len(bar.state) * BOLD + 8:
             self.sheet.text(x + 6, top + 13, bar.state, kind="on-tone", fontweight=600)
 
-    def _marks(self, marks: Sequence[Placed], top: float) -> None:
+    def _marks(self, marks: Sequence[Placed], top: float, *, mine: bool = True) -> None:
         last = rows(marks) - 1
         for one in marks:
             x, y = self.axis.x(one.mark.at_s), top + ((last if one.row is None else one.row) + 0.5) * ROW
             sign = one.mark.sign
-            drawn = self._front.scatter([x], [y], s=_MARK_SIZE[sign], marker=_MARKS[sign], color=tone(_MARK_TONE[sign]))
+            drawn = self._front.scatter(
+                [x], [y], s=_MARK_SIZE[sign], marker=_MARKS[sign], color=tone(_MARK_TONE[sign] if mine else "muted")
+            )
             drawn.set(
                 linewidths=1.8 if sign in _OPEN else 0,
                 clip_on=False,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chaos.promql_tree import Unwritable, duration, free
 from chaos.rulecheck.facts import RuleFacts, Span
-from chaos.rulecheck.tree import Unwritable, duration, free
 
 
 @dataclass(frozen=True, slots=True)

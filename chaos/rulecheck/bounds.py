@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import promql_parser as promql
 
-from chaos.rulecheck.tree import Unwritable, bare, by, call, filters, matchers, number, operator, returns_bool, scalar
+from chaos.promql_tree import Unwritable, bare, by, call, filters, matchers, number, operator, returns_bool, scalar
 
 INFINITE = math.inf
 Always = Literal["never", "always", "open"]

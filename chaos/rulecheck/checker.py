@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from chaos.promql_tree import Unwritable, tree
 from chaos.rulecheck.asking import Asking, Questions
 from chaos.rulecheck.bounds import Between, decides
 from chaos.rulecheck.facts import RuleFacts, RuleProblem
@@ -13,7 +14,6 @@ from chaos.rulecheck.histograms import misused_histograms
 from chaos.rulecheck.misuse import misread_numbers, misused_kinds
 from chaos.rulecheck.presence import always_absent, lone_scalars, missing
 from chaos.rulecheck.thresholds import Gate, impossible, nearest_values, uncompared, wrong_units
-from chaos.rulecheck.tree import Unwritable, tree
 from chaos.rulecheck.windows import short_windows, unseen
 from chaos.telemetry import RuleInfo
 from chaos.units import format_duration

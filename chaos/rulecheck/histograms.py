@@ -6,9 +6,9 @@ from typing import Any
 
 import promql_parser as promql
 
+from chaos.promql_tree import bare, by, call, children, exact, names, number, walk
 from chaos.rulecheck.asking import Asking
 from chaos.rulecheck.facts import RuleProblem
-from chaos.rulecheck.tree import bare, by, call, children, exact, names, number, walk
 
 
 def misused_histograms(root: Any, asking: Asking) -> list[RuleProblem]:

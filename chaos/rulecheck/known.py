@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from chaos.promql_tree import Unwritable, matchers, selectors, tree
+from chaos.promql_tree import names as names_in
 from chaos.routes import ActiveSilence, Route
 from chaos.rulecheck.facts import RuleFacts
-from chaos.rulecheck.tree import Unwritable, matchers, selectors, tree
-from chaos.rulecheck.tree import names as names_in
 from chaos.telemetry import RuleInfo
 
 MOST_CANDIDATES = 200

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from chaos.promql_tree import free, operator
 from chaos.rulecheck.asking import Asking
 from chaos.rulecheck.facts import RuleProblem
-from chaos.rulecheck.tree import free, operator
 
 
 def mismatch(node: Any, asking: Asking) -> list[RuleProblem]:

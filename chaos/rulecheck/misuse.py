@@ -7,11 +7,11 @@ from typing import Any
 
 import promql_parser as promql
 
+from chaos.promql_tree import bare, call, exact, matchers, names, number, operator, selectors, walk
 from chaos.rulecheck.asking import Asking
 from chaos.rulecheck.bounds import RATES, grows
 from chaos.rulecheck.facts import RuleProblem
 from chaos.rulecheck.thresholds import SPEAKS_OF_SHARES, Gate, gates, told_of
-from chaos.rulecheck.tree import bare, call, exact, matchers, names, number, operator, selectors, walk
 from chaos.telemetry import RuleInfo
 
 COUNTS = ("_total", "_count", "_sum", "_bucket")

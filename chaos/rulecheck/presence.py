@@ -8,11 +8,7 @@ from typing import Any
 import promql_parser as promql
 
 from chaos.document import nearest
-from chaos.rulecheck.asking import Asking
-from chaos.rulecheck.facts import RuleProblem
-from chaos.rulecheck.histograms import without_buckets
-from chaos.rulecheck.matching import mismatch
-from chaos.rulecheck.tree import (
+from chaos.promql_tree import (
     ABSENCE,
     Unwritable,
     alternatives,
@@ -27,6 +23,10 @@ from chaos.rulecheck.tree import (
     walk,
     written,
 )
+from chaos.rulecheck.asking import Asking
+from chaos.rulecheck.facts import RuleProblem
+from chaos.rulecheck.histograms import without_buckets
+from chaos.rulecheck.matching import mismatch
 from chaos.rulecheck.windows import too_short
 
 ALERTS = frozenset(("ALERTS", "ALERTS_FOR_STATE"))

@@ -9,12 +9,7 @@ from typing import Any
 
 import promql_parser as promql
 
-from chaos.rulecheck.asking import Asking
-from chaos.rulecheck.bounds import Always, Between, between, decides, is_share
-from chaos.rulecheck.facts import RuleProblem, Verdict
-from chaos.rulecheck.histograms import quantile_out_of_range
-from chaos.rulecheck.presence import ALERTS
-from chaos.rulecheck.tree import (
+from chaos.promql_tree import (
     ABSENCE,
     SETS,
     Unwritable,
@@ -31,6 +26,11 @@ from chaos.rulecheck.tree import (
     selectors,
     walk,
 )
+from chaos.rulecheck.asking import Asking
+from chaos.rulecheck.bounds import Always, Between, between, decides, is_share
+from chaos.rulecheck.facts import RuleProblem, Verdict
+from chaos.rulecheck.histograms import quantile_out_of_range
+from chaos.rulecheck.presence import ALERTS
 from chaos.telemetry import RuleInfo
 
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}

@@ -7,9 +7,9 @@ from typing import Any
 
 import promql_parser as promql
 
+from chaos.promql_tree import bare, call, exact, seconds, walk
 from chaos.rulecheck.asking import Asking
 from chaos.rulecheck.facts import RuleProblem
-from chaos.rulecheck.tree import bare, call, exact, seconds, walk
 
 TWO_SAMPLES = frozenset(("rate", "increase", "irate", "delta", "idelta", "deriv", "predict_linear"))
 """Functions that return nothing for a window with fewer than two samples."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from chaos.app.armings import held_proxies
 from chaos.app.files import Loaded
-from chaos.app.running import Prepared, _held
+from chaos.app.running import Prepared
 from chaos.app.surveyor import drivers_of
 from chaos.experiment import parse
 from chaos.proxy.arming import parse_arming
@@ -26,7 +27,7 @@ def armed_with(tmp_path: Path, *edits: tuple[str, str]) -> dict[str, Any]:
     where.write_text(edited(SYSTEM, *edits))
     loaded = Loaded(experiment, document, text, tmp_path / "experiment.yaml", of, where, probes())
     drawn = planned(ONE_UNIT, of=of)
-    proxies = _held(Prepared(loaded, drawn, drivers_of(of, tmp_path), "{}"), "run", "5a" * 16)["loan-model"]
+    proxies = held_proxies(Prepared(loaded, drawn, drivers_of(of, tmp_path), "{}"), "run", "5a" * 16)["loan-model"]
     return proxies.arming({effect.fault_index or 0: effect.fault_json or "" for effect in drawn.faults()}, 0.0).body
 
 

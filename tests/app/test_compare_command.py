@@ -10,6 +10,7 @@ import pytest
 from chaos.app.commands.options import console
 from chaos.app.compare_command import Slower, Wish, command
 from chaos.app.past import NoRun
+from chaos.errors import ChaosError
 from tests.app.test_past import run_in, verdict_that_says
 
 
@@ -48,6 +49,12 @@ def test_being_slower_than_allowed_fails_after_everything_was_shown(
     assert "detected → detected" in capsys.readouterr().out
     command(Wish(runs, "last~1", "last", fail_if_slower_s=13.0), console(), lambda _: None, as_json=False)
     command(Wish(runs, "last", "last~1", fail_if_slower_s=1.0), console(), lambda _: None, as_json=False)
+
+
+def test_a_page_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    wish = Wish(two(tmp_path, 0.0), "last~1", "last", tmp_path / "none" / "compare.html")
+    with pytest.raises(ChaosError, match="name a file in a folder that is there"):
+        command(wish, console(), lambda _: None, as_json=False)
 
 
 def test_a_run_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 from chaos.app.commands.options import console
 from chaos.app.history_command import Wish, command, way
 from chaos.app.past import NoRun
+from chaos.errors import ChaosError
 from tests.app.test_past import run_in
 
 EXPERIMENT = "wrong-predictions-page-the-on-call"
@@ -44,6 +45,12 @@ def test_the_page_links_the_runs_from_where_it_stands(tmp_path: Path, capsys: py
     asked(capsys, Wish(tmp_path / "runs", page=path))
     assert 'href="../runs/a/report.html"' in path.read_text()
     assert way(tmp_path / "runs" / "history.html", tmp_path / "runs") == ""
+
+
+def test_a_page_that_cannot_be_written_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_in(tmp_path, "a")
+    with pytest.raises(ChaosError, match="name a file in a folder that is there"):
+        asked(capsys, Wish(tmp_path, page=tmp_path / "none" / "history.html"))
 
 
 @pytest.mark.parametrize(

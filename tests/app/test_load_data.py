@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chaos.app.files import load
-from chaos.app.running import load_faults, with_data
+from chaos.app.load_plan import load_faults, with_data
 from chaos.planning import plan
 from chaos.plans import Plan
 from tests.values import EXPERIMENT, SURVEY, SYSTEM, edited

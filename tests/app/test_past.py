@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos.app.past import NoRun, find, past
+import chaos
+from chaos.app.past import NoRun, Unreadable, find, past
 from chaos.app.running import report
 from chaos.drivers.folder import RunFolder
 
@@ -45,6 +46,21 @@ def test_every_run_is_read_the_oldest_first_and_what_cannot_be_read_is_named(tmp
     assert {one.verdict for one in found.runs} == {"confirmed"}
     assert [one.folder for one in found.unreadable] == ["binary", "cut", "nonsense"]
     assert all(one.reason for one in found.unreadable)
+
+
+def test_a_run_that_goes_on_has_no_verdict_and_one_whose_runner_died_has(tmp_path: Path) -> None:
+    journal = run_in(tmp_path, "a", judged=False) / "journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(lines[: len(lines) // 2]))
+    found = past(tmp_path)
+    assert (found.runs, found.unreadable) == ((), (Unreadable("a", "the run has not ended yet"),))
+    os.utime(journal, (1.0, 1.0))
+    assert [one.folder for one in past(tmp_path).runs] == ["a"]
+
+
+def test_programs_read_the_same(tmp_path: Path) -> None:
+    run_in(tmp_path, "a")
+    assert chaos.past(tmp_path) == past(tmp_path)
 
 
 def test_a_folder_that_is_not_there_holds_no_runs(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.app.stopping import NotBlocked, command, stop
+from chaos.app.stopping import NotBlocked, command, recover_all, stop
 from chaos.drivers.state import Lock, RunState, State
 from chaos.errors import NotUndone
 from chaos.undo_list import EXTERNAL_BY_HAND, Step, UndoList
@@ -105,3 +105,32 @@ def test_a_reader_that_has_gone_keeps_no_run_from_being_stopped(
     assert run.stop_asked() is not None
     assert State(tmp_path / "state").blocked() is not None
     over(run, alive)
+
+
+def dead(tmp_path: Path, name: str, runs: Path) -> RunState:
+    """A run that has died, whose folder is in `runs`."""
+    run = State(tmp_path / "state").run(name)
+    run.begin(UndoList(name, "test", str((runs / name).resolve()), 1.0, 1.0)).release()
+    return run
+
+
+def test_only_what_the_dead_runs_of_one_folder_have_left_is_undone_where_one_is_named(tmp_path: Path) -> None:
+    ours, others = dead(tmp_path, "a", tmp_path / "runs"), dead(tmp_path, "b", tmp_path / "elsewhere")
+    said: list[str] = []
+    assert recover_all(State(tmp_path / "state"), said.append, tmp_path / "runs") == []
+    assert said == ["a: nothing of it is left"]
+    assert (ours.path.exists(), others.path.exists()) == (False, True)
+
+
+def test_a_run_that_ends_by_itself_while_dead_ones_are_looked_for_is_no_error(tmp_path: Path) -> None:
+    dead(tmp_path, "a", tmp_path)
+    ends = dead(tmp_path, "b", tmp_path)
+    dead(tmp_path, "c", tmp_path)
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        ends.forget()
+
+    assert recover_all(State(tmp_path / "state"), say) == []
+    assert said == ["a: nothing of it is left", "c: nothing of it is left"]

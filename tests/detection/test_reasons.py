@@ -187,3 +187,12 @@ def test_many_others_are_counted() -> None:
 def test_a_rule_of_which_nothing_was_read_is_told_as_such() -> None:
     assert "returned nothing at all: renamed, or not scraped" in found(replace(SILENT, signal=())).explanation
     assert "returned nothing" not in found(SILENT).explanation
+
+
+def test_what_the_fault_is_meant_to_break_excuses_no_silence() -> None:
+    dead = replace(WELL, deliveries=(), routed=held(970.0, 1_008.0))
+    assert found(replace(dead, breaks=frozenset({"alertmanager"}))).outcome == "undelivered"
+    assert found(replace(dead, breaks=frozenset({"prometheus"}))).outcome == "invalid", "another one is no excuse"
+    blind_ = replace(SILENT, looked=False, polled=(), unhealthy="parse error")
+    assert found(blind_).outcome == "invalid"
+    assert found(replace(blind_, breaks=frozenset({"prometheus"}))).outcome == "undetected"

@@ -1,8 +1,9 @@
-"""The fault and the protocol that the how-to pages write in Python do what the pages say."""
+"""What the pages write in Python does what they say."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 from chaos.faults.base import Call, Fault
 from chaos.protocols.base import Output, Undecodable
 from chaos.rows import Row
+from tests.app.test_past import run_in
 from tests.docs.blocks import blocks
 
 
@@ -74,3 +76,15 @@ def test_the_shown_protocol_refuses_what_is_none_of_its_answers(scorer: Any) -> 
     assert not scorer.detect("/v1/health", {})
     with pytest.raises(Undecodable):
         scorer.rows(b'{"error": "no"}', {}, Output())
+
+
+def test_the_shown_history_names_every_alert_with_its_median(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_in(tmp_path / "runs", "20260101-000000-recorded")
+    monkeypatch.chdir(tmp_path)
+    module("history.md", "shown_history", monkeypatch)
+    title, alert, median_s, *trend = capsys.readouterr().out.split()
+    assert (title, alert) == ("wrong-predictions-page-the-on-call", "ModelAccuracyLow")
+    assert 0 < float(median_s) < 60
+    assert trend == ["too", "few", "to", "say"]

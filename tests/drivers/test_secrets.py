@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import yaml
 
-from chaos.app.running import _redacted
+from chaos.app.redacted import redacted
 from chaos.drivers.alertmanager import AlertmanagerDriver
 from chaos.drivers.base import Act, Container
 from chaos.drivers.docker import DockerDriver
@@ -49,7 +49,7 @@ receivers: {oncall: {sink: 'http://me:hunter2-sink@sink.example:9099'}}
 
 def test_the_system_file_in_a_runs_folder_has_no_secret_and_everything_else() -> None:
     made, _ = parse_system(SYSTEM, "system.yaml", {})
-    text = _redacted(made)
+    text = redacted(made)
     assert SECRET not in text
     kept = yaml.safe_load(text)
     assert kept["entry"] == "https://**********@entry.example/score"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from chaos.drivers.ports import free_ports
 from chaos.drivers.throwaway import Programs, throwaway
 from chaos.errors import Unreachable
 from chaos.lab.monitoring import Tools
@@ -67,3 +72,42 @@ def test_nothing_is_left(programs: Programs, tmp_path: Path, monkeypatch: pytest
     assert not list(tmp_path.iterdir())
     with pytest.raises(Unreachable):
         server.ready()
+
+
+class Foreign(BaseHTTPRequestHandler):
+    """Somebody else's server on the port: ready, with a configuration of its own."""
+
+    def do_GET(self) -> None:
+        body = json.dumps(
+            {"status": "success", "data": {"yaml": "global: {external_labels: {chaos_rehearsal: theirs}}"}}
+        )
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which somebody else's server listens."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_a_server_that_took_the_port_in_between_is_not_asked(programs: Programs, taken: int) -> None:
+    ports = iter([taken, *free_ports(1)])
+    with throwaway(programs, 1.0, lambda: next(ports)) as store:
+        store.put(text("m"))
+        (one,) = store.driver().query_range("m", START_S, START_S + 9, 1.0)
+    assert one.samples[-1] == (START_S + 9, 9.0)
+
+
+def test_where_every_port_is_taken_nobody_else_answers_for_it(programs: Programs, taken: int) -> None:
+    with throwaway(programs, 1.0, lambda: taken) as store:
+        store.put(text("m"))
+        with pytest.raises(Unreachable, match="found its port taken"):
+            store.driver()

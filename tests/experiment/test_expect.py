@@ -42,3 +42,21 @@ def test_a_plan_is_of_one_severity():
     assert planned(swept).refusals == (
         "this experiment has a `sweep:`, and a run is at one severity; leave `sweep:` out to run it as its faults stand there",
     )
+
+
+SILENCE = ("      within: 60s", "      within: 60s\n      via: silence\n      silent_for: 20s")
+BREAKS = ("harms: [accuracy]", "breaks: [alertmanager]\n  harms: [accuracy]")
+
+
+def test_an_alert_that_tells_by_silence_needs_no_rule_and_may_fire_all_the_time():
+    drawn = planned(SILENCE, BREAKS, found=survey(rules=(), rule_values={}))
+    assert drawn.refusals == ()
+    assert (drawn.alerts[0].via, drawn.alerts[0].silent_for_s, drawn.breaks) == ("silence", 20.0, ("alertmanager",))
+    assert type(drawn).from_json(drawn.to_json()) == drawn
+
+
+def test_a_fault_shorter_than_the_silence_that_tells_is_refused():
+    (refused,) = planned(
+        ("      within: 60s", "      within: 60s\n      via: silence\n      silent_for: 200s")
+    ).refusals
+    assert "tells by a silence of 3m20s, and the fault lasts" in refused

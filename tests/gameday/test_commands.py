@@ -47,7 +47,7 @@ def test_a_day_is_played_to_its_summary_whose_exit_code_it_has(tmp_path: Path) -
     page = (folder / "summary.html").read_text()
     assert "The on-call finds a bad model without help." in page
     assert "<script" not in page
-    assert "▸ step 1 of 3: first; then second; at most 17m left" in found.stderr
+    assert "▸ step 1 of 3: first; then second; at most 18m left" in found.stderr
     assert "  pause: 1s until second" in found.stderr
 
 

@@ -127,7 +127,17 @@ def test_on_a_frozen_day_nobody_is_told_of_anything_and_a_reason_overrides_it(tm
     with pytest.raises(Frozen):
         stage.play(made)
     assert (stage.told, stage.happened) == ([], [])
-    assert stage.play(made, ignore="the fix must be proven").exit_code == 0
+    done = stage.play(made, ignore="the fix must be proven")
+    said = "the game day drill is frozen until Wed 2026-12-02 00:00 CET by `holiday 12-01` of its calendar; ignored: the fix must be proven"
+    assert (done.exit_code, done.frozen) == (0, said)
+    assert stage.told[0].text.endswith(said)
+
+
+def test_a_day_on_a_frozen_system_does_not_begin_either(tmp_path: Path) -> None:
+    stage = Stage([])
+    with pytest.raises(Frozen, match="lab is frozen until"):
+        stage.play(loaded(tmp_path, system=(("name: lab", "name: lab\ncalendar: {holidays: [12-01]}"),)))
+    assert (stage.told, stage.happened) == ([], [])
 
 
 def test_a_person_who_does_not_want_it_ends_the_day(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from chaos.app.gameday.loading import LoadedDay
 from chaos.app.gameday.server import Server
 from chaos.drivers.gameday_store import Claim, GameDayStore
 from chaos.errors import NotUndone
+from tests.drivers.loopback import eventually
 from tests.gameday.days import loaded
 from tests.gameday.values import at
 
@@ -107,9 +108,25 @@ def test_a_day_whose_process_dies_is_interrupted_recovered_told_and_not_begun_ag
     after.look()
     after.look()
     server.look()
+    eventually(lambda: stage.told, 10.0, "people are told")
     [kept] = after.store.history()
     assert (kept.record.status, stage.recovered, stage.begun) == ("interrupted", 1, [TUESDAY])
     assert stage.told == ["game day drill: interrupted"]
+
+
+def test_a_recovery_that_fails_keeps_nobody_from_being_told_and_no_day_from_its_start(stage: Stage) -> None:
+    server = stage.server()
+    server.recover = lambda: 1 / 0  # type: ignore[assignment,return-value]
+    server.look()
+    stage.now = TUESDAY
+    server.look()
+    stage.kill()
+    server.look()
+    eventually(lambda: stage.told == ["game day drill: interrupted"], 10.0, "people are told")
+    assert any("`chaos recover` tries again" in one for one in stage.said)
+    stage.now += timedelta(days=7)
+    server.look()
+    assert len(stage.begun) == 2
 
 
 def test_a_day_that_goes_on_outlives_the_server_that_began_it(stage: Stage) -> None:
@@ -121,6 +138,20 @@ def test_a_day_that_goes_on_outlives_the_server_that_began_it(stage: Stage) -> N
     stage.server().look()
     assert stage.told == []
     assert server.store.history()[0].record.status == "playing"
+
+
+def test_a_day_whose_files_are_wrong_by_now_is_over_and_told_as_refused(stage: Stage) -> None:
+    stage.code = "raise SystemExit(2)"
+    server = stage.server()
+    server.look()
+    stage.now = TUESDAY
+    server.look()
+    stage.processes[0].wait(20)
+    server.look()
+    server.look()
+    [kept] = server.store.history()
+    assert (kept.record.status, kept.record.why, kept.verdict) == ("ended", "refused: exit code 2", "invalid")
+    assert stage.told == ["game day drill: refused"]
 
 
 def test_a_day_that_was_over_when_its_process_died_was_not_interrupted(stage: Stage) -> None:

@@ -43,11 +43,14 @@ def test_a_start_is_claimed_once_also_by_a_server_that_comes_later(store: GameDa
 def test_of_twenty_that_decide_at_once_one_plays(store: GameDayStore) -> None:
     look(store, TUESDAY - MINUTE)
     claims: list[object] = []
+    decided: list[object] = []
     gate = threading.Barrier(20)
 
     def one() -> None:
         gate.wait()
-        claims.extend(look(GameDayStore(store.path), TUESDAY).claims)
+        made = look(GameDayStore(store.path), TUESDAY)
+        claims.extend(made.claims)
+        decided.append(made)
 
     threads = [threading.Thread(target=one) for _ in range(20)]
     for thread in threads:
@@ -55,6 +58,7 @@ def test_of_twenty_that_decide_at_once_one_plays(store: GameDayStore) -> None:
     for thread in threads:
         thread.join()
     assert len(claims) == 1
+    assert len(decided) == 20, "nobody is refused for having asked at the same time"
     assert [kept.record.status for kept in store.history()] == ["playing"]
 
 

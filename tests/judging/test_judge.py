@@ -415,3 +415,21 @@ def test_an_outcome_that_nobody_counts_by_arm_is_not_known() -> None:
 def test_nothing_is_told_of_a_share_that_people_wrote_nor_of_copies() -> None:
     assert delivered(JUDGED) == []
     assert delivered(replace(AIMED, mode="shadow")) == []
+
+
+# --- what the fault is meant to break ---------------------------------------------------------------------------------
+
+
+def test_a_prometheus_that_the_fault_is_meant_to_break_makes_no_run_invalid():
+    """Its silence under the fault is what the run is about: that nobody was told is then a weakness, and never a pass."""
+
+    def alive(plan: Plan) -> Finding:
+        dead = without(replace(SILENT, plan=plan).entries(), observed(AlertsRead))
+        found = verdict_of(dead)
+        assert found.exit_code != 0
+        return next(f for f in found.findings if f.question == "Was monitoring itself alive?")
+
+    assert alive(SILENT.plan).verdict == "invalid"
+    meant = alive(replace(SILENT.plan, breaks=("prometheus",)))
+    assert (meant.verdict, "is meant to break Prometheus" in meant.answer) == ("confirmed", True)
+    assert alive(replace(SILENT.plan, breaks=("alertmanager",))).verdict == "invalid"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaos.app.running import WHOLE
+from chaos.app.armings import WHOLE
 from chaos.faults.base import Call
 from chaos.proxy.answering import LARGEST_EDITED
 from tests.proxy.loopback import Backend, Proxy, sized, talk

@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from chaos.app.running import WHOLE
+from chaos.app.armings import WHOLE
 from chaos.faults.scrape_loss import LONGEST_S
 from tests.proxy.loopback import Backend, Proxy, sized
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaos.promql import selected
-from chaos.rehearsal.alteration import Alteration, Course, Played, play
+from chaos.rehearsal.alteration import Alteration, Course, Played, _wholly, play
 from chaos.rehearsal.grid import together
 from chaos.rehearsal.of_runs import measured
 from tests.rehearsal.telemetry import grown, recording, series
@@ -215,3 +215,36 @@ def test_a_sample_that_comes_before_the_fault_in_its_slot_does_not_know_of_it() 
         knows = one.phase < 1 - alteration.fault.age[level]
         assert one.change[level, COURSE.effect] == (9.0 if knows else 1.0)
         assert one.change[level, COURSE.effect + 1] == 9.0
+
+
+parts = st.lists(st.floats(0.0, 50.0), min_size=1, max_size=30)
+
+
+@given(parts, st.floats(0.0, 0.999))
+def test_parts_of_events_become_whole_ones_and_less_than_one_is_lost_or_made_at_any_time(
+    gained: list[float], start: float
+) -> None:
+    change = np.array([gained, gained])
+    whole = _wholly(change, start)
+    assert (whole == np.round(whole)).all()
+    assert (whole >= 0).all()
+    assert (whole[0] == whole[1]).all(), "what two series count of the same events stays the same"
+    apart = np.cumsum(whole[0]) - np.cumsum(gained)
+    assert (np.abs(apart) < 1.0).all()
+
+
+def test_on_average_over_where_it_starts_no_event_is_lost_or_made() -> None:
+    starts = (np.arange(1000) + 0.5) / 1000
+    for gained in (0.25, 0.5, 3.9):
+        first = [_wholly(np.array([[gained]]), start)[0, 0] for start in starts]
+        assert np.mean(first) == pytest.approx(gained, abs=0.002)
+
+
+def test_events_that_a_fault_brings_seldom_are_as_many_in_the_scenarios_as_were_measured() -> None:
+    """One in five seconds, moved within its slot and smoothed: parts of an event that were rounded one by one would all be lost."""
+    errors = [0] * 120 + [1, 0, 0, 0, 0] * 12 + [0] * 60
+    found = [series("seen_total", grown([100] * 240)), series("errors_total", grown(errors))]
+    alteration = measured(recording(found, 240, effect_s=120.06, removal_s=180.06))
+    place = next(at for at, one in enumerate(alteration.fault.series) if one["__name__"] == "errors_total")
+    during = np.array([one.change[place, HURT] for one in many(alteration, 1.0, 200)])
+    assert during.mean() == pytest.approx(0.2, abs=0.02)

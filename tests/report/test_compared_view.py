@@ -40,10 +40,23 @@ def test_a_change_for_the_worse_is_named() -> None:
     assert f"worse {first.question} confirmed → unsafe: no" in " ".join(shown(compare(SIDE, worse)).split())
 
 
+def test_a_question_that_only_one_run_asked_is_counted_and_stands_on_the_page() -> None:
+    _, *rest = VERDICT.findings
+    found = compare(SIDE, replace(SIDE, verdict=replace(VERDICT, findings=tuple(rest))))
+    assert "1 more that only one of the runs asked" in shown(found)
+    assert VERDICT.findings[0].question not in shown(found)
+    assert VERDICT.findings[0].question in page(found, (VERDICT, LINES), (VERDICT, LINES))
+
+
+def test_an_alert_that_no_gate_was_passed_of_has_no_table() -> None:
+    silent = replace(SIDE, verdict=replace(VERDICT, detections=()))
+    assert "gate" not in shown(compare(silent, silent))
+
+
 def test_many_differences_are_counted_in_the_terminal_and_all_on_the_page() -> None:
     rows = tuple(Difference("system", f"place-{number}", "a", "b") for number in range(60))
     found = replace(compare(SIDE, SIDE), differences=rows)
-    assert "and 20 more" in shown(found)
+    assert "and 40 more" in shown(found)
     assert "place-59" in page(found, (VERDICT, LINES), (VERDICT, LINES))
 
 

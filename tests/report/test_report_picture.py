@@ -295,6 +295,14 @@ def test_two_drawings_share_no_ids() -> None:
     assert len(ids) == len(set(ids)) > 4
 
 
+def test_everything_that_a_drawing_points_at_is_in_it() -> None:
+    lane = CurveLane("a", "", "", (((0, 1.0), (1, 2.0)),), (Limit(1.5, "max", "above"),), (Mark(1, "moved", "left"),))
+    text = draw(replace(EMPTY, lanes=(lane,)), WIDE).svg
+    pointed = set(re.findall(r"url\(#([^)]+)\)", text)) | set(re.findall(r'href="#([^"]+)"', text))
+    assert len(pointed) >= 2
+    assert pointed <= set(re.findall(r' id="([^"]+)"', text))
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(), st.floats()), max_size=20),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
@@ -63,3 +64,18 @@ def test_the_page_obeys_nothing_that_comes_from_outside() -> None:
     text = page(replace(FOUND, experiment="<script>x</script>"), GRID, {"AccuracyLow": 60.0})
     assert "<script" not in text
     assert "<svg" in text
+
+
+def test_what_is_fitted_to_the_live_runs_stands_in_the_terminal_and_in_the_picture_with_its_interval() -> None:
+    live = [trial(one, told=one >= 0.05) for one in (0.02, 0.05, 0.1, 0.2)]
+    found = sensitivity("e", "traffic", GRID, live)
+    console = Console(file=io.StringIO(), width=80)
+    console.print(sensitivity_view(found, GRID))
+    text = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    assert re.search(
+        r"fitted to 4 live runs: half of such runs tell from [234]\.?\d?% on \(90 % interval: less than 2% to ", text
+    )
+    shown = page(found, GRID, {})
+    assert "Fitted to 4 live runs" in shown
+    assert shown.count('class="fit-band"') == 4  # in both plots, for a wide page and for a phone
+    assert "Line and bars: rehearsed" not in shown

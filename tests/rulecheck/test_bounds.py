@@ -6,8 +6,8 @@ from math import inf
 
 import pytest
 
+from chaos.promql_tree import bare, tree
 from chaos.rulecheck.bounds import Between, between, decides, is_share
-from chaos.rulecheck.tree import bare, tree
 
 TYPES = {"c_total": "counter", "g": "gauge", "h_bucket": "histogram", "h_sum": "histogram", "h_count": "histogram"}
 

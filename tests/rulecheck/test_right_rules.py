@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from chaos.promql_tree import names, tree
 from chaos.rulecheck.checker import check
 from chaos.rulecheck.facts import RuleFacts, Span
-from chaos.rulecheck.tree import names, tree
 from chaos.units import parse_duration
 from tests.rulecheck.cases import Server, answered, rule_of
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chaos.app.files import LARGEST_SECRET, Variables, load, read_text
-from chaos.app.running import data_path
+from chaos.app.load_plan import data_path
 from chaos.document import read_document
 from chaos.drivers.load.arrivals import Arrivals
 from chaos.drivers.load.plan import LoadPlan

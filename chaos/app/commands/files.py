@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from chaos.app import completions
 from chaos.app.commands.options import (
     STATE,
+    FileArgument,
     Files,
     JsonOption,
     SeedOption,
     SystemOption,
     VarOption,
     console,
+    given,
     variables_of,
 )
 from chaos.app.door import say
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def check(
-    files: Files,
+    files: Files = None,
     system: SystemOption = None,
     var: VarOption = None,
     live: Annotated[
@@ -39,16 +41,17 @@ def check(
     """Reads the files and says everything that is wrong with them."""
     from chaos.app import files as reading
 
-    variables = variables_of(var)
+    named, variables = given(files), variables_of(var)
     if as_json and not live:
         raise typer.BadParameter("it says how the rules are; write --live, too", param_hint="--json")
     if live:
         from chaos.app.live_check import command
 
-        command(files, system, variables, STATE, say, as_json=as_json)
+        command(named, system, variables, STATE, say, as_json=as_json)
         return
     problems = []
-    for path in files:
+    marked: dict[Path, None] = {}
+    for path in named:
         try:
             if system is None and not _system_there(path, variables):
                 experiment = reading.check_alone(path, variables)
@@ -64,10 +67,52 @@ def check(
                         f"{path}: {loaded.experiment.name}: the file is right, and fits the system {loaded.system.name}"
                     )
                 )
+                marked |= dict.fromkeys((loaded.system_path, path))
         except InvalidFile as error:
-            problems += error.problems
+            try:
+                other = _of_another_kind(path, variables)
+            except InvalidFile as wrong:
+                problems += wrong.problems
+                continue
+            if other is None:
+                problems += error.problems
+            else:
+                print(visible(f"{path}: {other}"))
+                marked[path] = None
     if problems:
         raise InvalidFile(problems)
+    _tell_marks(list(marked))
+
+
+def _of_another_kind(path: Path, variables: dict[str, str]) -> str | None:
+    """What a right system or probes file is; None for an experiment. Raises InvalidFile with what is wrong with such a file."""
+    from chaos.app.files import Variables, read_text
+    from chaos.document import read_document
+    from chaos.probe import merge
+    from chaos.system import parse_system
+
+    text = read_text(path)
+    data = read_document(text, str(path), Variables(variables, path.parent)).data
+    if not isinstance(data, dict) or {"faults", "steady_state", "expect"} & set(data):
+        return None
+    if {"telemetry", "targets"} & set(data):
+        system, _ = parse_system(text, str(path), Variables(variables, path.parent))
+        return f"the file is right: the system {system.name}"
+    if data and all(isinstance(one, dict) and "query" in one for one in data.values()):
+        return f"the file is right: {len(merge({str(path): text}))} probes"
+    return None
+
+
+def _tell_marks(paths: list[Path]) -> None:
+    """What somebody (such as `chaos init`) has marked in right files as still to be filled in: said, and no mistake."""
+    from chaos.app.files import read_text
+    from chaos.first_steps.writing import marks
+
+    found = [(path, *mark) for path in paths for mark in marks(read_text(path))]
+    for path, line, column, sentence in found:
+        say(f"{path}:{line}:{column}: to fill in: {sentence}")
+    if found:
+        say(f"{len(found)} places are still to be filled in; take `TODO` away from each that is done")
 
 
 def _system_there(path: Path, variables: dict[str, str]) -> bool:
@@ -82,7 +127,11 @@ def _system_there(path: Path, variables: dict[str, str]) -> bool:
 
 
 def plan(
-    file: Path, system: SystemOption = None, var: VarOption = None, seed: SeedOption = None, as_json: JsonOption = False
+    file: FileArgument,
+    system: SystemOption = None,
+    var: VarOption = None,
+    seed: SeedOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Says exactly what would happen, to whom, and who is told; touches nothing."""
     from dataclasses import replace
@@ -108,30 +157,42 @@ def plan(
         raise typer.Exit(Refused.exit_code)
 
 
-def schema(kind: Annotated[str, typer.Argument(help="experiment, system, probes or gameday")]) -> None:
+def schema(
+    kind: Annotated[
+        str | None, typer.Argument(help="experiment, system, probes or gameday", autocompletion=completions.kinds)
+    ] = None,
+    everything: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--all", metavar="FOLDER", help="write all of them there, as KIND.schema.json"),
+    ] = None,
+) -> None:
     """Prints the JSON Schema of a kind of file, for editors."""
-    from chaos import experiment, gameday, probe
-    from chaos.system import System
+    from chaos.app.schemas import KINDS, schema_of, write_all
+    from chaos.document import did_you_mean
 
-    made: dict[str, Callable[[], object]] = {
-        "experiment": experiment.json_schema,
-        "system": System.model_json_schema,
-        "probes": probe.json_schema,
-        "gameday": gameday.json_schema,
-    }
-    if kind not in made:
-        raise typer.BadParameter(f"{kind!r} is no kind of file; write one of {', '.join(made)}")
-    print(json.dumps(made[kind](), indent=2))
+    if (kind is None) is (everything is None):
+        raise typer.BadParameter(f"write one of {', '.join(KINDS)}, or --all FOLDER", param_hint="KIND")
+    if everything is not None:
+        for path in write_all(everything):
+            print(path)
+        return
+    if kind not in KINDS:
+        raise typer.BadParameter(f"{kind!r} is no kind of file; {did_you_mean(str(kind), KINDS)}", param_hint="KIND")
+    print(json.dumps(schema_of(kind), indent=2))
 
 
-def faults(name: Annotated[Optional[str], typer.Argument(help="one fault, in full")] = None) -> None:  # noqa: UP045
+def faults(
+    name: Annotated[str | None, typer.Argument(help="one fault, in full", autocompletion=completions.faults)] = None,
+) -> None:
     """Lists the faults, or explains one."""
     from chaos.app.manual import explain_fault, list_faults
 
     console().print(list_faults() if name is None else explain_fault(name))
 
 
-def probes(name: Annotated[Optional[str], typer.Argument(help="one probe, in full")] = None) -> None:  # noqa: UP045
+def probes(
+    name: Annotated[str | None, typer.Argument(help="one probe, in full", autocompletion=completions.probes)] = None,
+) -> None:
     """Lists the probes of the catalogue, or explains one."""
     from chaos.app.files import probe_files
     from chaos.app.manual import explain_probe, list_probes

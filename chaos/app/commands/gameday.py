@@ -82,8 +82,8 @@ def serve(
     yes: Annotated[bool, typer.Option("--yes", help="ask nobody, and run against production")] = False,
 ) -> None:
     """Plays game days at the starts of their calendars, until SIGTERM or Ctrl-C undoes everything and ends it."""
+    from chaos.app.freezing import utc_now
     from chaos.app.gameday.loading import load_days
-    from chaos.app.gameday.playing import utc_now
     from chaos.app.gameday.server import Server, beginning, recovered
     from chaos.app.gameday.serving import serve as until_ended
     from chaos.app.gameday.telling import announce
@@ -97,13 +97,13 @@ def serve(
     say(f"the store is {shared.path}")
     server = Server(
         days, shared, beginning(runs, shared, variables, yes=yes), announce, _log, utc_now,
-        lambda: recovered(State.of_user()),
+        lambda: recovered(State.of_user(), runs),
     )  # fmt: skip
     until_ended(server)
 
 
 def _log(text: str) -> None:
-    from chaos.app.gameday.playing import utc_now
+    from chaos.app.freezing import utc_now
 
     say(f"{utc_now():%Y-%m-%d %H:%M:%SZ} {text}")
 
@@ -127,14 +127,16 @@ def _refuse_unservable(days: list[LoadedDay], *, yes: bool) -> None:
 
 
 def _store(said: Path | None) -> Path:
+    from chaos.drivers.gameday_store import NoStore
     from chaos.drivers.state import State
 
-    if said is not None:
-        said.parent.mkdir(parents=True, exist_ok=True)
-        return said
-    folder = State.of_user().path
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder / "gamedays.sqlite"
+    path = said if said is not None else State.of_user().path / "gamedays.sqlite"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        wrong = f"the folder of the store {path} cannot be made ({error.strerror})"
+        raise NoStore(f"{wrong}; name another one with --store") from error
+    return path
 
 
 def list_(
@@ -146,8 +148,8 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """Lists the next starts, each with the freeze that it falls into."""
+    from chaos.app.freezing import utc_now
     from chaos.app.gameday.listing import told_of
-    from chaos.app.gameday.playing import utc_now
     from chaos.drivers.gameday_store import GameDayStore
 
     kept = GameDayStore(_store(store)).history() if history else []

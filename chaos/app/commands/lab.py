@@ -8,11 +8,15 @@ from typing import Annotated, Optional
 
 import typer
 
+from chaos.app import completions
 from chaos.app.commands.options import STATE, JsonOption
 from chaos.app.door import say
 
 DockerOption = Annotated[bool, typer.Option("--docker", help="as containers of a Docker engine")]
-NameOption = Annotated[Optional[str], typer.Option("--name", help="its name; `lab`, or `lab-docker` with --docker")]  # noqa: UP045
+NameOption = Annotated[
+    str | None,
+    typer.Option("--name", help="its name; `lab`, or `lab-docker` with --docker", autocompletion=completions.labs),
+]
 
 
 def _lab(name: str | None, *, docker: bool) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from chaos.app.commands.options import (
     STATE,
+    FileArgument,
     JsonOption,
     SystemOption,
     VarOption,
@@ -16,7 +17,6 @@ from chaos.app.commands.options import (
     variables_of,
 )
 from chaos.app.door import say
-from chaos.errors import Refused
 
 if TYPE_CHECKING:
     pass
@@ -52,12 +52,28 @@ def coverage(
         Optional[str],  # noqa: UP045
         typer.Option("--max-age", metavar="TIME", help="older runs count as none, such as 30d"),
     ] = None,
+    mutate_rules: Annotated[
+        bool,
+        typer.Option(
+            "--mutate-rules", help="would the experiments notice worse rules? Played over the runs' telemetry"
+        ),
+    ] = False,
+    scenarios: Annotated[int, typer.Option("--scenarios", min=1, max=2000, help="with --mutate-rules")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """Says which faults nobody would be told of: every fault that was run, and every alert. Only reads."""
-    from chaos.app import rule_survey
+    from chaos.app import mutating, rule_survey
     from chaos.app.coverage_command import Wish, command
 
+    if mutate_rules:
+        if any(one is not None for one in (suggest, html, max_age, prometheus, alertmanager)):
+            raise typer.BadParameter(
+                "leave --prometheus, --alertmanager, --html, --suggest and --max-age out", param_hint="--mutate-rules"
+            )
+        mutating.command(
+            runs, system, variables_of(var), fail_under, scenarios, say, as_json=as_json, console=console()
+        )
+        return
     if prometheus is not None:
         if any(one is not None for one in (suggest, fail_under, html, max_age, system)):
             raise typer.BadParameter(
@@ -82,7 +98,7 @@ def _show_survey(found: Any, *, as_json: bool) -> None:
 
 
 def rehearse_(
-    file: Path,
+    file: FileArgument,
     system: SystemOption = None,
     var: VarOption = None,
     runs: Annotated[Path, typer.Option("--runs", help="where run folders are")] = Path("runs"),
@@ -111,11 +127,7 @@ def rehearse_(
 ) -> None:
     """Says what would fire, when, and from which severity on: in virtual time, by Prometheus' own engine. Hurts nothing."""
     from chaos.app import files as reading
-    from chaos.app.projecting import projection
-    from chaos.app.rehearsal_command import Asked, rehearsal
-    from chaos.app.telemetry_kept import newest_run
-    from chaos.drivers.throwaway import Programs
-    from chaos.lab import monitoring
+    from chaos.app.rehearsal_command import Asked, command
     from chaos.report.rehearsal import rehearsal_view
     from chaos.units import parse_duration
 
@@ -124,19 +136,9 @@ def rehearse_(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--over") from error
     loaded = reading.load(file, system=system, variables=variables_of(var), state=STATE)
-    tools = monitoring.find(STATE, say)
-    programs = Programs(tools.prometheus, tools.promtool)
-    if projected:
-        folder = run or newest_run(runs, loaded.experiment.name)
-        if folder is None:
-            raise Refused(
-                [
-                    f"no run of {loaded.experiment.name} in {runs} has kept its telemetry; run it once, or name one with --run"
-                ]
-            )
-        made = projection(loaded, folder, programs, scenarios, say, seed)
-    else:
-        made = rehearsal(loaded, Asked(runs, run, model, over_s, rules, scenarios, seed=seed), programs, say)
+    made = command(
+        loaded, Asked(runs, run, model, over_s, rules, scenarios, seed=seed), STATE, say, projected=projected
+    )
     if as_json:
         print(made.to_json())
     else:

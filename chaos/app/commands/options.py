@@ -7,20 +7,38 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from chaos.app import completions
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 STATE = Path(".chaos")
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="experiment files")]
+Files = Annotated[
+    Optional[list[Path]],  # noqa: UP045
+    typer.Argument(metavar="FILE…", help="experiment files", autocompletion=completions.yaml_files, show_default=False),
+]
 SystemOption = Annotated[
-    str | None, typer.Option("--system", help="a system file, or a lab that is up; overrides the file's own")
+    str | None,
+    typer.Option(
+        "--system",
+        help="a system file, or a lab that is up; overrides the file's own",
+        autocompletion=completions.systems,
+    ),
 ]
 VarOption = Annotated[Optional[list[str]], typer.Option("--var", metavar="NAME=VALUE", help="a value for ${NAME}")]  # noqa: UP045
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="an experiment file", autocompletion=completions.yaml_files)
+]
+FolderArgument = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="a run's folder", autocompletion=completions.run_folders)
+]
 SeedOption = Annotated[Optional[str], typer.Option("--seed", help="repeat a run's choices: arms, rows, containers")]  # noqa: UP045
 RunArgument = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Argument(help="a run's id, or its beginning; the only one when left out"),
+    typer.Argument(
+        help="a run's id, or its beginning; the only one when left out", autocompletion=completions.living_runs
+    ),
 ]
 FreezeOption = Annotated[
     Optional[str],  # noqa: UP045
@@ -29,6 +47,22 @@ FreezeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="for machines")]
+
+
+def given(files: list[Path] | None) -> list[Path]:
+    """The files that were named. Raises BadParameter that names one, when none was."""
+    if files:
+        return files
+    near = next(
+        (
+            str(one)
+            for folder in ("experiments", "chaos/experiments", ".")
+            for one in sorted(Path(folder).glob("*.yaml"))
+        ),
+        None,
+    )
+    how = f"write one, such as {near}" if near else "write the path of an experiment; `chaos init` makes the first ones"
+    raise typer.BadParameter(f"Missing argument: {how}", param_hint="FILE…")
 
 
 def variables_of(given: list[str] | None) -> dict[str, str]:

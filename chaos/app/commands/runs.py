@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from chaos.app.commands.options import (
     STATE,
     Files,
+    FolderArgument,
     FreezeOption,
     JsonOption,
     RunArgument,
@@ -19,6 +20,7 @@ from chaos.app.commands.options import (
     SystemOption,
     VarOption,
     console,
+    given,
     variables_of,
 )
 from chaos.app.door import say, tell_refusal
@@ -60,20 +62,20 @@ def _command_of(context: typer.Context, files: list[Path]) -> list[str]:
 
 def run(
     context: typer.Context,
-    files: Files,
+    files: Files = None,
     system: SystemOption = None,
     var: VarOption = None,
     seed: SeedOption = None,
     runs: Annotated[Path, typer.Option("--runs", help="where run folders go")] = Path("runs"),
     as_json: JsonOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="run against production")] = False,
+    ignore_freeze: FreezeOption = None,
     metrics_file: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
             "--metrics-file", metavar="FILE.prom", help="says at every moment which faults are on, as metrics"
         ),
     ] = None,
-    ignore_freeze: FreezeOption = None,
 ) -> None:
     """Runs experiments, undoes everything, judges. All files are read first; the exit code is the worst verdict's.
 
@@ -82,9 +84,10 @@ def run(
     from chaos.app import files as reading
     from chaos.verdict import EXIT_CODE
 
-    command = _command_of(context, files)
+    named = given(files)
+    command = _command_of(context, named)
     loaded, problems = [], []
-    for path in files:
+    for path in named:
         try:
             loaded.append(reading.load(path, system=system, variables=variables_of(var), state=STATE))
         except InvalidFile as error:
@@ -103,7 +106,7 @@ def run(
                         "it begins one fault, and a sweep makes several runs; leave `sweep:` out", param_hint="--"
                     )
                 code = _sweep_one(
-                    one, seed, runs, as_json=as_json, yes=yes, metrics_file=metrics_file, ignore_freeze=ignore_freeze
+                    one, seed, runs, as_json=as_json, yes=yes, ignore_freeze=ignore_freeze, metrics_file=metrics_file
                 )
                 if code in (EXIT_CODE["unsafe"], EXIT_CODE["interrupted"]):
                     raise typer.Exit(code)
@@ -116,8 +119,8 @@ def run(
                     as_json=as_json,
                     yes=yes,
                     command=command,
-                    metrics_file=metrics_file,
                     ignore_freeze=ignore_freeze,
+                    metrics_file=metrics_file,
                 )
         except Refused as error:
             tell_refusal(error)
@@ -130,9 +133,9 @@ def run(
 
 def _say_ignored(loaded: Loaded, ignore_freeze: str | None) -> None:
     """Before the system is asked anything. Raises Frozen."""
-    from chaos.app.running import frozen_now
+    from chaos.app.freezing import frozen_now, utc_now
 
-    if (said := frozen_now(loaded, ignore_freeze)) is not None:
+    if (said := frozen_now(loaded, utc_now(), ignore_freeze)) is not None:
         say(f"! {said}")
 
 
@@ -147,8 +150,8 @@ def _sweep_one(
     *,
     as_json: bool,
     yes: bool,
-    metrics_file: Path | None,
     ignore_freeze: str | None,
+    metrics_file: Path | None,
 ) -> int:
     """A run for each severity; the exit code: 0 when every alert tells at some severity, 1 when not, 3 when nothing was proven."""
     from chaos.app import running, sweeping
@@ -172,8 +175,8 @@ def _sweep_one(
                 view,
                 signals=True,
                 production=yes,
-                metrics_file=metrics_file,
                 ignore_freeze=ignore_freeze,
+                metrics_file=metrics_file,
             )
 
     try:
@@ -204,8 +207,8 @@ def _run_one(
     as_json: bool,
     yes: bool,
     command: list[str],
-    metrics_file: Path | None,
     ignore_freeze: str | None,
+    metrics_file: Path | None,
 ) -> VerdictName:
     from rich.text import Text
 
@@ -226,8 +229,8 @@ def _run_one(
             signals=True,
             production=yes,
             command=command,
-            metrics_file=metrics_file,
             ignore_freeze=ignore_freeze,
+            metrics_file=metrics_file,
         )
     with contextlib.suppress(BrokenPipeError):  # nobody reads any more; the verdict stands in the folder
         if as_json:
@@ -276,7 +279,7 @@ def recover() -> None:
     say("nothing is left")
 
 
-def judge(folder: Path, as_json: JsonOption = False) -> None:
+def judge(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Computes an old run's verdict anew, from its journal alone."""
     from chaos.app.running import report
     from chaos.drivers.folder import RunFolder

@@ -34,6 +34,10 @@ class LoadedDay:
         """The calendar of every system, by its name."""
         return list({one.system.name: (one.system.name, one.system.calendar) for one in self.loaded}.values())
 
+    def own_calendar(self) -> tuple[str, Calendar]:
+        """The calendar of the day itself, by its name."""
+        return f"the game day {self.day.name}", self.day.calendar
+
     def longest_s(self, first: int = 0) -> float:
         """The most that the day may take from this step on, with nobody keeping it waiting."""
         return sum(

@@ -21,8 +21,9 @@ from rich.text import Text
 
 from chaos.app import running
 from chaos.app.files import Loaded
+from chaos.app.freezing import utc_now
 from chaos.app.gameday.loading import LoadedDay
-from chaos.app.gameday.playing import World, play, utc_now
+from chaos.app.gameday.playing import World, play
 from chaos.app.gameday.telling import announce, announce_before
 from chaos.app.gameday.view import DayView
 from chaos.drivers.folder import NoFolder, RunFolder
@@ -108,7 +109,8 @@ def _run(one: Loaded, view: DayView, index: int, wishes: Wishes, errors: Console
         errors.print(Text(f"! {visible(warning)}", style="yellow"), soft_wrap=True)
     with view.watching(index) as watch:
         return running.run(
-            prepared, wishes.runs, watch, signals=True, production=wishes.yes, ignore_freeze=wishes.ignore_freeze, alone=True
+            prepared, wishes.runs, watch, signals=True, production=wishes.yes, ignore_freeze=wishes.ignore_freeze, alone=True,
+            calendars=[view.loaded.own_calendar()],
         )  # fmt: skip
 
 

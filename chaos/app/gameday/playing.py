@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 from chaos.app.files import Loaded
+from chaos.app.freezing import ignored
 from chaos.app.gameday.loading import LoadedDay
 from chaos.app.running import Ended
 from chaos.errors import ChaosError, Frozen, Refused
@@ -60,9 +61,9 @@ def play(
 ) -> Summary:  # fmt: skip
     """The day is over, and everybody was told so. Raises Frozen and Refused where it does not begin at all."""
     day = loaded.day
-    _refuse_frozen(loaded, world, ignore_freeze)
+    frozen = ignored([loaded.own_calendar(), *loaded.calendars()], world.now(), ignore_freeze)
     systems = [name for name, _ in loaded.calendars()]
-    world.announce_before(before(day, who, loaded.names(), systems, loaded.longest_s(), stop))
+    world.announce_before(before(day, who, loaded.names(), systems, loaded.longest_s(), stop, frozen))
     began = world.now()
     done: list[Outcome] = []
     with contextlib.suppress(
@@ -75,17 +76,10 @@ def play(
             view.over(outcome)
     made = summary(
         day, done, began_wall_s=began.timestamp(), ended_wall_s=world.now().timestamp(), version=VERSION,
-        scheduled_wall_s=scheduled.timestamp() if scheduled is not None else None,
+        scheduled_wall_s=scheduled.timestamp() if scheduled is not None else None, frozen=frozen,
     )  # fmt: skip
     world.announce(after(made))
     return made
-
-
-def _refuse_frozen(loaded: LoadedDay, world: World, ignore_freeze: str | None) -> None:
-    """Raises Frozen when the day's own calendar forbids it; its systems' calendars are looked at by every run."""
-    from chaos.calendar import refuse_frozen
-
-    refuse_frozen(f"the game day {loaded.day.name}", loaded.day.calendar, world.now(), ignore_freeze)
 
 
 def _played(loaded: LoadedDay, world: World, view: View, what: Run | Ask | Skip, ignore_freeze: str | None) -> Outcome:
@@ -107,7 +101,7 @@ def _played(loaded: LoadedDay, world: World, view: View, what: Run | Ask | Skip,
     began_s = world.now().timestamp()
     view.step(index)
     try:
-        _refuse_frozen(loaded, world, ignore_freeze)  # a freeze may have begun meanwhile
+        ignored([loaded.own_calendar()], world.now(), ignore_freeze)  # a freeze may have begun meanwhile
         ended = world.run(index, loaded.loaded[index])
     except Frozen as error:
         return outcome("frozen", "invalid", _line(error))
@@ -121,8 +115,3 @@ def _played(loaded: LoadedDay, world: World, view: View, what: Run | Ask | Skip,
 def _line(error: ChaosError) -> str:
     """All that an error says, in one line."""
     return "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
-
-
-def utc_now() -> datetime:
-    """The moment."""
-    return datetime.now(UTC)

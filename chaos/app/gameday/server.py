@@ -38,7 +38,8 @@ log = logging.getLogger("chaos.gameday")
 
 STOP_S = 100.0
 """How long the days that go on may take to undo everything and to say what they saw, once the server is to end."""
-AGAIN_S = 0.05
+REFUSED = (2, 3)
+"""Exit codes of a day that could not begin, where it has not said itself how it ended: wrong files, a refusal."""
 
 Say = Callable[[str], None]
 Begin = Callable[[LoadedDay, Claim], "subprocess.Popen[bytes]"]
@@ -67,6 +68,7 @@ class Server:
     """Undoes what dead runs have left, and says in a sentence what came of it."""
     _playing: list[Playing] = field(default_factory=list)
     _said: dict[str, str] = field(default_factory=dict)
+    _recovering: list[threading.Thread] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _over: bool = False
 
@@ -76,12 +78,17 @@ class Server:
             if self._over:
                 return
             for loaded in self.days:
+                if self._over:
+                    return
                 try:
                     self._reap(loaded)
                     self._look_at(loaded)
                     self._say_once(loaded, self.next_of(loaded))
                 except ChaosError as error:
                     self._say_once(loaded, f"{loaded.day.name}: {error}")
+                except Exception as error:  # of one day; the others go on, and so does this one at the next look
+                    self._say_once(loaded, f"{loaded.day.name}: an error of our own: {error!r}")
+                    log.debug("", exc_info=True)
 
     def _say_once(self, loaded: LoadedDay, text: str) -> None:
         if self._said.get(loaded.day.name) != text:
@@ -126,7 +133,7 @@ class Server:
         try:
             process = self.begin(loaded, claim)
         except OSError as error:
-            self.store.end(loaded.day.name, claim.play.start, "ended", f"refused: {error}", "invalid", self.now())
+            self._end(loaded, claim.play.start, f"refused: {error}")
             self.announce(loaded, refused(loaded.day, f"its process could not be started: {error}"))
             return
         finally:
@@ -139,9 +146,18 @@ class Server:
         """Days whose process has ended are over; one that died without saying how was interrupted."""
         for one in [one for one in self._playing if one.loaded is loaded and one.process.poll() is not None]:
             self._playing.remove(one)
-            self.say(f"{loaded.day.name}: ended with exit code {one.process.returncode}")
+            code = one.process.returncode
+            self.say(f"{loaded.day.name}: ended with exit code {code}")
+            if code in REFUSED and self._end(loaded, one.start, f"refused: exit code {code}"):
+                self.announce(
+                    loaded, refused(loaded.day, f"its process ended with exit code {code}; the server's log says why")
+                )
         for kept in self.store.orphans(loaded.day.name):
             self._bury(loaded, kept)
+
+    def _end(self, loaded: LoadedDay, start: datetime, why: str) -> bool:
+        """A day that was never begun is over; whether nobody had said so before."""
+        return self.store.end(loaded.day.name, start, "ended", why, "invalid", self.now())
 
     def _bury(self, loaded: LoadedDay, kept: Kept) -> None:
         name, start = loaded.day.name, kept.record.start
@@ -151,26 +167,47 @@ class Server:
             return
         if not self.store.end(name, start, "interrupted", "its process is gone", None, self.now()):
             return  # another server was faster, and tells it
-        left = self.recover()
-        self.say(f"{name}: interrupted: the process that played it is gone; {left}")
+        self.say(f"{name}: interrupted: the process that played it is gone")
+        thread = threading.Thread(
+            target=self._recover, args=(loaded, start), daemon=True
+        )  # an engine that hangs keeps no other day
+        self._recovering.append(thread)
+        thread.start()
+
+    def _recover(self, loaded: LoadedDay, start: datetime) -> None:
+        try:
+            left = self.recover()
+        except Exception as error:  # whatever it is, people are told
+            log.debug("", exc_info=True)
+            left = f"What it left could not be undone: {error or type(error).__name__}; `chaos recover` tries again."
+        self.say(f"{loaded.day.name}: {left}")
         self.announce(loaded, interrupted(loaded.day, start, left))
 
     # --- the end --------------------------------------------------------------------------------------------------------
 
     def stop(self, within_s: float = STOP_S) -> None:
         """Nothing new begins, and the days that went on have undone everything and are over. Raises NotUndone when not in time."""
-        with self._lock:
-            self._over = True
-        for one in self._playing:
-            self.say(f"{one.loaded.day.name}: is ended, and undoes everything")
-            one.process.send_signal(signal.SIGTERM)
+        self._over = True
+        asked = self._ask_to_end([])
+        with self._lock:  # whoever looks now may have begun one more
+            self._ask_to_end(asked)
         until_s = time.monotonic() + within_s
         left = [one for one in self._playing if not _ends(one.process, until_s)]
+        for thread in self._recovering:
+            thread.join(max(0.0, until_s - time.monotonic()))
         if left:
             names = ", ".join(one.loaded.day.name for one in left)
             raise NotUndone(f"after {within_s:g}s this still goes on: {names}", "chaos stop --all, then chaos recover")
         for one in self._playing:
             self.say(f"{one.loaded.day.name}: ended with exit code {one.process.returncode}")
+
+    def _ask_to_end(self, asked: Sequence[Playing]) -> list[Playing]:
+        """All that go on were asked to end, but for those that had been asked already."""
+        found = [one for one in self._playing if one not in asked]
+        for one in found:
+            self.say(f"{one.loaded.day.name}: is ended, and undoes everything")
+            one.process.send_signal(signal.SIGTERM)
+        return [*asked, *found]
 
 
 def _ends(process: subprocess.Popen[bytes], until_s: float) -> bool:
@@ -211,10 +248,12 @@ def beginning(
     return begin
 
 
-def recovered(state: State) -> str:
-    """What dead runs have left is undone, as far as it can be; the sentence says so. What a warden is undoing is left to it."""
+def recovered(state: State, runs: Path) -> str:
+    """What dead runs with folders in `runs` have left is undone, as far as it can be; the sentence says so. What a warden is undoing is
+    left to it.
+    """
     said: list[str] = []
-    lost = recover_all(state, said.append)
+    lost = recover_all(state, said.append, runs)
     for line in said:
         log.info("%s", line)
     if lost:

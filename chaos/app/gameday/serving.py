@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,9 @@ class StartsOf(BaseTrigger):  # type: ignore[misc]
 
 def serve(server: Server) -> None:
     """Game days are played at their starts until a signal comes; then everything is undone. Raises NotUndone when not in time."""
+    logging.getLogger("apscheduler").setLevel(
+        logging.ERROR
+    )  # that a look takes longer than until the next one is nothing to say
     over = threading.Event()
     before = {number: signal.signal(number, lambda _number, _frame: over.set()) for number in SIGNALS}
     scheduler = BackgroundScheduler(timezone=UTC)

@@ -45,7 +45,7 @@ class DayView:
 
     def __init__(self, console: Console, loaded: LoadedDay, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._console = console
-        self._loaded = loaded
+        self.loaded = loaded
         self._monotonic_s = monotonic_s
         self._step_began_s = 0.0
 
@@ -54,26 +54,26 @@ class DayView:
 
     def begins(self) -> None:
         """What is going to happen, step by step."""
-        day = self._loaded.day
+        day = self.loaded.day
         self._say(f"game day {day.name}: {day.purpose}", "bold")
-        for index, name in enumerate(self._loaded.names()):
+        for index, name in enumerate(self.loaded.names()):
             self._say(f"  {index + 1}. {name}{_conditions(day.steps[index])}")
-        self._say(f"  at most {about(self._loaded.longest_s())}; Ctrl-C undoes everything and ends the day", "dim")
+        self._say(f"  at most {about(self.loaded.longest_s())}; Ctrl-C undoes everything and ends the day", "dim")
 
     def step(self, index: int) -> None:
         """Which step begins."""
         self._step_began_s = self._monotonic_s()
         self._say(f"▸ {self.line(index)}", "bold cyan")
-        note = self._loaded.day.steps[index].note
+        note = self.loaded.day.steps[index].note
         if note is not None:
             self._say(f"  {note}")
 
     def line(self, index: int) -> str:
         """The step, what is next, and how long the day still takes at most."""
-        names = self._loaded.names()
+        names = self.loaded.names()
         following = f"then {names[index + 1]}" if index + 1 < len(names) else "the last one"
         gone_s = self._monotonic_s() - self._step_began_s
-        left_s = max(0.0, self._loaded.longest_s(index) - self._loaded.day.steps[index].pause - gone_s)
+        left_s = max(0.0, self.loaded.longest_s(index) - self.loaded.day.steps[index].pause - gone_s)
         return f"step {index + 1} of {len(names)}: {names[index]}; {following}; at most {about(left_s)} left"
 
     def over(self, outcome: Outcome) -> None:
@@ -93,7 +93,7 @@ class DayView:
         if seconds <= 0:
             return
         until_s, said_s = self._monotonic_s() + seconds, float("inf")
-        name = self._loaded.names()[index]
+        name = self.loaded.names()[index]
         with self._console.status("") as status:
             while (left_s := until_s - self._monotonic_s()) > 0:
                 if self._console.is_terminal:

@@ -79,7 +79,7 @@
   for (const { svg } of lines) {
     svg.addEventListener("pointermove", point);
     svg.addEventListener("pointerdown", point);
-    svg.addEventListener("pointerleave", hide);
+    svg.addEventListener("pointerleave", (event) => event.pointerType === "touch" || hide());  // a finger that is lifted has read nothing yet
   }
   Object.assign(slider, { min: data.start, max: data.end, step: 0.1, value: Math.min(Math.max(0, data.start), data.end) });
   slider.addEventListener("input", () => show(slider.valueAsNumber));

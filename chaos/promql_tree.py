@@ -1,16 +1,38 @@
-"""An expression taken apart, and put together again as a question: what would it return if every threshold were met? Pure."""
+"""An expression taken apart, and put together again: as it stands, or as the question what it would return if every threshold were met.
+
+Pure.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator as operators
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import promql_parser as promql
 
-from chaos.promql import parsed
+LONGEST_EXPR = 10_000
+"""Characters of a rule's expression that are looked at."""
+DEEPEST_EXPR = 100
+"""Brackets within brackets, signs after signs, powers of powers. The parser's stack ends somewhere, and the process with it."""
+_SIGNS = re.compile(rf"(?:[-+][ \t\r\n]*){{{DEEPEST_EXPR + 1}}}")
+
+
+def parsed(expr: str) -> Any:
+    """The expression taken apart. Raises ValueError when it is none, or too long or too deep to be one that a person wrote."""
+    if len(expr) > LONGEST_EXPR or _SIGNS.search(expr) or max(_depth(expr), expr.count("^")) > DEEPEST_EXPR:
+        raise ValueError("this expression is too long or too deep")
+    return promql.parse(expr)
+
+
+def _depth(expr: str) -> int:
+    """The most brackets that are open at once, quoted ones included."""
+    return max(itertools.accumulate((sign in "([{") - (sign in ")]}") for sign in expr), default=0)
+
 
 COMPARISONS = frozenset(("<", "<=", ">", ">=", "==", "!="))
 SETS = frozenset(("and", "or", "unless"))
@@ -210,10 +232,25 @@ def exact(node: Any) -> str:
     return _write(node, as_is=True)
 
 
-def _write(node: Any, *, as_is: bool) -> str:
-    def inside(*nodes: Any) -> str:
-        return ", ".join(_write(one, as_is=as_is) for one in nodes if one is not None)
+Change = Callable[[Any], str | None]
+"""For a node the text that stands in its place, or None to leave it; for a selector without range, `offset` and `@`."""
 
+
+def changed(node: Any, change: Change) -> str:
+    """The node as it stands, but for what `change` puts in the place of some nodes at and below it. Raises Unwritable."""
+    return _write(node, as_is=True, change=change)
+
+
+def _write(node: Any, *, as_is: bool, change: Change | None = None) -> str:
+    def inside(*nodes: Any) -> str:
+        return ", ".join(_write(one, as_is=as_is, change=change) for one in nodes if one is not None)
+
+    def selected(one: Any) -> str:
+        return (change(one) if change is not None else None) or selector(one)
+
+    instead = change(node) if change is not None and not isinstance(node, promql.VectorSelector) else None
+    if instead is not None:
+        return instead
     match node:
         case promql.ParenExpr():
             return f"({inside(node.expr)})"
@@ -224,19 +261,19 @@ def _write(node: Any, *, as_is: bool) -> str:
         case promql.StringLiteral():
             return quoted(node.val)
         case promql.VectorSelector():
-            return selector(node) + _moved(node)
+            return selected(node) + _moved(node)
         case promql.MatrixSelector():
             inner = node.vector_selector
-            return f"{selector(inner)}[{duration(seconds(node.range))}]{_moved(inner)}"
+            return f"{selected(inner)}[{duration(seconds(node.range))}]{_moved(inner)}"
         case promql.SubqueryExpr():
             step = duration(node.step.total_seconds()) if node.step is not None else ""
-            return f"{_operand(node.expr, as_is=as_is)}[{duration(seconds(node.range))}:{step}]{_moved(node)}"
+            return f"{_operand(node.expr, as_is=as_is, change=change)}[{duration(seconds(node.range))}:{step}]{_moved(node)}"
         case promql.AggregateExpr():
             return f"{node.op}{_grouping(node)}({inside(node.param, node.expr)})"
         case promql.Call():
             return _absence(node) if call(node) in ABSENCE and not as_is else f"{call(node)}({inside(*node.args)})"
         case promql.BinaryExpr():
-            return _binary(node, as_is=as_is)
+            return _binary(node, as_is=as_is, change=change)
     raise Unwritable(type(node).__name__)
 
 
@@ -251,11 +288,11 @@ def by(node: Any) -> bool:
     return node.modifier is not None and bool(node.modifier.type == promql.AggModifierType.By)
 
 
-def _operand(node: Any, *, as_is: bool) -> str:
+def _operand(node: Any, *, as_is: bool, change: Change | None) -> str:
     left_out = _left_out(node)
     while left_out is not None and not as_is:
         node, left_out = left_out, _left_out(left_out)
-    text = _write(node, as_is=as_is)
+    text = _write(node, as_is=as_is, change=change)
     return f"({text})" if isinstance(node, (promql.BinaryExpr, promql.UnaryExpr)) else text
 
 
@@ -268,7 +305,7 @@ def _left_out(node: Any) -> Any | None:
     return node.rhs if filters(node) and scalar(node.lhs) else None
 
 
-def _binary(node: Any, *, as_is: bool) -> str:
+def _binary(node: Any, *, as_is: bool, change: Change | None) -> str:
     sign = operator(node)
     if not as_is:
         left_out = _left_out(node)
@@ -276,7 +313,8 @@ def _binary(node: Any, *, as_is: bool) -> str:
             return _write(left_out, as_is=False)
         sign += " bool" if filters(node) else ""
     matching = " ".join(str(node.modifier).split()) if node.modifier is not None else ""
-    sides = (_operand(node.lhs, as_is=as_is), sign, matching, _operand(node.rhs, as_is=as_is))
+    left, right = (_operand(side, as_is=as_is, change=change) for side in (node.lhs, node.rhs))
+    sides = (left, sign, matching, right)
     return " ".join(part for part in sides if part)
 
 

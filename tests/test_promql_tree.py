@@ -7,10 +7,10 @@ from typing import Any
 import promql_parser as promql
 import pytest
 
+from chaos.promql_tree import Unwritable, alternatives, bare, call, children, duration, exact, free, names, tree
 from chaos.rulecheck.checker import check
 from chaos.rulecheck.known import Known
 from chaos.rulecheck.standing import standing
-from chaos.rulecheck.tree import Unwritable, alternatives, bare, call, children, duration, exact, free, names, tree
 from tests.rulecheck.cases import EVERYTHING_THERE, answered, rule_of
 from tests.rulecheck.test_right_rules import ALL
 

@@ -1,0 +1,92 @@
+"""A dead man's switch: what tells is that its receiver hears an alert no more that it hears again and again. Pure.
+
+told ── told ── told ──x effect            (silent_for)            the switch trips ── told again
+└ the last word before the silence ──────────────▶ └ that is when somebody knows
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+from chaos.detection.gates import Detection, Gate, Outcome, Stage
+from chaos.detection.heard import unresolved
+from chaos.detection.history import LOOK_S, AlertHistory, Times
+from chaos.plans import PlannedAlert
+from chaos.progress import carries
+
+SOURCE = "the sink's clock"
+NOT_OBSERVED = "not observed: what tells is a silence"
+
+
+def detect_silence(alert: PlannedAlert, history: AlertHistory, times: Times) -> Detection:
+    """What became of an alert that tells by silence: when its receiver's switch tripped, and when it was heard again."""
+    assert alert.silent_for_s is not None, "an alert that tells by silence says how long one is"
+    beats = _beats(alert, history)
+    tripped = _tripped(beats, alert.silent_for_s, history, times)
+    told_s = None if tripped is None else max(0.0, tripped - times.effect)
+    again = None if tripped is None else next((at for at in beats if at > max(tripped, times.until)), None)
+    reset_s = None if again is None or times.removal is None else again - times.removal
+    outcome, why = _outcome(alert, alert.silent_for_s, beats, history, times, told_s, again)
+    failed = {"invalid": Gate.alive, "unresolved": Gate.reset, "undetected": Gate.delivered}.get(outcome)
+    stages = (
+        *(Stage(gate, None, None, 0.0, NOT_OBSERVED) for gate in (Gate.signal, Gate.pending, Gate.firing, Gate.active)),
+        Stage(Gate.delivered, tripped, told_s, 0.1, SOURCE),
+        Stage(Gate.reset, again, reset_s, 0.1, SOURCE),
+    )
+    return Detection(alert.alert, outcome, stages, failed, why, alert.within_s, told_s, reset_s)
+
+
+def _beats(alert: PlannedAlert, history: AlertHistory) -> list[float]:
+    """When the receiver heard that it fires."""
+    return sorted(
+        one.received_at_wall_s
+        for one in history.deliveries
+        if (one.labels.get("alertname"), one.receiver, one.status) == (alert.alert, alert.delivered_to, "firing")
+        and carries(one.labels, alert.labels)
+    )
+
+
+def _tripped(beats: list[float], silent_for_s: float, history: AlertHistory, times: Times) -> float | None:
+    """When the first silence was long enough that did not end before the effect; a sink that was not asked is not silent."""
+    known = min(times.end, history.sink_asked_wall_s + LOOK_S)
+    for last, following in pairwise([*beats, math.inf]):
+        at = last + silent_for_s
+        if times.effect <= at < following and last < times.until and at <= known:
+            return at
+    return None
+
+
+def _outcome(
+    alert: PlannedAlert,
+    silent_for_s: float,
+    beats: list[float],
+    history: AlertHistory,
+    times: Times,
+    told_s: float | None,
+    again: float | None,
+) -> tuple[Outcome, str]:
+    before = [at for at in beats if at < times.effect]
+    if not before:
+        return "invalid", f"{alert.delivered_to} did not hear it before anything was hurt, so its silence says nothing"
+    quiet_s = max(later - earlier for earlier, later in pairwise([*before, times.effect]))
+    if quiet_s >= silent_for_s:
+        return (
+            "invalid",
+            f"{alert.delivered_to} heard nothing for {quiet_s:.0f}s before anything was hurt; write a longer `silent_for:`",
+        )
+    if told_s is None:
+        if history.sink_asked_wall_s < min(times.until, times.end - LOOK_S):
+            return "not_observed", f"no sink could say whether {alert.delivered_to} heard it"
+        if times.until - times.effect < silent_for_s:
+            return (
+                "undecided",
+                f"the fault was on for {times.until - times.effect:.1f}s; the switch waits {silent_for_s:g}s",
+            )
+        return "undetected", f"{alert.delivered_to} went on hearing it, never silent for {silent_for_s:g}s"
+    if alert.within_s is not None and told_s > alert.within_s:
+        return "late", f"silent for {silent_for_s:g}s only after {told_s:.1f}s; asked for within {alert.within_s:g}s"
+    return unresolved(alert, history, times, again) or (
+        "detected",
+        f"told by a silence of {silent_for_s:g}s, after {told_s:.1f}s",
+    )

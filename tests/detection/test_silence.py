@@ -1,0 +1,92 @@
+"""A dead man's switch: silence tells, as far as somebody listened, and only where there was something to hear before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from chaos.detection import AlertHistory, Detection, Gate
+from chaos.observation import Delivered
+from tests.test_detection import TIMES, found
+from tests.worlds import ALERT
+
+EVERY_S = 5.0
+LABELS = {"alertname": ALERT.alert, **ALERT.labels}
+SWITCH = replace(
+    ALERT,
+    via="silence",
+    silent_for_s=12.0,
+    delivered_to="oncall",
+    within_s=20.0,
+    resolved_within_s=None,
+    left=None,
+    expr="",
+)
+
+
+def beats(first: float, last: float, **other: object) -> list[Delivered]:
+    """A notification every five seconds, in seconds after the effect."""
+    one = Delivered("oncall", 0.0, "firing", "w", LABELS, 0.0)
+    count = int((last - first) / EVERY_S) + 1
+    return [
+        replace(one, received_at_wall_s=TIMES.effect + first + place * EVERY_S, **other)  # type: ignore[arg-type]
+        for place in range(count)
+    ]
+
+
+BEFORE = beats(-23.0, -3.0)
+BACK = beats(TIMES.until - TIMES.effect + 2.0, TIMES.until - TIMES.effect + 30.0)
+
+
+def heard(*deliveries: Delivered, asked: float = TIMES.end, alert=SWITCH) -> Detection:
+    return found(AlertHistory(deliveries=deliveries, sink_asked_wall_s=asked), alert)
+
+
+def test_a_silence_tells_so_long_after_the_last_word() -> None:
+    detection = heard(*BEFORE, *BACK)
+    assert (detection.outcome, detection.failed_gate) == ("detected", None)
+    assert detection.told_after_s == pytest.approx(12.0 - 3.0)
+    assert detection.stage(Gate.firing).at_wall_s is None
+    assert detection.stage(Gate.firing).source.startswith("not observed")
+
+
+def test_a_receiver_that_goes_on_hearing_it_is_not_told() -> None:
+    detection = heard(*beats(-23.0, TIMES.end - TIMES.effect))
+    assert (detection.outcome, detection.failed_gate) == ("undetected", Gate.delivered)
+
+
+def test_the_words_of_another_receiver_instance_or_end_break_no_silence() -> None:
+    at = {"first": 2.0, "last": TIMES.until - TIMES.effect}
+    for other in ({"receiver": "audit"}, {"labels": {**LABELS, "severity": "other"}}, {"status": "resolved"}):
+        assert heard(*BEFORE, *beats(**at, **other)).outcome == "detected"  # type: ignore[arg-type]
+
+
+def test_what_was_not_heard_before_or_was_silent_before_says_nothing() -> None:
+    assert heard().outcome == "invalid"
+    assert "did not hear it" in heard().explanation
+    silent = heard(*beats(-60.0, -40.0), *BACK)
+    assert (silent.outcome, silent.failed_gate) == ("invalid", Gate.alive)
+    assert "write a longer `silent_for:`" in silent.explanation
+
+
+def test_a_sink_that_nobody_asked_is_not_silent() -> None:
+    assert heard(*BEFORE, asked=TIMES.effect + 2.0).outcome == "not_observed"
+
+
+def test_a_silence_that_comes_too_late_is_late_and_a_fault_that_was_too_short_leaves_it_open() -> None:
+    assert heard(*BEFORE, *beats(2.0, 7.0), alert=replace(SWITCH, within_s=15.0)).outcome == "late"
+    long = replace(SWITCH, silent_for_s=TIMES.until - TIMES.effect + 1.0)
+    assert heard(*beats(-200.0, TIMES.end - TIMES.effect), alert=long).outcome == "undecided"
+
+
+def test_it_has_resolved_when_it_is_heard_again() -> None:
+    asked = replace(SWITCH, resolved_within_s=5.0)
+    detection = heard(*BEFORE, *BACK, alert=asked)
+    assert detection.outcome == "detected"
+    assert detection.resolved_after_s == pytest.approx(2.0)
+    assert heard(*BEFORE, alert=asked).outcome == "unresolved"
+
+
+def test_a_silence_that_began_after_the_fault_was_gone_is_not_its_doing() -> None:
+    assert heard(*beats(-23.0, TIMES.until - TIMES.effect + 5.0)).outcome == "undetected"
