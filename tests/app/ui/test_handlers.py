@@ -28,6 +28,12 @@ def test_whoever_has_no_cookie_gets_nothing_of_any_page_and_does_nothing(tmp_pat
     assert State(tmp_path / "state").blocked() is None
 
 
+def test_another_cookie_than_the_one_that_was_given_out_is_none(tmp_path: Path) -> None:
+    with served(tmp_path, enter=False) as at:
+        for wrong in ("", "x", at.ui.access.token(), at.ui.access.form_token()):
+            assert at.get("/", Cookie=f"{at.ui.access.cookie}={wrong}").status_code == 401
+
+
 def test_the_address_lets_one_browser_in_once_and_the_next_one_is_said(tmp_path: Path) -> None:
     with served(tmp_path, enter=False) as at:
         token = at.ui.access.token()
