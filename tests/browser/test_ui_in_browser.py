@@ -73,9 +73,8 @@ def test_a_run_moves_on_the_page_as_its_journal_grows(browser: Browser, at: Serv
 
 
 def test_without_script_a_run_is_seen_and_can_be_stopped_by_the_keyboard(
-    browser: Browser, at: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, at: Served, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("CHAOS_STATE", str(tmp_path / "state"))
     with opened(browser, entrance(at), scripts=False) as seen:
         seen.page.goto(f"{at.address}/runs/{FOLDER}")
         expect(seen.page.locator("[data-now]")).to_contain_text("preflight: the plan is accepted")
@@ -85,10 +84,7 @@ def test_without_script_a_run_is_seen_and_can_be_stopped_by_the_keyboard(
     assert at.ui.kept.state.run(RUN).stop_asked() is not None
 
 
-def test_a_report_from_somebody_else_can_stop_nothing(
-    browser: Browser, at: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CHAOS_STATE", str(tmp_path / "state"))
+def test_a_report_from_somebody_else_can_stop_nothing(browser: Browser, at: Served, tmp_path: Path) -> None:
     evil = f"""<h1>before</h1><script>
       document.querySelector("h1").textContent = "it ran";
       fetch("{at.address}/", {{credentials: "include"}}).then(a => a.text()).then(t => document.title = t, () => document.title = "refused");

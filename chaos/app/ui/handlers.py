@@ -367,7 +367,7 @@ async def _stopped(ui: Ui, run: str | None, *, everything: bool) -> Response:
     def stop() -> None:
         if not everything and run is None:
             raise stopping.NoRun("no run was named")
-        stopping.command(run, said.append, everything=everything)
+        stopping.command(run, said.append, everything=everything, state=ui.kept.state)
 
     try:
         await asyncio.get_running_loop().run_in_executor(ui.stopping, stop)

@@ -179,8 +179,7 @@ def test_many_runs_come_a_hundred_at_a_time_and_are_read_once(tmp_path: Path) ->
     assert verdict.is_dir()
 
 
-def test_the_button_stops_as_chaos_stop_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHAOS_STATE", str(tmp_path / "state"))
+def test_the_button_stops_as_chaos_stop_does(tmp_path: Path) -> None:
     with going_on(tmp_path, "".join(lines()[:60])), served(tmp_path) as at:
         answer = at.post("/stop", run=RUN)
         assert (answer.status_code, "everything is undone" in answer.text) == (200, True)
@@ -189,10 +188,7 @@ def test_the_button_stops_as_chaos_stop_does(tmp_path: Path, monkeypatch: pytest
         assert at.post("/stop").status_code == 409
 
 
-def test_stop_everything_forbids_runs_until_they_are_allowed_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CHAOS_STATE", str(tmp_path / "state"))
+def test_stop_everything_forbids_runs_until_they_are_allowed_again(tmp_path: Path) -> None:
     with served(tmp_path) as at:
         for path in ("/", "/experiments", "/coverage", "/history", "/calendar"):
             assert "Stop everything" in at.get(path).text, path

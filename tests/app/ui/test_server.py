@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ def test_it_listens_on_this_machine_alone_says_an_address_and_ends_on_sigterm(tm
     server = subprocess.Popen(
         [sys.executable, "-m", "chaos", "ui", "--no-browser"],
         cwd=tmp_path,
+        env={**os.environ, "CHAOS_STATE": str(tmp_path / "state")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
