@@ -67,7 +67,8 @@ def chosen(state: State, name: str | None) -> RunState:
 def command(name: str | None, say: Say, *, everything: bool, state: State | None = None) -> None:
     """What `chaos stop` does with a run's name or without one, and `chaos stop --all` does with `everything`.
 
-    The runs are those of `state`, of this user when it is left out. Nobody has to listen: a reader that has gone keeps no run from being stopped.
+    The runs are those of `state`, of this user when it is left out.
+    Nobody has to listen: a reader that has gone keeps no run from being stopped.
     """
 
     def tell(text: str) -> None:
