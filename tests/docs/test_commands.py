@@ -21,7 +21,7 @@ from tests.docs.blocks import ROOT, blocks, commands, pages
 ROOT_COMMAND: Any = get_command(app)
 OTHERS = {
     "source", "sed", "pip", "head", "cat", "curl", "base64", "docker", "kubectl", "git", "cd", "export", "sudo", "python", "pytest", "apt", "systemctl",
-    ".venv/bin/python", ".venv/bin/pytest", "crontab", "echo", "npm", "helm", "mlserver", "mlflow", "python3", "uv", "mkdir",
+    ".venv/bin/python", ".venv/bin/pytest", "crontab", "echo", "npm", "helm", "mlserver", "mlflow", "python3", "uv", "mkdir", "ssh",
 }  # fmt: skip
 """Programs of others that the documents call."""
 NEEDS_NO_SYSTEM = {"faults", "probes", "protocols", "schema"}
