@@ -218,6 +218,11 @@ class Plan:
         """The effects that hurt, without the holds."""
         return tuple(effect for effect in self.effects if effect.kind != "hold")
 
+    def begins_at_once(self) -> bool:
+        """Whether all faults begin together, each as strong as it will be: then every second of theirs says the same."""
+        ramps = any("ramp" in str(json.loads(effect.fault_json or "{}").get("shape")) for effect in self.faults())
+        return not ramps and len({effect.start_s for effect in self.faults()}) == 1
+
     def externals(self) -> tuple[PlannedEffect, ...]:
         """The effects that another tool brings about."""
         return tuple(effect for effect in self.effects if effect.kind == "external")

@@ -253,11 +253,19 @@ class Progress:
         return judged(probe, reading, self.baseline.get(title)).standing == "broken"
 
     def decided(self) -> bool:
-        """Whether every question that a fault can decide has its answer; then nobody needs to be hurt longer."""
-        if self.first_effect_wall_s is None or not self.plan.alerts:
+        """Whether every question that a fault can decide has its answer; then nobody needs to be hurt longer.
+
+        Where nothing is asked that has one (an alert, or arms that are to hold), it never is. A harm alone is none: its bound is no
+        test that may be looked at again and again until it breaks.
+        """
+        if self.first_effect_wall_s is None or not (self.plan.alerts or self._arms_decide()):
             return False
         told = all(self._told(alert) for alert in self.plan.alerts)
         return told and all(self.harmed(name) for name in self.plan.harms) and not self._arms_open()
+
+    def _arms_decide(self) -> bool:
+        """Whether the arms' comparisons may end the fault by themselves: what begins later may still change what they say."""
+        return bool(self.arms.deciding) and self.plan.begins_at_once()
 
     def _arms_open(self) -> list[Compared]:
         """The comparisons of the arms that were asked for and are undecided, though their samples have come."""
