@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from chaos.arms_foresight import ArmsForesight
 from chaos.bounds import Bound
 from chaos.caps import Most
+from chaos.comparisons import Compared
 from chaos.faults.aims import Aim
 from chaos.foresight import Foresight
 from chaos.probe import Better, Missing
@@ -68,12 +69,16 @@ class PlannedProbe:
 
 @dataclass(frozen=True, slots=True)
 class PlannedGuard:
-    """A condition that ends the run at once: a probe within bounds, or an unexpected alert with these labels."""
+    """A condition that ends the run at once: a probe within bounds, an unexpected alert with these labels, or harm that the arms prove."""
 
     title: str
     probe: PlannedProbe | None = None
     for_s: float = 0.0
     alert: Mapping[str, str] | None = None
+    compared: Compared | None = None
+    """What of the arms is compared."""
+    worse_than: float = 1.0
+    """How many times as bad as control treatment may be."""
 
 
 @dataclass(frozen=True, slots=True)

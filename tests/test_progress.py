@@ -414,6 +414,18 @@ def test_a_breached_guard_says_what_it_reads():
     assert progress.breached(0.0, since) == ("accuracy (min 80%)", "it reads 0.5, below 80%")
 
 
+def test_harm_that_the_arms_prove_ends_the_run():
+    worse = PlannedGuard("mistakes of treatment (worse than 2x control)", compared="wrong", worse_than=2.0)
+    told_apart = [counted(5 + at, wrong=16) for at in range(6)]
+    progress = after(*told_apart, plan=replace(PLAN, guards=(worse,)))
+    assert progress.breached(9.0, {}) is None, "nothing was hurt yet"
+    progress.learn(proxies(first_effect=WALL + 4), 9.0)
+    broken = progress.breached(9.0, {})
+    assert broken is not None
+    assert broken[0] == worse.title
+    assert "share of mistakes" in broken[1]
+
+
 def test_an_unexpected_alert_with_the_guards_labels_ends_the_run():
     plan = replace(PLAN, guards=(PlannedGuard("any unexpected page", alert={"severity": "page"}),))
     assert after(alerts("DiskFull"), plan=plan).breached(0.0, {}) == (
