@@ -10,12 +10,13 @@ import numpy as np
 
 from benchmarks.statistics.judges import ALPHA, before_and_during, decided, z_test
 from benchmarks.statistics.many import ManyRuns
-from benchmarks.statistics.scenarios import ALIKE, AT_THE_MARGIN, Scenario, flat
+from benchmarks.statistics.scenarios import ALIKE, AT_THE_MARGIN, Scenario, flat, guarded
 from chaos.comparisons import EACH
 from chaos.statistics import (
     ArmValues,
     MeanDifference,
     Traffic,
+    bonferroni,
     chance_to_tell,
     e_benjamini_hochberg,
     seconds_to_tell,
@@ -203,9 +204,22 @@ def slow(runs: int) -> str:
     return _table((arms, "slow in treatment", "in control", "broken in 120 s", "half of them after"), rows)
 
 
+def guards(runs: int) -> str:
+    """Three guards on the arms of one run: how often any ends it while treatment is as bad as they allow, and when it is worse."""
+    rows = []
+    for margin, ratio in ((1.0, 1.0), (2.0, 2.0), (2.0, 4.0), (2.0, 6.0)):
+        when = np.full(runs, np.inf)
+        for seed, scenario in enumerate(guarded(ratio)):
+            one = decided(scenario, runs, SEED + seed, margin=margin, alpha=bonferroni(ALPHA, 3))
+            when = np.minimum(when, one)
+        rows.append((f"worse_than: {margin:g}x", f"x{ratio:g}", _found(when), _median(when)))
+    return _table(("three guards", "treatment is", "ended in 120 s", "half of them after"), rows)
+
+
 SECTIONS = {
     "Arms that are alike": false_positives,
     "Treatment that is worse": power,
+    "Guards on the arms": guards,
     "How soon arms are said to have held": held,
     "The smallest change that is found": smallest,
     "Slow requests": slow,

@@ -48,7 +48,7 @@ _EXPECT = {
     "alerts": "the alerts that must tell",
     "quiet": "true: no other alert of the system may start; or a list of those that must not",
     "control": "`unharmed`: nobody outside of the treatment arm may be worse off",
-    "arms": "`held`: requests must have been split as planned",
+    "arms": "`held`: treatment must not do worse than control",
     "judge": "`projected`: judged by what the alerts would have done had everybody been hurt, which proves nothing",
 }
 _ALERT = {
@@ -140,6 +140,8 @@ _INLINE = {
 }
 _SMALL = {
     "AlertMatch.alert": "labels of alerts that end the run",
+    "GuardArms.arms": "what the arms are compared in: mistakes, errors, or slow requests",
+    "GuardArms.worse_than": "how many times as bad as control treatment may be; `2x`",
     "GuardProbe.probe": "a probe of the catalogue; `chaos probes` lists them",
     "GuardProbe.for": "how long it must be out of its bounds before the run ends",
     "SteadyProbe.probe": "a probe of the catalogue; `chaos probes` lists them",

@@ -50,7 +50,23 @@ def _bad(value: float | None, signal: str) -> float | None:
 
 
 def arms_refusals(drawn: Plan) -> list[str]:
-    """Why `arms: held` cannot be decided at all, or not in the time; only where it was asked for."""
+    """Why a guard on arms sees nothing, or `arms: held` cannot be decided at all, or in time; only where they were asked for."""
+    return [*_guard_refusals(drawn), *_held_refusals(drawn)]
+
+
+def _guard_refusals(drawn: Plan) -> list[str]:
+    guards = [guard.title for guard in drawn.guards if guard.compared is not None]
+    if not guards or (drawn.load is not None and drawn.divides() and 0 < drawn.traffic < 1):
+        return []
+    return [
+        (
+            f"the guard on {guards[0]} compares two arms by what the run's own load counts, and here is no load, or are no two "
+            "arms; write `load:`, `traffic:` below 100% and a fault that has arms, or leave the guard out"
+        )
+    ]
+
+
+def _held_refusals(drawn: Plan) -> list[str]:
     if not drawn.arms_held or drawn.traffic <= 0:
         return []
     if drawn.arms is None:
