@@ -76,6 +76,10 @@ class Tails:
         """How many journals are being read."""
         return len(self._tails)
 
+    def viewers(self) -> int:
+        """How many look on, over all journals."""
+        return sum(tail.viewers for tail in self._tails.values())
+
     async def follow(self, journal: Path) -> AsyncGenerator[Tail | None, None]:
         """The tail whenever it has changed, once when it is over, and None when nothing has happened for a beat."""
         tail = self._tails.get(journal)
