@@ -9,6 +9,7 @@ experiment to collect or a fixture to make.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,15 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         return None  # a system file, probes, a game day: they may stand beside
     found: pytest.Collector = ChaosFile.from_parent(parent, path=file_path)
     return found
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a run said stands in the report as it is: of what goes wrong in a setup, pytest would show its own calls."""
+    report = yield
+    if call.excinfo is not None and getattr(call.excinfo.value, "stands_alone", False):
+        report.longrepr = str(call.excinfo.value)
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

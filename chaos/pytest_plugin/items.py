@@ -21,8 +21,6 @@ from chaos.pytest_plugin.told import failure_text, outcome_of, properties, sweep
 from chaos.verdict import EXIT_CODE, Verdict
 
 if TYPE_CHECKING:
-    from _pytest._code.code import ExceptionInfo, TerminalRepr
-
     from chaos.app.running import Ended
 
 _KEYS = re.compile(r"^(steady_state|faults|blast_radius|expect):", re.MULTILINE)
@@ -32,9 +30,14 @@ FIRST_CHARACTERS = 64 * 1024
 class CouldNotTell(Exception):
     """The experiment could not run, or ended without an answer."""
 
+    stands_alone = True
+    """Its text is all that is shown: no traceback."""
+
 
 class Weakness(Exception):
     """The experiment found one, or a guard ended it, or something could not be undone."""
+
+    stands_alone = True
 
 
 def looks_like_an_experiment(path: Path) -> bool:
@@ -181,15 +184,9 @@ class ChaosItem(pytest.Item):
         if self.weakness is not None:
             raise Weakness(self.weakness)
 
-    def repr_failure(self, excinfo: ExceptionInfo[BaseException], style: Any = None) -> str | TerminalRepr:
-        """What was found, and no traceback of ours."""
-        if isinstance(excinfo.value, (CouldNotTell, Weakness)):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
-
-    def reportinfo(self) -> tuple[Path, int | None, str]:
+    def reportinfo(self) -> tuple[Path, int, str]:
         """Where it stands, and what it is called in the list of failures."""
-        return self.path, None, self.name
+        return self.path, 0, self.name
 
 
 def at_its_severest(loaded: files.Loaded) -> files.Loaded:
@@ -212,7 +209,7 @@ def as_outcomes(session: pytest.Session) -> Iterator[None]:
     try:
         yield
     except Frozen as error:
-        pytest.skip(str(error))
+        raise pytest.skip.Exception(str(error), _use_item_location=True) from None
     except NotUndone as error:
         session.shouldfail = "something could not be undone, so that nothing more is hurt"
         raise CouldNotTell(f"{error}\n  do it by hand: {error.by_hand}") from None

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from chaos.app import one_fault, running, sweeping
+from chaos.pytest_plugin import items
+
+IMPORTED = (np, one_fault, running, sweeping, items)
+"""A session inside of this process forgets what it has imported, and numpy lets nobody import it twice."""
 ROOT = Path(__file__).parents[2]
 SYSTEM = """\
 name: nowhere

@@ -70,6 +70,7 @@ def test_a_system_that_does_not_answer_is_an_error_and_no_failure(project: pytes
     result.assert_outcomes(errors=1)
     text = said(result)
     assert "Traceback" not in text
+    assert ".py:" not in text
     assert "127.0.0.1:1" in text
 
 
@@ -93,6 +94,7 @@ def test_in_a_freeze_an_experiment_is_skipped_with_the_reason(project: pytest.Py
     result = project.runpytest_inprocess("-rs")
     result.assert_outcomes(skipped=1)
     assert "2999-01-01" in said(result)
+    assert "slow.chaos.yaml" in said(result)
 
 
 def test_a_variable_without_a_value_is_refused(project: pytest.Pytester) -> None:

@@ -94,6 +94,7 @@ def test_an_experiment_that_passes_one_that_fails_and_one_that_cannot_tell(proce
     assert "DEVIATED: nobody-may-be-missed" in said
     assert "INCONCLUSIVE: too-weak-to-tell" in said
     assert "Traceback" not in said
+    assert ".py:" not in said
     cases = {case.get("name"): case for case in ET.parse(project / "junit.xml").iter("testcase")}
     found = {one.get("name"): one.get("value") for one in cases["catalogue-scrape-loss"].iter("property")}
     assert found["chaos.verdict"] == "confirmed"
