@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.app.ui.serving import FOLDER, RUN, Served, going_on, lines, over, served
+from chaos.drivers.state import State
+from chaos.undo_list import UndoList
+from tests.app.ui.serving import FOLDER, RUN, Served, going_on, lines, over, served, until
 from tests.browser.pages import opened
 
 pytestmark = pytest.mark.browser
@@ -70,6 +73,44 @@ def test_a_run_moves_on_the_page_as_its_journal_grows(browser: Browser, at: Serv
         with (tmp_path / "runs" / FOLDER / "journal.jsonl").open("a") as file:
             file.write("".join(lines()[100:-40]))
         expect(now).to_contain_text("oncall was told: ModelAccuracyLow is firing", timeout=15_000)
+
+
+@contextmanager
+def several(folder: Path, many: int) -> Iterator[None]:
+    """So many runs that live, as far as anybody can see."""
+    with ExitStack() as ends:
+        for number in range(many):
+            run = f"{RUN[:-2]}{number:02d}"
+            place = folder / "runs" / f"20261128-171500-{run}"
+            place.mkdir(parents=True)
+            (place / "journal.jsonl").write_text("".join(lines()[:60]).replace(RUN, run))
+            lock = State(folder / "state").run(run).begin(UndoList(run, "x", str(place), 10.0, 300.0))
+            ends.callback(lock.release)
+        yield
+
+
+def test_the_off_switch_waits_for_no_connection_however_many_runs_are_watched(browser: Browser, tmp_path: Path) -> None:
+    """A browser has six for one server; a page of eight live runs must leave it some."""
+    with several(tmp_path, 8), served(tmp_path, enter=False) as at, opened(browser, entrance(at)) as seen:
+        expect(seen.page.locator("[data-now] .lead")).to_have_count(3)
+        expect(seen.page.get_by_text("Open it to watch it.")).to_have_count(5)
+        other = seen.page.context.new_page()
+        other.goto(at.address)
+        expect(other.locator("[data-now] .lead")).to_have_count(3)
+        seen.page.get_by_role("button", name="Stop everything").click(timeout=10_000)
+        expect(seen.page.get_by_text("no run begins any more")).to_be_visible(timeout=10_000)
+        assert at.ui.kept.state.blocked() is not None
+
+
+def test_a_tab_that_nobody_sees_takes_no_connection(browser: Browser, at: Served) -> None:
+    """The browser of tests shows every tab, so it is told that this one is hidden."""
+    hide = "is => { Object.defineProperty(document, 'hidden', {value: is, configurable: true}); document.dispatchEvent(new Event('visibilitychange')); }"
+    with opened(browser, entrance(at)) as seen:
+        until(lambda: at.ui.tails.count() == 1, "the run is not followed")
+        seen.page.evaluate(hide, True)
+        until(lambda: at.ui.tails.count() == 0, "a hidden tab is still served")
+        seen.page.evaluate(hide, False)
+        until(lambda: at.ui.tails.count() == 1, "a tab that is seen again stands still")
 
 
 def test_without_script_a_run_is_seen_and_can_be_stopped_by_the_keyboard(
