@@ -4,7 +4,7 @@
 const MOST = 2, AGAIN_MS = 1500;
 const live = [...document.querySelectorAll("[data-live]")].slice(0, MOST);
 const others = new BroadcastChannel("chaos ui");
-let sources = [];
+let sources = [], sent = false;
 
 const close = () => { for (const source of sources) source.close(); sources = []; };
 
@@ -12,14 +12,15 @@ const follow = (one) => {
   const source = new EventSource(one.dataset.live);
   const place = one.querySelector("[data-now]");
   source.addEventListener("now", (event) => { place.innerHTML = event.data; });
-  source.addEventListener("over", () => { source.close(); setTimeout(() => location.reload(), AGAIN_MS); });
+  source.addEventListener("over", () => { source.close(); setTimeout(() => { if (!sent) location.reload(); }, AGAIN_MS); });
   return source;
 };
 
 const open = () => { close(); if (!document.hidden) sources = live.map(follow); };
 const letGo = () => { close(); setTimeout(open, AGAIN_MS); };
 
-addEventListener("pageshow", open);
+addEventListener("submit", () => { sent = true; });  // its answer must not be lost to a page that is loaded anew
+addEventListener("pageshow", () => { sent = false; open(); });
 addEventListener("pagehide", close);
 document.addEventListener("visibilitychange", open);
 others.addEventListener("message", letGo);
