@@ -92,7 +92,9 @@ def _control_probe(trace: Trace, probe: PlannedProbe, exposed: int, bad: int) ->
 
 
 def arm_rows(trace: Trace) -> list[ArmRow]:
-    """What the load saw of each arm while the fault was on."""
+    """What the load saw of each arm while the fault was on; where there is none, what the proxies saw."""
+    if trace.plan.compared_at():
+        return compared_at_proxies.arm_rows(trace)
     first, removal = trace.first_effect(), trace.removal()
     if first is None or not trace.plan.divides():
         return []

@@ -10,7 +10,8 @@ from chaos.judging.compared import INTERFERENCE, answer_of, evidence_of, verdict
 from chaos.judging.trace import Trace
 from chaos.observation import SLOW_S, ProxyRead
 from chaos.proxy_counts import KNOWN, Window, counted_in, each_at_proxies, summed, windows
-from chaos.verdict import Finding
+from chaos.statistics import ArmCounts
+from chaos.verdict import ArmRow, Finding
 
 
 def findings(trace: Trace) -> Iterator[Finding]:
@@ -64,3 +65,22 @@ def _compare(during: Sequence[Window], what: Compared, alpha: float) -> Comparis
     for wall_s, counted in during:
         running = running.with_window(wall_s, *counted[what])
     return running
+
+
+def arm_rows(trace: Trace) -> list[ArmRow]:
+    """What the proxies saw of each arm's subjects while the fault was on, target by target."""
+    first, targets = trace.first_effect(), trace.plan.compared_at()
+    rows: list[ArmRow] = []
+    for target in targets if first is not None else ():
+        looks = trace.proxies.get(target, [])
+        if first is None or not counted_in(looks):
+            continue
+        counts = summed(windows(looks, first, trace.removal()), "errors")
+        named = f" at {target}" if len(targets) > 1 else ""
+        rows += [_row(f"{arm}{named}", one) for arm, one in zip(("treatment", "control"), counts, strict=True)]
+    return rows
+
+
+def _row(arm: str, seen: ArmCounts) -> ArmRow:
+    share = seen.bad / seen.exposed if seen.exposed else None
+    return ArmRow(arm, seen.exposed, seen.bad, 0, 0, share, None, None, None)

@@ -11,7 +11,7 @@ from chaos.events import LoadStarted, LoadStopped, Observed, Record, StartLoad, 
 from chaos.judging import judge
 from chaos.observation import ArmTraffic, LoadRead, ProxyRead
 from chaos.plans import Plan
-from chaos.verdict import Finding
+from chaos.verdict import Finding, Verdict
 from tests.judging.journals import AVAILABILITY, JUDGED, WALL, Story, lines_of
 from tests.worlds import ACCURACY
 
@@ -29,7 +29,16 @@ def failing(arm: str, hurt: bool) -> tuple[int, int, int]:
 
 
 def findings(of: Counts | None, plan: Plan = USERS, undo: float = 46.0) -> dict[str, Finding]:
-    """What is said of the arms, by question; `None` is an older proxy, which does not count subjects."""
+    """What is said of the arms, by question."""
+    return {
+        one.question.removeprefix("How does treatment compare with control ").removesuffix("?"): one
+        for one in judged(of, plan, undo).findings
+        if one.question.startswith("How does treatment")
+    }
+
+
+def judged(of: Counts | None, plan: Plan = USERS, undo: float = 46.0) -> Verdict:
+    """The verdict on a run in which the proxies counted this; `None` is an older proxy, which does not count subjects."""
     told = Story(plan=plan, undo=undo, recovered=undo + 14.0)
     so_far = {"treatment": [0, 0, 0], "control": [0, 0, 0]}
 
@@ -45,12 +54,7 @@ def findings(of: Counts | None, plan: Plan = USERS, undo: float = 46.0) -> dict[
         return Observed(replace(seen, **arms))
 
     entries = [(at, counted(record)) for at, record in told.entries() if not _of_load(record)]
-    verdict = judge(lines_of(entries))
-    return {
-        one.question.removeprefix("How does treatment compare with control ").removesuffix("?"): one
-        for one in verdict.findings
-        if one.question.startswith("How does treatment")
-    }
+    return judge(lines_of(entries))
 
 
 def _of_load(record: Record) -> bool:
@@ -111,3 +115,11 @@ def test_more_failures_in_treatment_never_improve_what_is_said(worse: int) -> No
         for bad in (5, worse)
     ]
     assert order.index(found[0].verdict) <= order.index(found[1].verdict)
+
+
+def test_the_table_of_the_arms_holds_subjects_and_their_errors_under_the_fault() -> None:
+    treatment, control = judged(failing).arms
+    assert (treatment.arm, control.arm) == ("treatment", "control")
+    assert treatment.requests == control.requests > 0
+    assert (treatment.error_share, control.error_share) == (0.4, 0.1)
+    assert judged(None).arms == ()
