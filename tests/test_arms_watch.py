@@ -87,6 +87,15 @@ def test_without_a_load_the_proxies_tell_the_arms_apart() -> None:
     assert watch.breached(WALL + 8) is None, "nothing of it was after the first effect"
 
 
+def test_a_window_is_evidence_once_however_often_it_is_looked_at() -> None:
+    watch = ArmsWatch.of(replace(REAL, guards=(replace(ERRORS, worse_than=1.0),)))
+    for at in range(8):
+        watch.learn(look(at, 6 * at, 4 * at))
+        for _ in range(3):
+            assert watch.open(WALL) == ["errors"]
+            assert watch.breached(WALL) is None
+
+
 def test_proxies_decide_nothing_that_they_do_not_know() -> None:
     assert ArmsWatch.of(replace(REAL, probes=(ACCURACY,))).deciding == ()
     assert ArmsWatch.of(REAL).deciding == ("errors",)

@@ -123,3 +123,8 @@ def test_the_table_of_the_arms_holds_subjects_and_their_errors_under_the_fault()
     assert treatment.requests == control.requests > 0
     assert (treatment.error_share, control.error_share) == (0.4, 0.1)
     assert judged(None).arms == ()
+
+
+def test_what_was_before_the_fault_is_no_part_of_the_comparison() -> None:
+    found = findings(lambda arm, hurt: (50, 5 if hurt or arm == "control" else 25, 5))["in errors at model"]
+    assert found.evidence["decision"] == "held"
