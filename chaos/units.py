@@ -65,6 +65,11 @@ def format_duration(seconds: float) -> str:
     return "".join(parts)
 
 
+def format_error(seconds: float) -> str:
+    """A stated error with as many figures as it deserves: `± 2s`, `± 0.1s`, `± 0.004s`."""
+    return f"± {float(f'{seconds:.2g}'):g}s"
+
+
 def parse_share(value: object) -> float:
     """A number in [0, 1] from `10%` or `0.5%`. Raises ValueError that says what to write instead."""
     text = str(value).strip()

@@ -70,7 +70,7 @@ REAL = replace(PLAN, load=None, subjects="users", arms_held=True, probes=(replac
 def look(at: float, treatment: int, control: int, target: str = "model") -> ProxyRead:
     """So many of a hundred subjects a second have failed in each arm so far."""
     many = int(100 * at)
-    arms = [ArmTraffic(many, many, 0, 0, many, failed) for failed in (treatment, control)]
+    arms = [ArmTraffic(many, many, 0, 0, many, many, failed) for failed in (treatment, control)]
     return ProxyRead(target, WALL + at, "armed", *arms)
 
 

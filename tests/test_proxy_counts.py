@@ -13,7 +13,7 @@ WALL = 1_000.0
 
 
 def look(at: float, subjects: int | None, failed: int = 0, slow: int = 0) -> ProxyRead:
-    arm = ArmTraffic(9_999, 9_999, 9_999, 9_999, subjects, failed, slow)
+    arm = ArmTraffic(9_999, 9_999, 9_999, 9_999, 9_999, subjects, failed, slow)
     return ProxyRead("model", WALL + at, "armed", arm, replace(arm, subjects_failed=0, subjects_slow=0))
 
 

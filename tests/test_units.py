@@ -18,6 +18,7 @@ from chaos.units import (
     WrittenInt,
     format_byte_rate,
     format_duration,
+    format_error,
     format_rate,
     format_share,
     format_size,
@@ -279,3 +280,10 @@ def test_sizes_and_bandwidths_are_written_with_units_and_stay_as_the_program_mad
     assert Model(size=65_536, rate=0.5).model_dump(mode="json") == {"size": "64KiB", "rate": "0.5B/s"}
     with pytest.raises(ValidationError):
         Model(size=WrittenInt(300), rate="10kB/s")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(2.0, "± 2s"), (0.1, "± 0.1s"), (0.00400019, "± 0.004s"), (0, "± 0s"), (17.25, "± 17s")]
+)
+def test_a_stated_error_has_as_many_figures_as_it_deserves(seconds: float, text: str) -> None:
+    assert format_error(seconds) == text

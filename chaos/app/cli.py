@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from chaos.app.commands import export, files, first, gameday, lab, monitoring, past, runs, servers
+from chaos.app.commands import export, files, first, gameday, lab, monitoring, past, runs, servers, ui
 from chaos.app.door import through
 from chaos.app.log_lines import shown
 
@@ -27,7 +27,7 @@ gameday_app = typer.Typer(help="Sequences of experiments on a calendar.", no_arg
 app.add_typer(gameday_app, name="gameday")
 export_app = typer.Typer(help="What runs have shown, for other tools.", no_args_is_help=True)
 app.add_typer(export_app, name="export")
-for family in (first, files, runs, past, monitoring, servers):
+for family in (first, files, runs, past, monitoring, servers, ui):
     family.add(app)
 lab.add(lab_app)
 gameday.add(gameday_app)

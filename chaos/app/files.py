@@ -196,6 +196,13 @@ def _system_name(document: Document | None) -> str | None:
     return name if isinstance(name, str) else None
 
 
+def load_system(name: str, variables: Mapping[str, str] | None = None, state: Path = STATE) -> tuple[System, Path]:
+    """A system by its file or by a lab's name, and where its file is. Raises InvalidFile."""
+    where = system_path(name, Path(name), state)
+    found, _ = parse_system(read_text(where), str(where), Variables(variables or {}, where.parent))
+    return found, where
+
+
 def check_alone(path: Path, variables: Mapping[str, str]) -> Experiment:
     """The experiment by itself, with its probes but without its system. Raises InvalidFile with every problem."""
     experiment, _ = parse(read_text(path), str(path), Variables(variables))

@@ -13,18 +13,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from chaos.bounds import format_value
 from chaos.engine import Run
+from chaos.engine.moment import NAMES, Shown, moment
 from chaos.events import State
-from chaos.readings import values_of
 from chaos.visible import visible
 
-STEPS = (State.preflight, State.warmup, State.baseline, State.inject, State.undo, State.recovery, State.collect)
-NAMES = {
-    State.preflight: "holding the proxies, starting the load", State.warmup: "warming up", State.baseline: "measuring the baseline",
-    State.inject: "the fault is on", State.undo: "undoing", State.recovery: "waiting for the system and its alerts to settle",
-    State.collect: "collecting the evidence", State.ended: "over",
-}  # fmt: skip
 LINE_EVERY_S = 5.0
 REDRAW_EVERY_S = 0.25
 MOST_FRAMES = 50
@@ -33,50 +26,19 @@ CLOSE_S = 2.0
 log = logging.getLogger("chaos.run")
 
 
-def length_s(run: Run, state: State) -> float | None:
-    """The most that a state lasts, or None when nobody can say."""
-    plan = run.plan
-    return {
-        State.warmup: plan.load.warmup_s if plan.load else 0.0,
-        State.baseline: plan.baseline_s,
-        State.inject: max((effect.start_s + effect.duration_s for effect in plan.faults()), default=0.0),
-        State.recovery: plan.recovery_s,
-    }.get(state)
-
-
-def happening(run: Run, at_s: float) -> str:
+def happening(run: Shown, at_s: float) -> str:
     """One line: the state, how far it is, the probes, the alerts, what is being waited for."""
-    elapsed_s, most_s = at_s - run.entered_at_s, length_s(run, run.state)
-    clock = f"{elapsed_s:.0f}s" + (f" of at most {most_s:.0f}s" if most_s else "")
-    parts = [f"{NAMES[run.state]} ({clock})"]
-    seen = []
-    for probe in run.plan.steady():
-        reading = run.progress.sliding.get(probe.title)
-        values = values_of(probe, reading) if reading is not None else ()
-        if values:
-            seen.append(f"{probe.title} {format_value(values[0], probe.unit)}")
+    now = moment(run, at_s)
+    clock = f"{now.elapsed_s:.0f}s" + (f" of at most {now.most_s:.0f}s" if now.most_s else "")
+    parts = [f"{now.doing} ({clock})"]
+    seen = [f"{probe.title} {probe.value}" for probe in now.probes if probe.value is not None]
     if seen:
         parts.append(", ".join(seen))
-    told = [f"{name} {state}" for name, state in sorted(run.progress.active.items()) if name != "Watchdog"]
-    if told:
-        parts.append("alerts: " + ", ".join(told))
-    waiting = _waiting(run)
-    if waiting:
-        parts.append("waiting for " + "; ".join(waiting[:2]) + ("…" if len(waiting) > 2 else ""))
+    if now.alerts:
+        parts.append("alerts: " + ", ".join(f"{name} {state}" for name, state in now.alerts))
+    if now.waiting:
+        parts.append("waiting for " + "; ".join(now.waiting[:2]) + ("…" if len(now.waiting) > 2 else ""))
     return visible(" · ".join(parts))
-
-
-def _waiting(run: Run) -> list[str]:
-    """What the run waits for now, in words."""
-    match run.state:
-        case State.inject:
-            return run.progress.waiting_for()
-        case State.undo:
-            return [f"the external effect at {one.target} to end" for one in run.progress.externals_on()]
-        case State.recovery:
-            return run.progress.unsettled()
-        case _:
-            return []
 
 
 class Painter:
@@ -182,27 +144,20 @@ class Panel:
         self._painter.put(lambda: self._live.update(panel, refresh=True))
 
     def _draw(self, run: Run, at_s: float) -> Group:
-        elapsed_s, most_s = at_s - run.entered_at_s, length_s(run, run.state)
+        now = moment(run, at_s)
         bar = ""
-        if most_s:
-            filled = min(30, int(30 * elapsed_s / most_s))
-            bar = "━" * filled + "─" * (30 - filled) + f" {elapsed_s:.0f}/{most_s:.0f}s"
+        if now.most_s:
+            filled = min(30, int(30 * now.elapsed_s / now.most_s))
+            bar = "━" * filled + "─" * (30 - filled) + f" {now.elapsed_s:.0f}/{now.most_s:.0f}s"
         table = Table.grid(padding=(0, 2))
-        for probe in run.plan.steady():
-            reading = run.progress.sliding.get(probe.title)
-            values = values_of(probe, reading) if reading is not None else ()
-            value = format_value(values[0], probe.unit) if values else "no data"
-            bounds = ", ".join(
-                f"{word} {bound}"
-                for word, bound in (("min", probe.bound("minimum")), ("max", probe.bound("maximum")))
-                if bound
+        for probe in now.probes:
+            table.add_row(
+                Text(f"  {visible(probe.title)}"), Text(probe.value or "no data"), Text(probe.bounds, style="dim")
             )
-            table.add_row(Text(f"  {visible(probe.title)}"), Text(value), Text(bounds, style="dim"))
-        alerts = [f"{name} {state}" for name, state in sorted(run.progress.active.items()) if name != "Watchdog"]
-        rows: list[object] = [Text(f"  {NAMES[run.state]}  {bar}", style="bold cyan"), table]
-        rows.append(Text("  alerts: " + (visible(", ".join(alerts)) or "quiet"), style="bold red" if alerts else "dim"))
-        waiting = _waiting(run)
-        if waiting:
-            rows.append(Text("  waiting for " + visible("; ".join(waiting)), style="yellow"))
+        alerts = ", ".join(f"{name} {state}" for name, state in now.alerts)
+        rows: list[object] = [Text(f"  {now.doing}  {bar}", style="bold cyan"), table]
+        rows.append(Text("  alerts: " + (visible(alerts) or "quiet"), style="bold red" if alerts else "dim"))
+        if now.waiting:
+            rows.append(Text("  waiting for " + visible("; ".join(now.waiting)), style="yellow"))
         rows.append(Text("  Ctrl-C undoes everything and leaves", style="dim"))
         return Group(*rows)  # type: ignore[arg-type]

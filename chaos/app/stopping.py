@@ -64,9 +64,10 @@ def chosen(state: State, name: str | None) -> RunState:
     return found[0]
 
 
-def command(name: str | None, say: Say, *, everything: bool) -> None:
+def command(name: str | None, say: Say, *, everything: bool, state: State | None = None) -> None:
     """What `chaos stop` does with a run's name or without one, and `chaos stop --all` does with `everything`.
 
+    The runs are those of `state`, of this user when it is left out.
     Nobody has to listen: a reader that has gone keeps no run from being stopped.
     """
 
@@ -74,7 +75,7 @@ def command(name: str | None, say: Say, *, everything: bool) -> None:
         with contextlib.suppress(OSError):
             say(text)
 
-    state = State.of_user()
+    state = state or State.of_user()
     if not everything:
         stop([chosen(state, name)], tell)
         return

@@ -58,7 +58,7 @@ def sweep(
             report(f"sweep: run {len(trials) + 1} at {found.text(severity)}")
             one = at_severity(loaded, severity)
             if trials:
-                _until_quiet(one, report)
+                until_quiet(one, report)
             ended = run(one)
             trials.append(trial_of(ended.verdict, severity, found.text(severity), str(ended.folder)))
             if ended.verdict.verdict in ENDS_ALL:
@@ -129,15 +129,20 @@ def trial_of(verdict: Verdict, severity: float, text: str, folder: str) -> Trial
     return Trial(severity, text, verdict.verdict, verdict.verdict not in PROVES_NOTHING, broken, alerts, folder)
 
 
-def _until_quiet(loaded: Loaded, report: Callable[[str], None]) -> None:
-    """No expected alert is pending, firing or held by Alertmanager. Raises Refused when that does not come."""
+def until_quiet(loaded: Loaded, report: Callable[[str], None], *, answered: bool = True) -> None:
+    """No expected alert is pending, firing or held by Alertmanager. Raises Refused when that does not come.
+
+    `answered`: the system has answered before, so that one look that fails is bad luck; else Unreachable is raised at once.
+    """
     drivers = drivers_of(loaded.system, loaded.system_path.parent)
     names = {alert.alert for alert in loaded.experiment.expect.alerts if alert.via != "silence"}
     until_s, said = time.monotonic() + QUIET_S, False
     while time.monotonic() < until_s:
         try:
-            on = _on(loaded, drivers)
+            on, answered = _on(loaded, drivers), True
         except Unreachable as error:  # one look that failed ends no sweep
+            if not answered:
+                raise
             report(str(error))
             on = names
         if not on:

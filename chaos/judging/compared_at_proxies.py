@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from chaos.comparisons import COUNTED, TITLE, Compared, Comparison, begun, deciding, moved_counts
 from chaos.events import State
-from chaos.judging.compared import INTERFERENCE, answer_of, evidence_of, verdict_of
+from chaos.judging.compared import INTERFERENCE, answer_of, by_requests, evidence_of, verdict_of
 from chaos.judging.trace import Trace
 from chaos.observation import SLOW_S, ProxyRead
 from chaos.proxy_counts import KNOWN, Window, counted_in, each_at_proxies, summed, windows
@@ -30,6 +30,7 @@ def findings(trace: Trace) -> Iterator[Finding]:
                 "may have met the same ones"
             )
             yield Finding("resilience", f"How does treatment compare with control at {target}?", "inconclusive", why)
+    yield from by_requests(trace, [target for target in targets if not counted_in(trace.proxies.get(target, []))])
     yield from _unknown(trace)
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from chaos.coverage import Cell, Column, FaultRow, Matrix
 from chaos.coverage.matrix import DAY_S, CellState, Quadrant
-from chaos.report.page import render
+from chaos.report.page import ALONE, Around, render
 from chaos.units import format_share
 from chaos.visible import visible
 
@@ -145,7 +145,7 @@ def _age(row: FaultRow, found: Matrix) -> str:
     return "today" if days == 0 else f"{days} d ago"
 
 
-def page(found: Matrix, title: str) -> str:
+def page(found: Matrix, title: str, around: Around = ALONE) -> str:
     """The matrix as one file: no script, nothing from elsewhere, everything escaped."""
     used = [column for column in found.columns if any(column.alert in row.cells for row in found.rows)]
     other = [column for column in found.columns if column not in used]
@@ -153,6 +153,7 @@ def page(found: Matrix, title: str) -> str:
     families = [(family, list(rows)) for family, rows in groupby(ordered, key=lambda row: row.family)]
     return render(
         "coverage.html.j2",
+        around=around,
         title=title,
         found=found,
         headline=headline(found),

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from chaos.history import AlertTimes, History
 from chaos.history.trend import Direction, seconds
-from chaos.report.page import moment_text, render, sign, tone
+from chaos.report.page import ALONE, Around, moment_text, render, sign, tone
 from chaos.report.weeks import NARROW, WIDE, draw_weeks
 from chaos.units import format_duration
 from chaos.visible import visible
@@ -96,7 +96,13 @@ def age(seconds_ago: float) -> str:
     return f"{int(seconds_ago / 86400)} d ago"
 
 
-def page(found: Sequence[History], unreadable: Sequence[tuple[str, str]], now_wall_s: float, beside: str = "") -> str:
+def page(
+    found: Sequence[History],
+    unreadable: Sequence[tuple[str, str]],
+    now_wall_s: float,
+    beside: str = "",
+    around: Around = ALONE,
+) -> str:
     """The page as one file: no script, nothing from elsewhere, everything escaped.
 
     `beside` is the way from the page to the folder of runs, as a part of an address; every run's report is linked there.
@@ -106,6 +112,7 @@ def page(found: Sequence[History], unreadable: Sequence[tuple[str, str]], now_wa
     weak = [one for one in found if one.last.exit_code == 1]
     return render(
         "history.html.j2",
+        around=around,
         found=found,
         unreadable=unreadable,
         total=total,

@@ -28,6 +28,7 @@ from chaos.report.places import TALL, WIDE
 from chaos.report.radius import Radius, radius
 from chaos.report.raw import raw
 from chaos.report.timeline import both
+from chaos.units import format_error
 from chaos.verdict import Finding, Half, Verdict
 
 HALVES: dict[Half, str] = {
@@ -203,7 +204,7 @@ def _stage_row(found: Detection, stage: Stage, *, asked: bool) -> StageRow:
     words = ASKED[stage.gate]
     if stage.after_s is not None:
         return StageRow(
-            stage.gate.value, words, "passed", f"{stage.after_s:+.1f}s", f"± {stage.error_s:g}s", stage.source
+            stage.gate.value, words, "passed", f"{stage.after_s:+.1f}s", format_error(stage.error_s), stage.source
         )
     if found.failed_gate is stage.gate:
         return StageRow(stage.gate.value, words, "failed", "✗", "", FAILURE[stage.gate])

@@ -15,6 +15,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
@@ -32,16 +33,42 @@ NONE = "\N{EN DASH}"
 """What stands where there is no value."""
 
 
-def render(template: str, *, script: str = "", sources: Mapping[str, str] | None = None, **values: object) -> str:
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a server puts around a page that it sends: markup above it with its style, its script, additions to the policy, and who may
+    know its address. A page that is a file has nothing around it.
+    """
+
+    top: Markup = field(default_factory=Markup)
+    style: Markup = field(default_factory=Markup)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    referrer: str = "no-referrer"
+    script: str = ""
+    """Of pages that have none of their own."""
+
+
+ALONE = Around()
+
+
+def render(template: str, *, script: str = "", around: Around = ALONE, **values: object) -> str:
     """The page that this template makes of these values: every one of them escaped, unless it is Markup.
 
-    `script` is the only code that a browser will run in it: the policy names its hash. `sources` adds to the policy, for a page that a
-    server sends (`{"connect-src": "'self'"}`); a page that is a file needs none. Values that need no escaping are the caller's promise.
+    `script` is the only code that a browser will run in it: the policy names its hash. Values that need no escaping are the caller's
+    promise.
     """
+    script = script or around.script
     made = (
         _environment()
         .get_template(template)
-        .render(version=VERSION, policy=policy(script, sources or {}), script=Markup(script), **values)  # noqa: S704 - our own file
+        .render(
+            version=VERSION,
+            policy=policy(script, around.sources),
+            script=Markup(script),  # noqa: S704 - our own file
+            top=around.top,
+            top_style=around.style,
+            referrer=around.referrer,
+            **values,
+        )
     )
     return printable(made)
 

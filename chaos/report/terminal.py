@@ -17,7 +17,7 @@ from chaos.arms_watch import each_guard
 from chaos.bounds import format_value
 from chaos.detection import FAILURE, Detection, Gate
 from chaos.plans import Plan, PlannedAlert, PlannedGuard
-from chaos.units import format_duration, format_share
+from chaos.units import format_duration, format_error, format_share
 from chaos.verdict import Finding, ProbeRow, Verdict, VerdictName
 from chaos.visible import visible
 
@@ -91,7 +91,7 @@ def _chain(one: Detection, plan: Plan) -> RenderableType:
         if stage.gate in (Gate.active, Gate.delivered) and wanted is not None and wanted.delivered_to is None:
             continue
         if stage.after_s is not None:
-            source = _text(f"± {stage.error_s:g}s, {stage.source}", "dim")
+            source = _text(f"{format_error(stage.error_s)}, {stage.source}", "dim")
             _row(rows, f"{stage.after_s:+6.1f}s", stage.gate.value, source)
         elif one.failed_gate is stage.gate:
             _row(rows, _text("   ✗", "red"), _text(stage.gate.value, "red"), _text(FAILURE[stage.gate], "red"))

@@ -21,7 +21,7 @@ from tests.docs.blocks import ROOT, blocks, commands, pages
 ROOT_COMMAND: Any = get_command(app)
 OTHERS = {
     "source", "sed", "pip", "head", "cat", "curl", "base64", "docker", "kubectl", "git", "cd", "export", "sudo", "python", "pytest", "apt", "systemctl",
-    ".venv/bin/python", ".venv/bin/pytest", "crontab", "echo", "npm", "helm", "mlserver", "mlflow", "python3", "uv", "mkdir",
+    ".venv/bin/python", ".venv/bin/pytest", "crontab", "echo", "npm", "helm", "mlserver", "mlflow", "python3", "uv", "mkdir", "ssh",
 }  # fmt: skip
 """Programs of others that the documents call."""
 NEEDS_NO_SYSTEM = {"faults", "probes", "protocols", "schema"}
@@ -46,6 +46,11 @@ def parted(line: str) -> Iterator[list[str]]:
 def shown() -> list[list[str]]:
     """Every simple command of every block."""
     lines = [line for block in blocks("console", "sh", "bash", "") for line in commands(block)]
+    lines += [
+        line
+        for block in blocks("yaml")
+        for line in re.findall(r"^\s*- (?:run: )?(chaos .*)$", block.text, re.MULTILINE)
+    ]
     return [list(one) for one in dict.fromkeys(tuple(words) for line in lines for words in parted(line))]
 
 

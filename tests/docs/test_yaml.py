@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,14 +82,27 @@ def kubernetes(data: Any) -> None:
     kubernetes_validate.validate(data, "1.30", strict=True)
 
 
-def pipeline(data: Any) -> None:
-    assert all("steps" in job or "script" in job for job in (data.get("jobs") or {"": data}).values())
+def is_gitlab(data: Any) -> bool:
+    return all(isinstance(one, dict) and "script" in one for one in data.values())
+
+
+def published(data: Any, schema: str) -> None:
+    """What these pipelines' makers publish of them says that this is one."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pipeline.yml"
+        path.write_text(
+            yaml.safe_dump({"on" if key is True else key: value for key, value in data.items()}, sort_keys=False)
+        )
+        words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(path)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 KINDS: tuple[tuple[str, Callable[[Any], bool], Callable[[Any], None]], ...] = (
     ("a resource of Kubernetes", lambda data: "apiVersion" in data, kubernetes),
     ("a file of Prometheus' rules", lambda data: "groups" in data, rules),
-    ("a workflow", lambda data: "jobs" in data, pipeline),
+    ("a workflow of GitHub", lambda data: "jobs" in data, lambda data: published(data, "vendor.github-workflows")),
+    ("a pipeline of GitLab", is_gitlab, lambda data: published(data, "vendor.gitlab-ci")),
     ("a system file", lambda data: {"name", "targets", "telemetry"} <= set(data), whole_system),
     ("an experiment", lambda data: {"name", "faults", "expect"} <= set(data), whole_experiment),
     ("probes", is_probe_file, probe_file),

@@ -50,7 +50,7 @@ def judged(of: Counts | None, plan: Plan = USERS, undo: float = 46.0) -> Verdict
         hurt = told.effect < seen.at_wall_s - WALL <= told.undo
         for arm, counts in so_far.items():
             so_far[arm] = [one + more for one, more in zip(counts, of(arm, hurt), strict=True)]
-        arms = {arm: ArmTraffic(n, n, 0, 0, n, failed, slow) for arm, (n, failed, slow) in so_far.items()}
+        arms = {arm: ArmTraffic(n, n, 0, 0, n, n, failed, slow) for arm, (n, failed, slow) in so_far.items()}
         return Observed(replace(seen, **arms))
 
     entries = [(at, counted(record)) for at, record in told.entries() if not _of_load(record)]

@@ -105,6 +105,6 @@ def reads(looks: list[list[int]]) -> list[ProxyRead]:
     for second, look in enumerate(looks, start=1):
         so_far = so_far + np.array(look)
         treated, spared, failed, others = (int(count) for count in so_far)
-        arms = (ArmTraffic(0, 0, 0, 0, treated, failed), ArmTraffic(0, 0, 0, 0, spared, others))
+        arms = (ArmTraffic(0, 0, 0, 0, 0, treated, failed), ArmTraffic(0, 0, 0, 0, 0, spared, others))
         found.append(ProxyRead("model", float(second), "armed", *arms))
     return found

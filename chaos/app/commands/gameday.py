@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -22,13 +21,11 @@ from chaos.app.commands.options import (
     variables_of,
 )
 from chaos.app.door import say
-from chaos.errors import InvalidFile, Refused
+from chaos.errors import Refused
 from chaos.visible import visible
 
 if TYPE_CHECKING:
     from chaos.app.gameday.loading import LoadedDay
-    from chaos.calendar import Calendar
-    from chaos.gameday import GameDay
 
 Days = Annotated[list[Path], typer.Argument(metavar="FILE…", help="game day files")]
 RunsOption = Annotated[Path, typer.Option("--runs", help="where run folders and summaries go")]
@@ -152,71 +149,17 @@ def list_(
 ) -> None:
     """Lists the next starts, each with the freeze that it falls into."""
     from chaos.app.freezing import utc_now
+    from chaos.app.gameday.listing import told_of
     from chaos.drivers.gameday_store import GameDayStore
 
-    now = utc_now()
-    days = [_day_of(path, variables_of(var)) for path in files]
     kept = GameDayStore(_store(store)).history() if history else []
-    told: dict[str, Any] = {
-        day.name: {
-            "purpose": day.purpose,
-            "timezone": day.calendar.timezone,
-            "next": _next(day, calendars, now, count),
-            "history": [_past(one) for one in kept if one.day == day.name],
-        }
-        for day, calendars in days
-    }
+    told = told_of(files, variables_of(var), utc_now(), count, kept)
     if as_json:
         print(json.dumps(told, indent=2))
         return
     from chaos.report.gameday import list_view
 
     console().print(list_view(told))
-
-
-def _day_of(path: Path, variables: dict[str, str]) -> tuple[GameDay, list[tuple[str, Calendar]]]:
-    """The day, and the calendars of its systems as far as those are there."""
-    from chaos.app.files import Variables, read_text
-    from chaos.app.gameday.loading import load_day
-    from chaos.gameday import parse_gameday
-
-    day, _ = parse_gameday(read_text(path), str(path), Variables(variables, path.parent))
-    try:
-        return day, load_day(path, variables=variables, state=STATE).calendars()
-    except InvalidFile as error:
-        say(f"! {path}: its systems' calendars are left out: {error.problems[0]}")
-        return day, []
-
-
-def _next(
-    day: GameDay, calendars: list[tuple[str, Calendar]], now: datetime, count: int
-) -> list[dict[str, str | None]]:
-    from chaos.calendar import moment_text
-    from chaos.gameday import starts
-    from chaos.gameday.due import frozen
-
-    found = []
-    for start in islice(starts(day.calendar, now), count):
-        freeze = frozen(day, calendars, start)
-        found.append(
-            {
-                "start": start.isoformat(),
-                "shown": moment_text(start.astimezone(day.calendar.zone())),
-                "frozen": freeze[1].sentence(freeze[0]) if freeze is not None else None,
-            }
-        )
-    return found
-
-
-def _past(kept: Any) -> dict[str, Any]:
-    return {
-        "start": kept.record.start.isoformat(),
-        "status": kept.record.status,
-        "why": kept.record.why,
-        "verdict": kept.verdict,
-        "attempt": kept.record.attempt,
-        "folder": kept.folder,
-    }
 
 
 def add(app: typer.Typer) -> None:

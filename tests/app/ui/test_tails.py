@@ -1,0 +1,92 @@
+"""Live runs by server-sent events: a real server, real connections."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from pathlib import Path
+
+import pytest
+
+from chaos.app.ui.tails import LONGEST_LINE, MOST_BYTES, JournalTail
+from chaos.journal import BrokenJournal
+from tests.app.ui.serving import FOLDER, going_on, lines, served, until
+
+EVENTS = f"/runs/{FOLDER}/events"
+
+
+def test_a_viewer_sees_the_run_go_on_to_its_end(tmp_path: Path) -> None:
+    rows = lines()
+    with going_on(tmp_path, "".join(rows[:60])) as journal, served(tmp_path) as at:
+        said = (one for one in at.events(EVENTS) if one.get("event"))
+        first = next(said)
+        assert first["id"] == "60"
+        assert "Warming up" in first["data"]
+        with journal.open("a") as file:
+            file.write("".join(rows[60:]))
+        *_, last, end = said
+        assert end["event"] == "over"
+        assert "oncall was told: ModelAccuracyLow is firing" in last["data"]
+        assert "This run is over" in last["data"]
+
+
+def test_a_line_that_is_cut_in_its_middle_counts_once_it_is_whole(tmp_path: Path) -> None:
+    rows = lines()
+    cut = rows[60][:40]
+    with going_on(tmp_path, "".join(rows[:60]) + cut) as journal, served(tmp_path) as at:
+        said = (one for one in at.events(EVENTS) if one.get("event"))
+        assert next(said)["id"] == "60"
+        with journal.open("a") as file:
+            file.write(rows[60][40:])
+        following = next(said)
+        assert (following["event"], following["id"]) == ("now", "61")
+
+
+def test_two_viewers_share_one_reader_which_ends_when_both_have_gone(tmp_path: Path) -> None:
+    with going_on(tmp_path, "".join(lines()[:60])), served(tmp_path) as at:
+        one, two = at.events(EVENTS), at.events(EVENTS)
+        until(lambda: next(one).get("event") == "now", "the first viewer sees nothing")
+        until(lambda: next(two).get("event") == "now", "the second viewer sees nothing")
+        assert at.ui.tails.count() == 1
+        one.close()
+        until(lambda: "nothing new" in next(two).get("", ""), "the second viewer is not served any more")
+        assert at.ui.tails.count() == 1
+        two.close()
+        until(lambda: at.ui.tails.count() == 0, "nobody looks, and the journal is still read")
+
+
+def test_whoever_comes_back_is_not_sent_what_it_has(tmp_path: Path) -> None:
+    rows = lines()
+    with going_on(tmp_path, "".join(rows[:60])) as journal, served(tmp_path) as at:
+        said = at.events(EVENTS, **{"Last-Event-ID": "60"})
+        until_the_beat = list(takewhile(lambda one: "nothing new" not in one.get("", ""), said))
+        assert not any("event" in one for one in until_the_beat)
+        with journal.open("a") as file:
+            file.write(rows[60])
+        assert next(one for one in said if one.get("event"))["id"] == "61"
+
+
+def test_a_run_that_has_died_is_said_to_be_over(tmp_path: Path) -> None:
+    with going_on(tmp_path, "".join(lines()[:60])):
+        pass
+    with served(tmp_path) as at:
+        said = [one for one in at.events(EVENTS) if one.get("event")]
+        assert said[-1]["event"] == "over"
+        assert "has died" in said[-2]["data"]
+
+
+def test_a_line_without_end_is_given_up(tmp_path: Path) -> None:
+    endless = tmp_path / "journal.jsonl"
+    with endless.open("wb") as file:
+        file.truncate(2 * LONGEST_LINE)  # of zeros, none of which takes room on the disk
+    journal = JournalTail(endless)
+    for _ in range(LONGEST_LINE // MOST_BYTES):
+        assert not journal.read()
+    with pytest.raises(BrokenJournal, match="longer than"):
+        journal.read()
+
+
+def test_a_journal_that_breaks_is_said_and_ends(tmp_path: Path) -> None:
+    with going_on(tmp_path, "".join(lines()[:60]) + "{}\n"), served(tmp_path) as at:
+        said = [one for one in at.events(EVENTS) if one.get("event")]
+        assert [one["event"] for one in said] == ["now", "over"]
+        assert "cannot be followed" in said[0]["data"]
