@@ -147,7 +147,11 @@ def moved(
     By itself that is no harm: both arms may have drifted. But a fault that reached control (through a shared queue, cache or model)
     makes arms look alike that are not.
     """
-    then, now = (_summed(samples, what, bound_s) for samples in (before, during))
+    return moved_counts(_summed(before, what, bound_s), _summed(during, what, bound_s), alpha)
+
+
+def moved_counts(then: ArmCounts, now: ArmCounts, alpha: float) -> bool:
+    """The same of the control arm's own counts, before the fault and under it."""
     up = RiskRatio(alpha=alpha / 2).update(now, then)
     down = RiskRatio(alpha=alpha / 2).update(then, now)
     return "broken" in (up.decision, down.decision)

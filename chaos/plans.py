@@ -245,6 +245,13 @@ class Plan:
         """Whether the run divides its subjects into arms: a fault of containers hurts everybody alike."""
         return any(effect.kind in ("hold", "load") for effect in self.effects)
 
+    def compared_at(self) -> tuple[str, ...]:
+        """The targets whose proxies compare the arms, in order: where there is a load of our own it does, and knows more."""
+        if self.load is not None or not self.divides() or self.traffic >= 1:
+            return ()
+        held = dict.fromkeys(effect.target for effect in self.effects if effect.kind == "hold")
+        return tuple(target for target in held if target not in self.whole_targets())
+
     def whole_targets(self) -> frozenset[str]:
         """The targets that only monitoring asks: they have no arms, and everything that goes there is hurt."""
         return frozenset(effect.target for effect in self.effects if effect.whole)

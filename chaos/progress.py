@@ -107,6 +107,7 @@ class Progress:
                 self.deliveries += seen.deliveries
             case ProxyRead():
                 self.proxies[seen.target] = seen
+                self.arms.learn(seen)
                 self.control_history.setdefault(seen.target, []).append(seen.control)
                 effects = [fault.first_effect_wall_s for fault in seen.faults if fault.first_effect_wall_s is not None]
                 for wall_s in effects:

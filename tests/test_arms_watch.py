@@ -9,6 +9,7 @@ import pytest
 from chaos.arms_watch import ArmsWatch, each_guard
 from chaos.comparisons import ALPHA, compare, deciding
 from chaos.exposure import ArmSample, Sample
+from chaos.observation import ArmTraffic, ProxyRead
 from chaos.plans import PlannedGuard
 from tests.worlds import ACCURACY, KILL, PLAN, with_effects
 
@@ -39,7 +40,7 @@ def test_harm_beyond_the_margin_breaks_a_guard_and_it_says_how_much() -> None:
     assert broken is not None
     assert broken[0] == ERRORS.title
     assert broken[1].startswith("treatment is proven to have more than 2 times control's share of errors: risk ratio ")
-    assert broken[1].endswith("(alpha 5.0%)")
+    assert broken[1].endswith("(by the load, alpha 5.0%)")
 
 
 def test_harm_that_is_within_the_margin_breaks_none_however_sure_it_is() -> None:
@@ -61,6 +62,50 @@ def test_guards_on_arms_share_alpha_and_others_have_no_part_of_it() -> None:
     alone, beside = (watching(*guards, samples=seconds) for guards in ((ERRORS,), (ERRORS, *[SLOW] * 60)))
     assert alone is not None
     assert beside is None
+
+
+REAL = replace(PLAN, load=None, subjects="users", arms_held=True, probes=(replace(ACCURACY, signal="availability"),))
+
+
+def look(at: float, treatment: int, control: int, target: str = "model") -> ProxyRead:
+    """So many of a hundred subjects a second have failed in each arm so far."""
+    many = int(100 * at)
+    arms = [ArmTraffic(many, many, 0, 0, many, many, failed) for failed in (treatment, control)]
+    return ProxyRead(target, WALL + at, "armed", *arms)
+
+
+def test_without_a_load_the_proxies_tell_the_arms_apart() -> None:
+    watch = ArmsWatch.of(replace(REAL, guards=(ERRORS,)))
+    watch.learn(look(0, 0, 0))
+    assert watch.open(WALL) == ["errors"]
+    for at in range(1, 8):
+        watch.learn(look(at, 30 * at, 3 * at))
+    assert watch.open(WALL) == []
+    broken = watch.breached(WALL)
+    assert broken is not None
+    assert "(by the proxy of model, alpha 5.0%)" in broken[1]
+    assert watch.breached(WALL + 8) is None, "nothing of it was after the first effect"
+
+
+def test_a_window_is_evidence_once_however_often_it_is_looked_at() -> None:
+    watch = ArmsWatch.of(replace(REAL, guards=(replace(ERRORS, worse_than=1.0),)))
+    for at in range(8):
+        watch.learn(look(at, 6 * at, 4 * at))
+        for _ in range(3):
+            assert watch.open(WALL) == ["errors"]
+            assert watch.breached(WALL) is None
+
+
+def test_proxies_decide_nothing_that_they_do_not_know() -> None:
+    assert ArmsWatch.of(replace(REAL, probes=(ACCURACY,))).deciding == ()
+    assert ArmsWatch.of(REAL).deciding == ("errors",)
+
+
+def test_a_load_of_our_own_knows_more_and_counts_alone() -> None:
+    watch = ArmsWatch.of(replace(PLAN, guards=(ERRORS,)))
+    for at in range(8):
+        watch.learn(look(at, 30 * at, 3 * at))
+    assert watch.breached(WALL) is None
 
 
 def test_slow_is_slow_by_the_baseline() -> None:

@@ -649,9 +649,7 @@ def test_a_guard_on_arms_is_told_by_its_margin():
 
 def test_a_guard_on_arms_that_nobody_counts_is_refused():
     drawn = planned(ON_ARMS, KILL, found=survey(containers={"loan-model": REPLICAS}))
-    assert any(
-        "the guard on mistakes of treatment" in why and "or leave the guard out" in why for why in drawn.refusals
-    )
+    assert any("the guard on mistakes of treatment" in why and "or leave it out" in why for why in drawn.refusals)
 
 
 @pytest.mark.parametrize(("protocol", "refused"), [("oip", False), ("openai", True), ("auto", False)])

@@ -166,7 +166,7 @@ def plan_view(plan: Plan) -> Group:
 
 def _guard(plan: Plan, guard: PlannedGuard) -> str:
     if guard.compared is not None:
-        return f"{guard.title}: once it is proven; by chance in at most {each_guard(plan.guards):.1%} of runs"
+        return f"{guard.title}: once it is proven; by chance in at most {each_guard(plan.guards, len(plan.compared_at())):.1%} of runs"
     return f"{guard.title}: blind for at most {format_duration(max(guard.for_s, 3 * plan.evaluation_s, 3.0))}"
 
 
