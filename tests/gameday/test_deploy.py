@@ -125,3 +125,8 @@ def test_the_clusters_game_day_is_right_with_all_its_files_and_never_begins_agai
     pod = spec["template"]["spec"]
     assert pod["terminationGracePeriodSeconds"] > STOP_S
     assert named(pod["containers"][0]["args"])[1] <= options("run")
+    container = pod["containers"][0]
+    [state] = [one["value"] for one in container["env"] if one["name"] == "CHAOS_STATE"]
+    [writable] = [one for one in container["volumeMounts"] if state.startswith(f"{one['mountPath']}/")]
+    assert not writable.get("readOnly")
+    assert {"name": writable["name"], "persistentVolumeClaim": {"claimName": "chaos-runs"}} in pod["volumes"]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import logging
 import os
 import secrets
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +26,7 @@ from chaos.app.gameday.telling import announce, announce_before
 from chaos.app.gameday.view import DayView
 from chaos.drivers.folder import NoFolder, RunFolder
 from chaos.drivers.gameday_store import GameDayStore
+from chaos.drivers.user import who
 from chaos.errors import ChaosError, Refused
 from chaos.gameday import GameDay, Summary
 from chaos.gameday.messages import refused
@@ -76,7 +75,7 @@ def play_once(
         )
         try:
             made = play(
-                loaded, world, view, who=f"{getpass.getuser()}@{socket.gethostname()}",
+                loaded, world, view, who=who(),
                 stop="`chaos stop` on that machine ends the run and with it the day",
                 ignore_freeze=wishes.ignore_freeze, scheduled=claimed.start if claimed is not None else None,
             )  # fmt: skip
