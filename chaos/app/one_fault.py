@@ -20,6 +20,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from chaos.app.armings import targets_by_name
 from chaos.app.safeguard import Safeguard
 from chaos.app.surveyor import drivers_of
 from chaos.app.warden import Proxies
@@ -159,7 +160,7 @@ def armed(
     ca = str((beside / target.control_ca).resolve()) if target.control_ca is not None else None
     proxies = Proxies(tuple(target.proxies), target.token.get_secret_value(), ca)
     undo = UndoList(run, fault.fault, str(Path.cwd()), LEASE_S, longest_s + LEASE_S + 60.0)
-    guard = Safeguard(State.of_user(), undo, [proxies], (f"{system.name} {fault.target}",))
+    guard = Safeguard(State.of_user(), undo, [proxies], targets_by_name(system, [fault.target]))
     made = ArmedFault(run, fault, fleet, key, by)
     guard.begin()
     clean = False
