@@ -166,6 +166,11 @@ def recover_all(state: State, say: Say, runs: Path | None = None) -> list[Recove
     return lost
 
 
+def undoing(state: State, runs: Path) -> list[str]:
+    """The dead runs with folders in `runs` whose wardens are at work."""
+    return [run.name for run in state.runs() if _in(run, runs) and not run.alive() and run.warded()]
+
+
 def _in(run: RunState, runs: Path) -> bool:
     """Whether the run's folder is one of those in `runs`."""
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+from pathlib import Path
 
 
 def user() -> str:
@@ -18,3 +20,13 @@ def user() -> str:
 def who() -> str:
     """The user and the machine: `anna@runner-1`."""
     return f"{user()}@{os.uname().nodename}"
+
+
+def as_user(command: str) -> str:
+    """The command as anybody may type it who is allowed to be this user: it finds the state of runs that this process has."""
+    state = os.environ.get("CHAOS_STATE")
+    if not state:
+        return command
+    name = user()
+    name = f"#{os.getuid()}" if name.startswith("uid ") else name
+    return f"sudo -u {shlex.quote(name)} CHAOS_STATE={shlex.quote(str(Path(state).absolute()))} {command}"

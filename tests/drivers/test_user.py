@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from chaos.drivers.user import as_user, user
+
 NOBODY = 65532
 """What the shipped manifests run as; no /etc/passwd has it."""
 PROGRAM = f"""
@@ -40,3 +42,12 @@ def test_a_user_without_a_name_stops_everything() -> None:
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may run something as somebody else")
 def test_a_user_without_a_home_is_told_to_name_a_folder() -> None:
     assert "NoState: this user has no home folder" in stopped().stderr
+
+
+def test_how_to_stop_it_names_the_user_and_the_state_where_that_is_not_the_usual_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CHAOS_STATE", raising=False)
+    assert as_user("chaos stop") == "chaos stop"
+    monkeypatch.setenv("CHAOS_STATE", str(tmp_path / "a b"))
+    assert as_user("chaos stop") == f"sudo -u {user()} CHAOS_STATE='{tmp_path}/a b' chaos stop"
