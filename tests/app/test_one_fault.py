@@ -15,7 +15,8 @@ from chaos.errors import ChaosError, Refused
 from chaos.faults.base import Fault
 from chaos.system import System, parse_system
 from chaos.undo_list import UndoList
-from tests.drivers.loopback import Said, serving
+from tests.drivers.loopback import Said, eventually, serving
+from tests.proxy.loopback import TOKEN, running_proxy, unused_port
 
 FILE = """
 name: shop
@@ -68,4 +69,20 @@ def test_a_block_of_which_nobody_could_be_told_does_not_begin(tmp_path: Path, mo
         armed(shop, tmp_path, delay(), Reach(subjects="users")),
     ):
         raise AssertionError("the block must not begin")
+    assert list(State.of_user().runs()) == []
+
+
+def test_a_block_is_told_of_is_on_ends_when_it_is_stopped_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAOS_STATE", str(tmp_path / "state"))
+    with serving(lambda _: Said()) as here, running_proxy(tmp_path, model=unused_port()) as proxy:
+        text = FILE.replace("'http://127.0.0.1:1'], token: abcdefghijklmnop", f"'{proxy.control}'], token: {TOKEN}")
+        shop, _ = parse_system(f"{text}announce: {{webhook: '{here.url}/a'}}\n", "system.yaml", {})
+        with armed(shop, tmp_path, delay(), Reach(subjects="users")) as made:
+            assert made.ended_by is None
+            assert made.read().faults[0].effects == 0
+            State.of_user().run(made.run).ask_to_stop("ada")
+            eventually(lambda: made.ended_by == "ada", 10.0, "the block hears that it is to end")
+        assert [json.loads(asked.body)["when"] for asked in here.asked] == ["before", "after"]
     assert list(State.of_user().runs()) == []
