@@ -39,6 +39,7 @@ def delay() -> Fault:
 
 def test_a_block_hurts_nothing_that_a_run_hurts_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAOS_STATE", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)  # where a warden writes its log
     names = targets_by_name(system(), ["model"])
     run = Safeguard(State.of_user(), UndoList("drill", "drill", str(tmp_path), 10.0, 60.0, ()), (), names, alone=True)
     run.begin()
@@ -54,6 +55,7 @@ def test_people_hear_before_and_after_of_a_block_that_hurts_real_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subjects: str, told: list[str]
 ) -> None:
     monkeypatch.setenv("CHAOS_STATE", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)  # where a warden writes its log
     with serving(lambda _: Said()) as here:
         shop = system(announce=f"{{webhook: '{here.url}/a'}}")
         with pytest.raises(ChaosError), armed(shop, tmp_path, delay(), Reach(subjects=subjects)):
@@ -63,6 +65,7 @@ def test_people_hear_before_and_after_of_a_block_that_hurts_real_ones(
 
 def test_a_block_of_which_nobody_could_be_told_does_not_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAOS_STATE", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)  # where a warden writes its log
     shop = system(announce="{webhook: 'http://127.0.0.1:1/a'}")
     with (
         pytest.raises(Refused, match="nobody could be told of delay at model"),
@@ -76,6 +79,7 @@ def test_a_block_is_told_of_is_on_ends_when_it_is_stopped_and_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHAOS_STATE", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)  # where a warden writes its log
     with serving(lambda _: Said()) as here, running_proxy(tmp_path, model=unused_port()) as proxy:
         text = FILE.replace("'http://127.0.0.1:1'], token: abcdefghijklmnop", f"'{proxy.control}'], token: {TOKEN}")
         shop, _ = parse_system(f"{text}announce: {{webhook: '{here.url}/a'}}\n", "system.yaml", {})
