@@ -63,6 +63,16 @@ class _Side:
     at: time | None
 
 
+YEARS = range(1970, 9001)
+"""The years that calendars know; after the last one that Python knows, no window could end."""
+
+
+def _in_years(day: date) -> None:
+    """Raises ValueError for a year in which nobody counts."""
+    if day.year not in YEARS:
+        raise ValueError(f"the year of {day} is out of reach; write one from {YEARS[0]} to {YEARS[-1]}")
+
+
 def _side(text: str, whole: str) -> _Side:
     """One end of a window: a date or a weekday (Monday is 0), and a time. Raises ValueError."""
     match = _SIDE.fullmatch(text.strip())
@@ -73,6 +83,8 @@ def _side(text: str, whole: str) -> _Side:
         at = time.fromisoformat(match["time"].zfill(5)) if match["time"] else None
     except ValueError:
         raise ValueError(f"{text.strip()!r} is no date or time that there is; {_EXAMPLES}") from None
+    if isinstance(day, date):
+        _in_years(day)
     if match["day"]:
         short = match["day"][:3].capitalize()
         if short not in DAYS:
@@ -122,9 +134,10 @@ def parse_holiday(text: str) -> tuple[int | None, int, int]:
     try:
         assert match is not None
         year, month, day = int(match[1]) if match[1] else None, int(match[2]), int(match[3])
-        date(year or 2024, month, day)
+        found = date(2024 if year is None else year, month, day)
     except (AssertionError, ValueError):
         raise ValueError(f"{text!r} is no date; write something like 2026-12-24, or 12-24 for every year") from None
+    _in_years(found)
     return year, month, day
 
 

@@ -103,10 +103,11 @@ class _Axis:
 
 def _end(place: float, low: float, high: float, axis: _Axis, text: Callable[[float], str]) -> str:
     """A severity in words; of one that nobody tried only on which side of what was tried it lies."""
+    below, above = ("less", "more") if axis.rising else ("more", "less")
     if place < low:
-        return f"less than {text(axis.severity(low))}"
+        return f"{below} than {text(axis.severity(low))}"
     if place > high:
-        return f"more than {text(axis.severity(high))}"
+        return f"{above} than {text(axis.severity(high))}"
     return text(float(f"{axis.severity(place):.2g}"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -174,3 +175,10 @@ def test_a_run_on_a_frozen_system_is_refused_by_the_window_and_its_end_unless_so
         refuse_frozen("staging", made, moment, "  ")
     assert refuse_frozen("staging", made, moment, "the fix must be proven today") is not None
     assert refuse_frozen("staging", made, berlin("2026-11-30 08:00")) is None
+
+
+@pytest.mark.parametrize("parse", [parse_window, parse_holiday])
+@pytest.mark.parametrize("text", ["9999-12-31", "0001-01-01"])
+def test_a_year_in_which_nobody_counts_is_one_sentence(parse: Callable[[str], object], text: str) -> None:
+    with pytest.raises(ValueError, match=r"is out of reach; write one from 1970 to 9000"):
+        parse(text)

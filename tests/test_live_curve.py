@@ -42,6 +42,19 @@ def test_where_all_or_none_told_nothing_is_said_of_what_nobody_tried(caught_from
     assert f"tell from {end} on" in found.sentence
 
 
+def test_what_nobody_tried_is_more_where_the_smaller_number_is_the_more_severe() -> None:
+    tried = (0.01, 0.05, 0.2)
+    ends = {}
+    for told in (True, False):
+        found = live_curve(
+            [LiveRun(one, told, 40.0 if told else None) for one in tried for _ in range(3)], format_share, rising=False
+        )
+        assert found is not None
+        ends[told] = found.sentence
+    assert "tell from more than 20% on" in ends[True]
+    assert "tell from less than 1% on" in ends[False]
+
+
 def test_two_runs_or_one_severity_make_no_curve() -> None:
     assert live_curve(runs(0.05)[:2], format_share) is None
     assert live_curve([LiveRun(0.1, True, 40.0)] * 5, format_share) is None

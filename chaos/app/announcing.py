@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
-import socket
 
 from chaos.drivers.announcer import Announcer
+from chaos.drivers.user import who
 from chaos.errors import Refused, Unreachable
 from chaos.plans import Plan
 from chaos.units import format_duration, format_share
@@ -27,7 +26,7 @@ class Announcement:
             "experiment": plan.experiment,
             "system": plan.system,
             "environment": plan.environment,
-            "who": f"{getpass.getuser()}@{socket.gethostname()}",
+            "who": who(),
             "what": [effect.explain for effect in plan.faults()],
             "whom": f"{plan.subjects}, {format_share(plan.traffic)} of subjects by {plan.subject_by}",
             "real_users": plan.allowed,

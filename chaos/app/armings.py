@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from chaos.drivers.http import without_secrets
 from chaos.plans import Plan
+from chaos.system import System
 
 if TYPE_CHECKING:
     from chaos.app.performer import HeldProxies
@@ -22,6 +25,20 @@ def whole_s(made: Plan) -> float:
     """The longest that a run can hold a proxy: everything until the last effect must be gone."""
     warmup_s = made.load.warmup_s if made.load else 0.0
     return warmup_s + made.baseline_s + made.max_duration_s + made.undo_deadline_s + 60.0
+
+
+def targets_by_name(system: System, targets: Iterable[str]) -> list[str]:
+    """These targets, each by what is the same whatever file it stands in: its proxies' addresses; else the system's name and its own.
+
+    By these names no two runs of a user hurt a target at once of which one wants to be alone.
+    """
+    found: list[str] = []
+    for name in targets:
+        target = system.targets.get(name)
+        found += (
+            [without_secrets(one) for one in target.proxies] if target and target.proxies else [f"{system.name}/{name}"]
+        )
+    return list(dict.fromkeys(found))
 
 
 def held_proxies(prepared: Prepared, run_id: str, key: str) -> dict[str, HeldProxies]:

@@ -1,4 +1,4 @@
-"""One fault at a target's proxies, on for as long as a block of code: what `chaos_fault` and `chaos.fault` do. Wiring.
+"""One fault at a target's proxies, on for as long as a block of code: what `chaos_fault` does. Wiring.
 
     armed ─▶ the block ─▶ disarmed, and seen to be
 
@@ -8,11 +8,12 @@ when this process dies; `chaos stop` ends it, and `chaos stop --all` forbids it.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,14 +21,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from chaos.app.armings import targets_by_name
 from chaos.app.safeguard import Safeguard
 from chaos.app.surveyor import drivers_of
 from chaos.app.warden import Proxies
 from chaos.arms import REQUEST_HEADER, SYNTHETIC_HEADER, sign_synthetic
 from chaos.calendar import refuse_frozen
 from chaos.document import did_you_mean
+from chaos.drivers.announcer import Announcer
 from chaos.drivers.proxy import Arming, ProxyFleet
 from chaos.drivers.state import State
+from chaos.drivers.user import as_user, who
 from chaos.errors import ChaosError, NotUndone, Refused, Unreachable
 from chaos.faults import catalogue
 from chaos.faults.base import Fault
@@ -35,6 +39,8 @@ from chaos.observation import ProxyRead
 from chaos.system import System
 from chaos.undo_list import UndoList
 from chaos.units import parse_duration, parse_share
+
+log = logging.getLogger("chaos.run")
 
 LEASE_S = 10.0
 LOOK_S = 0.1
@@ -159,14 +165,49 @@ def armed(
     ca = str((beside / target.control_ca).resolve()) if target.control_ca is not None else None
     proxies = Proxies(tuple(target.proxies), target.token.get_secret_value(), ca)
     undo = UndoList(run, fault.fault, str(Path.cwd()), LEASE_S, longest_s + LEASE_S + 60.0)
-    guard = Safeguard(State.of_user(), undo, [proxies], (f"{system.name} {fault.target}",))
+    guard = Safeguard(State.of_user(), undo, [proxies], targets_by_name(system, [fault.target]))
     made = ArmedFault(run, fault, fleet, key, by)
+    with _told_of(system, fault, reach, run, longest_s):
+        yield from _on(made, guard, Arming(_body(system, fault, reach, by, key, longest_s)), longest_s)
+
+
+@contextmanager
+def _told_of(system: System, fault: Fault, reach: Reach, run: str, longest_s: float) -> Iterator[None]:
+    """The people of the system (`announce:`) were told before and after, where real people may be hurt. Raises Refused."""
+    real = reach.subjects == "users" or fault.whole_target or system.environment == "production"
+    webhook = system.announce.webhook if system.announce is not None else None
+    if webhook is None or not real:
+        yield
+        return
+    announcer = Announcer(webhook.get_secret_value())
+    stop = as_user(f"chaos stop {run}")
+    what = f"{fault.fault} at {fault.target} of {system.name} ({system.environment})"
+    more: dict[str, str | float | list[str] | None] = {
+        "run": run, "system": system.name, "environment": system.environment, "who": who(), "what": [fault.explain()],
+        "at_most_s": longest_s, "stop": stop,
+    }  # fmt: skip
+    try:
+        said = f"{who()} puts {what} on for at most {longest_s:g}s, in a test. To stop it: `{stop}`"
+        announcer.tell("before", said, more)
+    except Unreachable as error:
+        raise Refused([f"nobody could be told of {what} beforehand: {error}; mend it, or `announce:`"]) from error
+    try:
+        yield
+    finally:
+        try:
+            announcer.tell("after", f"{what} is over", more)
+        except Unreachable as error:
+            log.warning("nobody could be told that %s is over: %s", what, error)
+
+
+def _on(made: ArmedFault, guard: Safeguard, arming: Arming, longest_s: float) -> Iterator[ArmedFault]:
+    """The fault while it is on."""
     guard.begin()
     clean = False
     try:
         with guard.on_the_list(EFFECT, leased=True):
-            fleet.arm(run, Arming(_body(system, fault, reach, by, key, longest_s)))
-        keeper = threading.Thread(target=_keep, args=(made, guard, longest_s), name=f"keeps {run}", daemon=True)
+            made.fleet.arm(made.run, arming)
+        keeper = threading.Thread(target=_keep, args=(made, guard, longest_s), name=f"keeps {made.run}", daemon=True)
         keeper.start()
         try:
             yield made
@@ -198,7 +239,19 @@ def _body(system: System, fault: Fault, reach: Reach, by: str, key: str, longest
 
 
 def _keep(made: ArmedFault, guard: Safeguard, longest_s: float) -> None:
-    """Renews the lease until the block ends, somebody wants it to end, or its longest time is over."""
+    """Renews the lease until the block ends, somebody wants it to end, or its longest time is over; `ended_by` says what went wrong."""
+    try:
+        _renew(made, guard, longest_s)
+    except (
+        Exception
+    ) as error:  # a thread that died unseen would let the lease run out, and the block would believe that it is hurt
+        log.debug("", exc_info=True)
+        made.ended_by = f"an error of our own: {error!r}"
+        with suppress(Exception):  # the end of the block tries again, and says what is left
+            _disarmed(made, guard)
+
+
+def _renew(made: ArmedFault, guard: Safeguard, longest_s: float) -> None:
     begun_s = renewed_s = time.monotonic()
     while not made.over.wait(LOOK_S):
         now_s = time.monotonic()
@@ -208,17 +261,15 @@ def _keep(made: ArmedFault, guard: Safeguard, longest_s: float) -> None:
             or guard.gone()
             or (f"its {longest_s:g}s were over" if now_s - begun_s > longest_s else None)
         )
-        try:
-            if why is not None:
+        if why is not None:
+            made.ended_by = why
+            with suppress(ChaosError):  # the end of the block tries again, and says what is left
                 _disarmed(made, guard)
-                made.ended_by = why
-                return
-            if now_s - renewed_s > LEASE_S / 4:
-                renewed_s = now_s
+            return
+        if now_s - renewed_s > LEASE_S / 4:
+            with suppress(Unreachable):  # it is tried again at once
                 made.fleet.renew(made.run)
-        except ChaosError:
-            if why is not None:
-                return  # the end of the block tries again, and says what is left; a renewal is tried again at once
+                renewed_s = now_s
 
 
 def _disarmed(made: ArmedFault, guard: Safeguard) -> None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos.app.armings import held_proxies, proxies_of, whole_s
+from chaos.app.armings import held_proxies, proxies_of, targets_by_name, whole_s
 from chaos.app.files import Loaded, Variables
 from chaos.app.freezing import frozen_now, utc_now
 from chaos.app.load_plan import load_plan, with_data
@@ -142,9 +142,8 @@ def run(
     verdict: Verdict | None = None
     try:
         folder = _folder(prepared, runs, name)
-        guard = Safeguard(
-            State.of_user(), _undo_list(prepared, run_id, folder), proxies_of(prepared), _targets(prepared), alone
-        )
+        hurt = targets_by_name(loaded.system, [effect.target for effect in made.faults()])
+        guard = Safeguard(State.of_user(), _undo_list(prepared, run_id, folder), proxies_of(prepared), hurt, alone)
         world = World(
             made,
             proxies=held_proxies(prepared, run_id, key),
@@ -292,18 +291,6 @@ def _undo_list(prepared: Prepared, run_id: str, folder: RunFolder) -> UndoList:
     return UndoList(
         run_id, made.experiment, str(folder.path.resolve()), made.lease_s, whole_s(made), tuple(entries), externals
     )
-
-
-def _targets(prepared: Prepared) -> list[str]:
-    """The targets that this run hurts, by what is the same whatever file they stand in: a proxy's address; else the system's name."""
-    system = prepared.loaded.system
-    found: list[str] = []
-    for name in dict.fromkeys(effect.target for effect in prepared.plan.faults()):
-        target = system.targets.get(name)
-        found += (
-            [without_secrets(one) for one in target.proxies] if target and target.proxies else [f"{system.name}/{name}"]
-        )
-    return list(dict.fromkeys(found))
 
 
 __all__ = ["ChaosError", "Ended", "Prepared", "Problem", "Variables", "prepare", "report", "run"]

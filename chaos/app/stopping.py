@@ -7,13 +7,13 @@ is to stop, and nothing needs a journal.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaos.drivers.state import RunState, State
+from chaos.drivers.user import who
 from chaos.errors import ChaosError, NotUndone
 from chaos.undo_list import EXTERNAL_BY_HAND
 
@@ -36,11 +36,9 @@ class NoRun(ChaosError):
     """There is no such run to stop."""
 
 
-def who() -> str:
+def _who_stops() -> str:
     """Who says stop, for the journal."""
-    import getpass
-
-    return f"chaos stop ({getpass.getuser()}@{os.uname().nodename})"
+    return f"chaos stop ({who()})"
 
 
 def living(state: State) -> list[RunState]:
@@ -80,7 +78,7 @@ def command(name: str | None, say: Say, *, everything: bool, state: State | None
         stop([chosen(state, name)], tell)
         return
     try:
-        state.block(who())  # first: a run that begins now must not slip through
+        state.block(_who_stops())  # first: a run that begins now must not slip through
         said = "no run begins any more; `chaos resume` allows them again"
     except ChaosError as error:  # such as a full disk: those that go on are ended all the same
         said = f"runs may still begin: {error}"
@@ -101,7 +99,7 @@ def stop(runs: Sequence[RunState], say: Say) -> None:
     left: dict[RunState, list[str]] = {}
     for run in runs:
         try:
-            run.ask_to_stop(who())
+            run.ask_to_stop(_who_stops())
             # After that nothing new is done: an effect without a line in the log by now never comes.
             waiting[run] = run.log()
         except (ChaosError, OSError) as error:
@@ -166,6 +164,11 @@ def recover_all(state: State, say: Say, runs: Path | None = None) -> list[Recove
         finally:
             lock.release()
     return lost
+
+
+def undoing(state: State, runs: Path) -> list[str]:
+    """The dead runs with folders in `runs` whose wardens are at work."""
+    return [run.name for run in state.runs() if _in(run, runs) and not run.alive() and run.warded()]
 
 
 def _in(run: RunState, runs: Path) -> bool:

@@ -50,6 +50,8 @@ class AlertHistory:
     """Whether Prometheus answered at all while the fault was on."""
     sink_asked_wall_s: float = math.inf
     """When the wanted receiver's sink last answered; minus infinity: never."""
+    sink_looks: tuple[float, ...] | None = None
+    """Every moment at which it answered; None where that was not kept, and it counts as asked all the time."""
     scrapes: tuple[ScrapeClock, ...] = ()
     expected: frozenset[str] = frozenset()
     """Every alert that the experiment expects."""

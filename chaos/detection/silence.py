@@ -23,11 +23,14 @@ def detect_silence(alert: PlannedAlert, history: AlertHistory, times: Times) -> 
     """What became of an alert that tells by silence: when its receiver's switch tripped, and when it was heard again."""
     assert alert.silent_for_s is not None, "an alert that tells by silence says how long one is"
     beats = _beats(alert, history)
-    tripped = _tripped(beats, alert.silent_for_s, history, times)
+    tripped = _tripped(beats, alert.silent_for_s, history.sink_asked_wall_s + LOOK_S, times)
     told_s = None if tripped is None else max(0.0, tripped - times.effect)
     again = None if tripped is None else next((at for at in beats if at > max(tripped, times.until)), None)
     reset_s = None if again is None or times.removal is None else again - times.removal
     outcome, why = _outcome(alert, alert.silent_for_s, beats, history, times, told_s, again)
+    if tripped is not None and not _was_watched(alert, alert.silent_for_s, beats, history, times, outcome):
+        outcome = "not_observed"
+        why = f"the sink did not answer often enough to say that {alert.delivered_to} was silent for {alert.silent_for_s:g}s"
     failed = {"invalid": Gate.alive, "unresolved": Gate.reset, "undetected": Gate.delivered}.get(outcome)
     stages = (
         *(Stage(gate, None, None, 0.0, NOT_OBSERVED) for gate in (Gate.signal, Gate.pending, Gate.firing, Gate.active)),
@@ -47,14 +50,36 @@ def _beats(alert: PlannedAlert, history: AlertHistory) -> list[float]:
     )
 
 
-def _tripped(beats: list[float], silent_for_s: float, history: AlertHistory, times: Times) -> float | None:
-    """When the first silence was long enough that did not end before the effect; a sink that was not asked is not silent."""
-    known = min(times.end, history.sink_asked_wall_s + LOOK_S)
+def _tripped(beats: list[float], silent_for_s: float, known: float, times: Times) -> float | None:
+    """When the first silence was long enough that did not end before the effect; of what comes after `known` nobody knows."""
+    known = min(times.end, known)
     for last, following in pairwise([*beats, math.inf]):
         at = last + silent_for_s
         if times.effect <= at < following and last < times.until and at <= known:
             return at
     return None
+
+
+def _was_watched(
+    alert: PlannedAlert, silent_for_s: float, beats: list[float], history: AlertHistory, times: Times, outcome: Outcome
+) -> bool:
+    """Whether the silence stands even if the receiver had heard the alert whenever its sink did not answer: data that is lost
+    must not tell better of an alert than what was heard.
+    """
+    looks = history.sink_looks
+    if looks is None or outcome in ("invalid", "not_observed"):
+        return True
+    unseen = [at for earlier, later in pairwise(looks) if later - earlier > LOOK_S for at in _every(earlier, later)]
+    at = _tripped(sorted([*beats, *unseen]), silent_for_s, max(looks, default=-math.inf), times)
+    if at is None:
+        return False
+    return outcome == "late" or alert.within_s is None or at - times.effect <= alert.within_s
+
+
+def _every(begin: float, end: float) -> list[float]:
+    """Moments from one to the other that lie so close that no silence fits between them."""
+    steps = math.ceil((end - begin) / LOOK_S)
+    return [begin + (end - begin) * step / steps for step in range(steps + 1)]
 
 
 def _outcome(

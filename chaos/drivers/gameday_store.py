@@ -58,6 +58,8 @@ class Claim:
     day: str
     play: Play
     lock: Lock
+    attempt: int
+    """The first, or a later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,8 @@ class GameDayStore:
             raise NoStore(f"the start {play.start.isoformat()} of {day} is somebody else's already")
         if play.again:
             store.execute(
-                "UPDATE start SET status = 'playing', begun = ?, attempt = attempt + 1, why = '' WHERE day = ? AND start = ?",
+                "UPDATE start SET status = 'playing', begun = ?, attempt = attempt + 1, why = '', "
+                "folder = NULL, ended = NULL, verdict = NULL WHERE day = ? AND start = ?",
                 (_text(now), day, _text(play.start)),
             )
         else:
@@ -146,21 +149,35 @@ class GameDayStore:
                 "INSERT INTO start (day, start, status, begun) VALUES (?, ?, 'playing', ?)",
                 (day, _text(play.start), _text(now)),
             )
-        return Claim(day, play, lock)
+        (attempt,) = store.execute(
+            "SELECT attempt FROM start WHERE day = ? AND start = ?", (day, _text(play.start))
+        ).fetchone()
+        return Claim(day, play, lock, attempt)
 
     def plays_in(self, day: str, start: datetime, folder: str) -> None:
         """The claimed start is played in this folder."""
         with self._open() as store:
             store.execute("UPDATE start SET folder = ? WHERE day = ? AND start = ?", (folder, day, _text(start)))
 
-    def end(self, day: str, start: datetime, status: Status, why: str, verdict: str | None, now: datetime) -> bool:
-        """The start is over, in this way; whether it was not before."""
+    def attempt(self, day: str, start: datetime) -> int:
+        """How often this start was begun."""
+        return next((one.record.attempt for one in self.history(day) if one.record.start == start), 1)
+
+    def end(
+        self, day: str, start: datetime, status: Status, why: str, verdict: str | None, now: datetime, attempt: int
+    ) -> bool:
+        """This attempt at the start is over, in this way; whether it was not before."""
         with self._open() as store:
             done = store.execute(
-                "UPDATE start SET status = ?, why = ?, verdict = ?, ended = ? WHERE day = ? AND start = ? AND status = 'playing'",
-                (status, why, verdict, _text(now), day, _text(start)),
+                "UPDATE start SET status = ?, why = ?, verdict = ?, ended = ? WHERE day = ? AND start = ? AND attempt = ? "
+                "AND status = 'playing'",
+                (status, why, verdict, _text(now), day, _text(start), attempt),
             )
             return done.rowcount == 1
+
+    def hold(self, day: str, start: datetime) -> Lock | None:
+        """The claim on an orphan, for who sees to what it left; None when somebody else holds it."""
+        return locked(self._lock(day, start), "looking after it")
 
     def orphans(self, day: str) -> list[Kept]:
         """The starts that are being played and that no living process holds."""

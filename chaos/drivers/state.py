@@ -292,7 +292,12 @@ class State:
         said = os.environ.get("CHAOS_STATE")
         if said:
             return State(Path(said))
-        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        try:
+            home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        except RuntimeError:  # a container's user without an entry, and no HOME
+            raise NoState(
+                f"this user has no home folder, so there is no place for the state of runs; {_ADVICE}"
+            ) from None
         return State(Path(home) / "chaos-ml")
 
     def run(self, name: str) -> RunState:

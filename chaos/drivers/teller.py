@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import smtplib
 import ssl
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from chaos.drivers.http import ask, session
 from chaos.errors import Unreachable
 from chaos.gameday.file import Email, Tell
 from chaos.gameday.messages import Message
+
+log = logging.getLogger("chaos.gameday")
 
 MAIL_TIMEOUT_S = 10.0
 
@@ -60,12 +63,14 @@ def _mail(way: Email, message: Message) -> None:
             if way.user is not None and way.password is not None:
                 server.login(way.user, way.password.get_secret_value())
             missed = server.send_message(_letter(way, message))
+    except smtplib.SMTPRecipientsRefused as error:  # its text has their addresses
+        raise Unreachable(f"{where} refused every one of {len(error.recipients)} recipients") from None
     except smtplib.SMTPResponseException as error:
         raise Unreachable(f"{where} answered {error.smtp_code}") from None
     except (OSError, smtplib.SMTPException, ValueError) as error:
         raise Unreachable(f"{where} took no mail: {error}") from None
     if missed:
-        raise Unreachable(f"{where} refused {', '.join(sorted(missed))}")
+        log.warning("%s refused %d of %d recipients; the others have the mail", where, len(missed), len(way.to))
 
 
 def _connected(way: Email) -> smtplib.SMTP:

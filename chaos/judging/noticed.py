@@ -64,6 +64,7 @@ def history(trace: Trace, alert: PlannedAlert, effect: float) -> AlertHistory:
         unhealthy=sick,
         looked=bool(looks),
         sink_asked_wall_s=max(asked, default=-math.inf),
+        sink_looks=tuple(sorted(asked)),
         scrapes=trace.collected.scrapes if trace.collected is not None else (),
         expected=frozenset(one.alert for one in trace.plan.alerts),
         breaks=frozenset(trace.plan.breaks),

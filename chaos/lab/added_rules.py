@@ -11,13 +11,14 @@ from pathlib import Path
 
 import yaml
 
-from chaos.drivers.http import session
+from chaos.drivers.http import ask, json_of, session
 from chaos.errors import ChaosError, Unreachable
 from chaos.lab.processes import LabStatus
 from chaos.lab.topology import ADDED_RULES
 
 WITHIN_S = 10.0
 """A reload is a matter of milliseconds; on an overloaded machine, of seconds."""
+PROMETHEUS = "the lab's Prometheus"
 
 
 class BadRules(ChaosError):
@@ -33,9 +34,20 @@ def add(lab: LabStatus, file: Path, promtool: Path) -> list[str]:
     """
     _must_be_up(lab)
     text = _checked(file, promtool)
-    (lab.folder / ADDED_RULES.replace("*", file.stem)).write_text(text, encoding="utf-8")
-    _reload(lab)
     names = _names(text)
+    if not names:
+        raise BadRules(f"{file} has no rule; write one under `groups:`")
+    there = lab.folder / ADDED_RULES.replace("*", file.stem)
+    before = there.read_text(encoding="utf-8") if there.exists() else None
+    there.write_text(text, encoding="utf-8")
+    try:
+        _reload(lab)
+    except Unreachable:  # else the next reload, whoever wants that, would load it, or fail of it
+        if before is None:
+            there.unlink()
+        else:
+            there.write_text(before, encoding="utf-8")
+        raise
     _wait(lab, set(names))
     return names
 
@@ -70,13 +82,13 @@ def _checked(file: Path, promtool: Path) -> str:
 
 
 def _names(text: str) -> list[str]:
-    groups = yaml.safe_load(text)["groups"] or ()
+    groups = (yaml.safe_load(text) or {}).get("groups") or ()
     return [str(rule.get("alert") or rule["record"]) for group in groups for rule in group.get("rules") or ()]
 
 
 def _reload(lab: LabStatus) -> None:
     with session() as asking:
-        said = asking.post(f"http://{lab.outside['prometheus']}/-/reload", timeout=WITHIN_S)
+        said = ask(asking, "POST", f"http://{lab.outside['prometheus']}/-/reload", what=PROMETHEUS, timeout_s=WITHIN_S)
     if not said.ok:
         raise Unreachable(f"the lab's Prometheus did not reload its rules: {said.text.strip()}")
 
@@ -85,7 +97,10 @@ def _wait(lab: LabStatus, names: set[str]) -> None:
     until_s = time.monotonic() + WITHIN_S
     while time.monotonic() < until_s:
         with session() as asking:
-            data = asking.get(f"http://{lab.outside['prometheus']}/api/v1/rules", timeout=WITHIN_S).json()["data"]
+            said = ask(
+                asking, "GET", f"http://{lab.outside['prometheus']}/api/v1/rules", what=PROMETHEUS, timeout_s=WITHIN_S
+            )
+            data = json_of(said, PROMETHEUS)["data"]
         if names <= {rule["name"] for group in data["groups"] for rule in group["rules"]}:
             return
         time.sleep(0.1)

@@ -172,6 +172,8 @@ class ChaosItem(pytest.Item):
         done = sweep(loaded, self._once, None, print)
         ended, text = ending(done.found), sweep_text(done.found)
         self.user_properties += [("chaos.experiment", self.name), ("chaos.verdict", ended)]
+        if done.worst == EXIT_CODE["interrupted"]:  # the sweep has undone everything; the session is to end, too
+            raise KeyboardInterrupt
         if done.worst == EXIT_CODE["unsafe"]:
             self.session.shouldfail = "something could not be undone, so that nothing more is hurt"
         if ended == "not caught" or done.worst in (EXIT_CODE["unsafe"], EXIT_CODE["aborted"]):

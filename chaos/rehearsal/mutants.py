@@ -16,6 +16,7 @@ import promql_parser as promql
 from chaos.promql_tree import (
     Unwritable,
     changed,
+    children,
     duration,
     filters,
     matchers,
@@ -26,6 +27,7 @@ from chaos.promql_tree import (
     walk,
     written,
 )
+from chaos.statistics import clopper_pearson
 from chaos.telemetry import RuleInfo
 from chaos.units import format_duration
 
@@ -73,8 +75,7 @@ def _labels(rule: RuleInfo) -> Iterator[Mutant]:
 
 
 def _thresholds(rule: RuleInfo, root: Any) -> Iterator[Mutant]:
-    places = [one for one in walk(root) if filters(one)]
-    for place in range(len(places)):
+    for place in _makes_fire(root):
         seen = -1
         said: list[tuple[float, float]] = []
 
@@ -88,6 +89,19 @@ def _thresholds(rule: RuleInfo, root: Any) -> Iterator[Mutant]:
         expr = changed(root, change)
         for was, now in said:
             yield Mutant("threshold", f"{was:g}", f"the threshold {was:g} becomes {now:g}", replace(rule, expr=expr))
+
+
+def _makes_fire(root: Any) -> list[int]:
+    """Which of the comparisons, in their order, may move: one right of `unless` that is harder to meet makes the rule fire more."""
+    inhibiting = [inhibits for node, inhibits in _with_side(root, inhibits=False) if filters(node)]
+    return [place for place, inhibits in enumerate(inhibiting) if not inhibits]
+
+
+def _with_side(node: Any, *, inhibits: bool) -> Iterator[tuple[Any, bool]]:
+    """The node and everything below it, in the order of `walk`, each with whether it stands right of an `unless`."""
+    yield node, inhibits
+    for place, child in enumerate(children(node)):
+        yield from _with_side(child, inhibits=inhibits or (place == 1 and operator(node) == "unless"))
 
 
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -244,11 +258,19 @@ class MutationReport:
     experiments: tuple[str, ...]
     untold: dict[str, str]
     scenarios: int
+    left_out: tuple[str, ...] = ()
+    """Mutants that nothing is said of, each with why, in words."""
 
     @property
     def score(self) -> float | None:
         """The share of mutants that are noticed; None of none."""
         return sum(one.state == "noticed" for one in self.mutants) / len(self.mutants) if self.mutants else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """What the score may be by chance of which mutants there are: the exact 95 % interval; None of none."""
+        count = len(self.mutants)
+        return clopper_pearson(count - len(self.survivors), count) if count else None
 
     @property
     def survivors(self) -> tuple[Judged, ...]:
@@ -257,4 +279,4 @@ class MutationReport:
 
     def to_json(self) -> str:
         """One object with stable keys."""
-        return json.dumps({"score": self.score, **asdict(self)}, indent=2)
+        return json.dumps({"score": self.score, "interval": self.interval, **asdict(self)}, indent=2)

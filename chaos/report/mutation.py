@@ -16,7 +16,8 @@ def mutation_view(found: MutationReport) -> Group:
     tone = "green" if found.mutants and not found.survivors else "yellow"
     head = (
         f"{found.score:.0%} of the rules' mutants are noticed: {noticed} of {len(found.mutants)}"
-        if found.score is not None
+        f" (exact 95 % interval: {found.interval[0]:.0%} to {found.interval[1]:.0%})"
+        if found.score is not None and found.interval is not None
         else "no rule could be mutated"
     )
     named = ", ".join(found.experiments)
@@ -36,6 +37,8 @@ def mutation_view(found: MutationReport) -> Group:
                 alert = one.alert
             table.add_row(Text(visible(f"  {one.change}")), f"{one.told:.0%}", Text(visible(one.advice)))
         parts += [Text(), table]
+    for left in found.left_out:
+        parts.append(Text(visible(f"· left out: {left}"), style="dim", overflow="fold"))
     for name, why in found.untold.items():
         parts.append(Text(visible(f"· {name} is left out: {why}"), style="dim", overflow="fold"))
     parts.append(

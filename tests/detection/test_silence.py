@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chaos.detection import AlertHistory, Detection, Gate
 from chaos.observation import Delivered
@@ -90,3 +92,41 @@ def test_it_has_resolved_when_it_is_heard_again() -> None:
 
 def test_a_silence_that_began_after_the_fault_was_gone_is_not_its_doing() -> None:
     assert heard(*beats(-23.0, TIMES.until - TIMES.effect + 5.0)).outcome == "undetected"
+
+
+WATCHED = [TIMES.effect - 40.0 + second for second in range(round(TIMES.end - TIMES.effect) + 40)]
+
+
+def watched(beats: list[Delivered], looks: list[float], alert=SWITCH) -> Detection:
+    """What is known where the sink answered at these moments alone, and what it would have said at others is lost."""
+    said = [one for one in beats if any(look - 1.0 < one.received_at_wall_s <= look for look in looks)]
+    history = AlertHistory(
+        deliveries=said, sink_asked_wall_s=max(looks, default=float("-inf")), sink_looks=tuple(looks)
+    )
+    return found(history, alert)
+
+
+def test_a_look_that_is_lost_makes_no_silence() -> None:
+    heard_all_along = beats(-23.0, TIMES.end - TIMES.effect)
+    assert watched(heard_all_along, WATCHED).outcome == "undetected"
+    lost = [look for look in WATCHED if not TIMES.effect + 5.0 < look < TIMES.effect + 20.0]
+    detection = watched(heard_all_along, lost)
+    assert detection.outcome == "not_observed"
+    assert "did not answer often enough" in detection.explanation
+    assert watched([*BEFORE, *BACK], WATCHED).outcome == "detected"
+
+
+@given(
+    st.lists(st.integers(-35, round(TIMES.end - TIMES.effect)), max_size=30),
+    st.lists(st.tuples(st.integers(0, len(WATCHED)), st.integers(1, 20)), max_size=5),
+    st.sampled_from([None, 8.0, 20.0]),
+)
+def test_what_is_lost_never_improves_what_is_told(
+    at: list[int], spans: list[tuple[int, int]], within: float | None
+) -> None:
+    alert = replace(SWITCH, within_s=within)
+    one = Delivered("oncall", 0.0, "firing", "w", LABELS, 0.0)
+    said = [replace(one, received_at_wall_s=TIMES.effect + moment) for moment in (-23, -13, -3, *at)]
+    lost = {look for begin, count in spans for look in WATCHED[begin : begin + count]}
+    if watched(said, [look for look in WATCHED if look not in lost], alert).outcome == "detected":
+        assert watched(said, WATCHED, alert).outcome == "detected"

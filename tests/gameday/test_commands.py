@@ -91,7 +91,7 @@ def test_the_history_says_what_became_of_every_start(tmp_path: Path) -> None:
             "drill", now, lambda since, known, now=now: due(made, [], since, known, now)
         )
         for claim in decided.claims:
-            GameDayStore(tmp_path / "s.sqlite").end("drill", claim.play.start, "ended", "", "late", now)
+            GameDayStore(tmp_path / "s.sqlite").end("drill", claim.play.start, "ended", "", "late", now, 1)
             claim.lock.release()
     shown = gameday(tmp_path, "list", "day.yaml", "--history", "--store", "s.sqlite").stdout
     assert "2026-12-01T09:00:00+00:00  ended late" in shown

@@ -45,10 +45,10 @@ def unit() -> configparser.ConfigParser:
     return found
 
 
-def test_the_unit_gives_the_server_longer_to_end_than_it_takes_and_ends_it_alone() -> None:
+def test_the_unit_gives_the_server_longer_to_end_than_it_takes_and_kills_no_warden() -> None:
     service = unit()["Service"]
     assert float(service["TimeoutStopSec"]) > STOP_S
-    assert service["KillMode"] == "mixed"
+    assert service["KillMode"] == "process"  # every other value that ends anything kills wardens with the group
     command, given = named(service["ExecStart"].split())
     assert command == "serve"
     assert given <= options("serve")
@@ -70,7 +70,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     text = (HERE / "chaos-gameday.service").read_text()
     about = [line for line in verify(text).stderr.splitlines() if "chaos-gameday" in line]
     assert about == []
-    wrong = verify(text.replace("KillMode=mixed", "KillMode=mixd"))
+    wrong = verify(text.replace("KillMode=process", "KillMode=proces"))
     assert "chaos-gameday" in wrong.stderr
 
 
@@ -125,3 +125,8 @@ def test_the_clusters_game_day_is_right_with_all_its_files_and_never_begins_agai
     pod = spec["template"]["spec"]
     assert pod["terminationGracePeriodSeconds"] > STOP_S
     assert named(pod["containers"][0]["args"])[1] <= options("run")
+    container = pod["containers"][0]
+    [state] = [one["value"] for one in container["env"] if one["name"] == "CHAOS_STATE"]
+    [writable] = [one for one in container["volumeMounts"] if state.startswith(f"{one['mountPath']}/")]
+    assert not writable.get("readOnly")
+    assert {"name": writable["name"], "persistentVolumeClaim": {"claimName": "chaos-runs"}} in pod["volumes"]

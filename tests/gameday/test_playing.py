@@ -104,6 +104,19 @@ def test_after_a_run_that_went_wrong_nothing_more_is_hurt(tmp_path: Path, end: V
     assert stage.told[-1].is_for(["trouble"])
 
 
+def test_an_error_of_our_own_in_a_run_is_summed_up_kept_and_told(tmp_path: Path) -> None:
+    stage = Stage([ZeroDivisionError("oh"), "confirmed", "confirmed"])
+    kept: list[int] = []
+    world = World(
+        stage.run, stage.wait, stage.ask, stage.told.append, stage.told.append, lambda: stage.now,
+        keep=lambda _: kept.append(len(stage.told)),
+    )  # fmt: skip
+    made = play(loaded(tmp_path), world, stage, who="ada@host", stop="Ctrl-C")
+    assert [one.status for one in made.outcomes] == ["refused", "ran", "ran"]
+    assert "an error of our own: ZeroDivisionError('oh')" in made.outcomes[0].sentence
+    assert (kept, len(stage.told)) == ([1], 2)  # after people heard of the beginning, before they hear of the end
+
+
 def test_what_could_not_be_undone_ends_the_day_as_unsafe(tmp_path: Path) -> None:
     stage = Stage([NotUndone("a container is paused", "docker unpause it")])
     assert stage.play(loaded(tmp_path)).exit_code == 5

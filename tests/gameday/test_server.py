@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass, field
+import threading
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class Stage:
     said: list[str] = field(default_factory=list)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     recovered: int = 0
+    undone: threading.Event = field(default_factory=threading.Event)
 
     def begin(self, one: LoadedDay, claim: Claim) -> subprocess.Popen[bytes]:
         self.begun.append(claim.play.start)
@@ -47,6 +49,7 @@ class Stage:
 
     def recover(self) -> str:
         self.recovered += 1
+        assert self.undone.wait(20.0)
         return "It left nothing."
 
     def server(self, *edits: tuple[str, str]) -> Server:
@@ -65,6 +68,7 @@ class Stage:
 @pytest.fixture
 def stage(tmp_path: Path):
     made = Stage(tmp_path)
+    made.undone.set()
     yield made
     made.kill()
 
@@ -112,6 +116,70 @@ def test_a_day_whose_process_dies_is_interrupted_recovered_told_and_not_begun_ag
     [kept] = after.store.history()
     assert (kept.record.status, stage.recovered, stage.begun) == ("interrupted", 1, [TUESDAY])
     assert stage.told == ["game day drill: interrupted"]
+
+
+AGAIN = ("timezone: Europe/Berlin}", "timezone: Europe/Berlin, interrupted: again within 2h}")
+
+
+def test_a_day_is_begun_again_only_when_what_it_left_is_undone(stage: Stage) -> None:
+    stage.undone.clear()
+    servers = [stage.server(AGAIN), stage.server(AGAIN)]
+    servers[0].look()
+    stage.now = TUESDAY
+    servers[0].look()
+    stage.kill()
+    for server in servers * 2:
+        server.look()
+    assert (stage.recovered, len(stage.begun), stage.told) == (1, 1, [])
+    stage.undone.set()
+    eventually(lambda: stage.told, 10.0, "people are told")
+    servers[1].look()
+    assert stage.begun == [TUESDAY, TUESDAY]
+    assert not servers[0].store.end(
+        "drill", TUESDAY, "ended", "", "confirmed", stage.now, 1
+    )  # the first attempt is over
+
+
+def test_a_day_is_not_begun_again_on_top_of_what_could_not_be_undone(stage: Stage) -> None:
+    server = stage.server(AGAIN)
+    server.recover = lambda: 1 / 0  # type: ignore[assignment,return-value]
+    server.look()
+    stage.now = TUESDAY
+    server.look()
+    stage.kill()
+    server.look()
+    eventually(lambda: stage.told, 10.0, "people are told")
+    server.look()
+    [kept] = server.store.history()
+    assert (kept.record.status, kept.verdict, len(stage.begun)) == ("ended", "unsafe", 1)
+
+
+def test_a_day_that_crashed_half_way_is_recovered_and_not_told_as_refused(stage: Stage) -> None:
+    stage.code = "raise SystemExit(3)"
+    server = stage.server()
+    server.look()
+    stage.now = TUESDAY
+    server.look()
+    server.store.plays_in("drill", TUESDAY, str(stage.folder))
+    stage.processes[0].wait(20)
+    server.look()
+    eventually(lambda: stage.told == ["game day drill: interrupted"], 10.0, "people are told")
+    assert (stage.recovered, server.store.history()[0].record.status) == (1, "interrupted")
+
+
+def test_no_day_waits_until_people_have_heard_of_another(stage: Stage) -> None:
+    server = stage.server()
+    server.days = [server.days[0], replace(server.days[0], day=server.days[0].day.model_copy(update={"name": "other"}))]
+    server.look()
+    told: list[int] = []
+    server.announce = lambda _, __: told.append(len(stage.begun))
+    stage.now = TUESDAY
+    begin = server.begin
+    server.begin = lambda one, claim: (
+        (_ for _ in ()).throw(OSError("full")) if one.day.name == "drill" else begin(one, claim)
+    )
+    server.look()
+    assert told == [1]
 
 
 def test_a_recovery_that_fails_keeps_nobody_from_being_told_and_no_day_from_its_start(stage: Stage) -> None:

@@ -90,8 +90,8 @@ def test_a_claim_whose_holder_is_gone_is_an_orphan_and_ends_once(store: GameDayS
     claim.lock.release()
     [orphan] = store.orphans("drill")
     assert (orphan.record.start, orphan.folder) == (TUESDAY, "runs/x")
-    assert store.end("drill", TUESDAY, "interrupted", "gone", None, TUESDAY + MINUTE)
-    assert not store.end("drill", TUESDAY, "ended", "", "confirmed", TUESDAY + MINUTE)
+    assert store.end("drill", TUESDAY, "interrupted", "gone", None, TUESDAY + MINUTE, 1)
+    assert not store.end("drill", TUESDAY, "ended", "", "confirmed", TUESDAY + MINUTE, 1)
     assert store.orphans("drill") == []
     assert look(store, TUESDAY + MINUTE).due.decisions == ()
 
@@ -103,7 +103,7 @@ def test_an_interrupted_start_is_claimed_again_once_when_its_calendar_says_so(st
         [claim] = look(store, TUESDAY, again).claims
         assert claim.play.again is (attempt == 2)
         claim.lock.release()
-        store.end("drill", TUESDAY, "interrupted", "gone", None, TUESDAY)
+        store.end("drill", TUESDAY, "interrupted", "gone", None, TUESDAY, 1)
         assert store.history()[0].record.attempt == attempt
     assert look(store, TUESDAY, again).claims == ()
 

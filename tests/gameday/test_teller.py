@@ -87,9 +87,16 @@ def test_a_mail_arrives_as_it_was_written_at_everybody(mailbox: tuple[Mailbox, i
     assert letter.get_content().replace("\r\n", "\n").strip() == MESSAGE.text
 
 
-def test_a_person_whom_the_mail_server_refuses_is_named(mailbox: tuple[Mailbox, int]) -> None:
-    with pytest.raises(Unreachable, match=r"refused nobody@example\.org"):
-        tell(mail(mailbox[1], "a@example.org", "nobody@example.org"), MESSAGE)
+def test_people_whom_the_mail_server_refuses_are_counted_and_the_others_have_heard(
+    mailbox: tuple[Mailbox, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    box, port = mailbox
+    tell(mail(port, "a@example.org", "nobody@example.org"), MESSAGE)
+    assert len(box.letters) == 1
+    assert "refused 1 of 2 recipients; the others have the mail" in caplog.text
+    with pytest.raises(Unreachable, match=r"refused every one of 2 recipients") as lost:
+        tell(mail(port, "nobody@example.org", "nobody@example.com"), MESSAGE)
+    assert "nobody" not in caplog.text + str(lost.value)
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])

@@ -96,3 +96,16 @@ def test_a_file_that_is_not_there_is_named(lab: LabStatus, tools: Tools, tmp_pat
 def test_a_lab_that_is_down_says_how_to_bring_it_up(tools: Tools, tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="run `chaos lab up`"):
         added_rules.add(LabStatus("lab", tmp_path, {}, {}), written(tmp_path, RULES), tools.promtool)
+
+
+def test_a_file_without_a_rule_is_refused_and_a_dead_prometheus_leaves_no_file(tools: Tools, tmp_path: Path) -> None:
+    (tmp_path / "lab").mkdir()
+    dead = LabStatus(
+        "lab", tmp_path / "lab", {"prometheus": "running"}, {"prometheus": f"127.0.0.1:{free_ports(1)[0]}"}
+    )
+    for text in ("", "groups: []\n"):
+        with pytest.raises(BadRules, match="has no rule"):
+            added_rules.add(dead, written(tmp_path, text), tools.promtool)
+    with pytest.raises(Unreachable, match=r"the lab's Prometheus at .* cannot be reached"):
+        added_rules.add(dead, written(tmp_path, RULES), tools.promtool)
+    assert list((tmp_path / "lab").iterdir()) == []

@@ -142,6 +142,10 @@ def test_the_runners_experiment_is_there_and_fits_its_system() -> None:
     job = resource("CronJob", "runner.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
     named = [arg.removeprefix("/experiments/") for arg in job["args"] if arg.startswith("/experiments/")]
     assert set(named) <= set(files)
+    [state] = [one["value"] for one in job["env"] if one["name"] == "CHAOS_STATE"]
+    assert [one.get("readOnly", False) for one in job["volumeMounts"] if state.startswith(f"{one['mountPath']}/")] == [
+        False
+    ]
     system, _ = parse_system(files["system.yaml"], "system.yaml", {"CHAOS_PROXY_TOKEN": "0123456789abcdef"})
     experiment, document = parse(files["experiment.yaml"], "experiment.yaml", {})
     probes = merge({str(path): path.read_text() for path in (ROOT / "probes").glob("*.yaml")})

@@ -44,6 +44,19 @@ def test_of_several_thresholds_each_moves_alone() -> None:
     ]
 
 
+def test_what_inhibits_a_rule_is_not_made_harder_to_meet() -> None:
+    assert [one.change for one in of("a > 2 unless (b > 4 and c > 6)", "threshold")] == ["the threshold 2 becomes 3"]
+    assert len(of("(a > 2 unless b > 4) and c > 6", "threshold")) == 2
+
+
+def test_a_score_has_its_exact_interval() -> None:
+    seen = (Seen("quick", 30.0, 0.1, 20, None, None),)
+    one = judged("A", of("m > 10", "threshold")[0], seen)
+    found = MutationReport((one,) * 3, ("quick",), {}, 20)
+    assert found.interval == pytest.approx((0.29, 1.0), abs=0.01)
+    assert MutationReport((), (), {}, 20).interval is None
+
+
 def test_for_and_windows_are_twice_as_long() -> None:
     assert [one.rule.for_s for one in of("m > 1", "for", 5.0)] == [10.0]
     assert of("m > 1", "for") == []

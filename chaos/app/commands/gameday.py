@@ -53,7 +53,10 @@ def run(
     from chaos.drivers.gameday_store import GameDayStore
 
     loaded = load_day(file, system=system, variables=variables_of(var), state=STATE)
-    claimed = Claimed(GameDayStore(store), datetime.fromisoformat(start)) if store and start else None
+    claimed = None
+    if store and start:
+        shared, moment = GameDayStore(store), datetime.fromisoformat(start)
+        claimed = Claimed(shared, moment, shared.attempt(loaded.day.name, moment))
     wishes = Wishes(runs, seed, yes, ignore_freeze)
     made, folder = play_once(loaded, wishes, console(stderr=True), _asked, claimed)
     with contextlib.suppress(BrokenPipeError):  # nobody reads any more; the summary stands in the folder

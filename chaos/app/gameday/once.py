@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import logging
 import os
 import secrets
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +26,7 @@ from chaos.app.gameday.telling import announce, announce_before
 from chaos.app.gameday.view import DayView
 from chaos.drivers.folder import NoFolder, RunFolder
 from chaos.drivers.gameday_store import GameDayStore
+from chaos.drivers.user import as_user, who
 from chaos.errors import ChaosError, Refused
 from chaos.gameday import GameDay, Summary
 from chaos.gameday.messages import refused
@@ -43,6 +42,11 @@ class Claimed:
 
     store: GameDayStore
     start: datetime
+    attempt: int = 1
+
+    def end(self, day: str, why: str, verdict: str) -> None:
+        """The store knows how this attempt ended."""
+        self.store.end(day, self.start, "ended", why, verdict, utc_now(), self.attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,12 @@ def play_once(
         if claimed is not None:
             claimed.store.plays_in(loaded.day.name, claimed.start, str(folder.path.resolve()))
         view = DayView(errors, loaded)
+
+        def keep(made: Summary) -> None:
+            write(folder, made, loaded.day)
+            if claimed is not None:
+                claimed.end(loaded.day.name, made.sentence, made.verdict)
+
         world = World(
             run=lambda index, one: _run(one, view, index, wishes, errors),
             wait=view.wait,
@@ -73,20 +83,18 @@ def play_once(
             announce_before=lambda message: announce_before(loaded, message),
             announce=lambda message: announce(loaded, message),
             now=utc_now,
+            keep=keep,
         )
         try:
             made = play(
-                loaded, world, view, who=f"{getpass.getuser()}@{socket.gethostname()}",
-                stop="`chaos stop` on that machine ends the run and with it the day",
+                loaded, world, view, who=who(),
+                stop=f"`{as_user('chaos stop')}` on that machine ends the run and with it the day",
                 ignore_freeze=wishes.ignore_freeze, scheduled=claimed.start if claimed is not None else None,
             )  # fmt: skip
         except ChaosError:
             with contextlib.suppress(OSError):
                 folder.path.rmdir()  # nothing was begun
             raise
-        write(folder, made, loaded.day)
-        if claimed is not None:
-            claimed.store.end(loaded.day.name, claimed.start, "ended", made.sentence, made.verdict, utc_now())
     return made, folder.path
 
 
@@ -98,7 +106,7 @@ def _kept(loaded: LoadedDay, claimed: Claimed | None) -> Iterator[None]:
     except ChaosError as error:
         if claimed is not None:
             reason = " ".join(str(error).split())
-            claimed.store.end(loaded.day.name, claimed.start, "ended", f"refused: {reason}", "invalid", utc_now())
+            claimed.end(loaded.day.name, f"refused: {reason}", "invalid")
             announce(loaded, refused(loaded.day, reason))
         raise
 

@@ -6,6 +6,7 @@ The clock, the waiting, the runs, the people and the view are arguments, so that
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,8 @@ from chaos.gameday.course import Status
 from chaos.gameday.messages import Message, after, before
 from chaos.verdict import VerdictName
 from chaos.version import VERSION
+
+log = logging.getLogger("chaos.gameday")
 
 
 class View(Protocol):
@@ -53,6 +56,8 @@ class World:
     announce: Callable[[Message], None]
     now: Callable[[], datetime]
     """The moment, aware."""
+    keep: Callable[[Summary], None] = lambda _: None
+    """Writes down how the day ended, before people are told."""
 
 
 def play(
@@ -78,6 +83,7 @@ def play(
         day, done, began_wall_s=began.timestamp(), ended_wall_s=world.now().timestamp(), version=VERSION,
         scheduled_wall_s=scheduled.timestamp() if scheduled is not None else None, frozen=frozen,
     )  # fmt: skip
+    world.keep(made)
     world.announce(after(made))
     return made
 
@@ -109,6 +115,9 @@ def _played(loaded: LoadedDay, world: World, view: View, what: Run | Ask | Skip,
         return outcome("refused", "invalid", _line(error))
     except ChaosError as error:
         return outcome("refused", "unsafe" if error.exit_code == 5 else "invalid", _line(error))
+    except Exception as error:  # the day is summed up, and people are told, whatever happens
+        log.exception("step %d of the game day %s", index + 1, loaded.day.name)
+        return outcome("refused", "invalid", f"an error of our own: {error!r}")
     return outcome("ran", ended.verdict.verdict, ended.verdict.sentence, str(ended.folder))
 
 

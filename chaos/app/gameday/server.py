@@ -24,13 +24,13 @@ from datetime import datetime
 from pathlib import Path
 
 from chaos.app.gameday.loading import LoadedDay
-from chaos.app.stopping import recover_all
+from chaos.app.stopping import LOOK_S, recover_all, undoing
 from chaos.calendar import moment_text
 from chaos.drivers.gameday_store import Claim, GameDayStore, Kept
-from chaos.drivers.state import State
+from chaos.drivers.state import Lock, State
 from chaos.errors import ChaosError, NotUndone
 from chaos.gameday import Due, Pass, Record, Wait, due, starts
-from chaos.gameday.due import frozen
+from chaos.gameday.due import Status, frozen
 from chaos.gameday.messages import Message, interrupted, passed_over, refused
 from chaos.units import format_duration
 
@@ -38,6 +38,8 @@ log = logging.getLogger("chaos.gameday")
 
 STOP_S = 100.0
 """How long the days that go on may take to undo everything and to say what they saw, once the server is to end."""
+UNDONE_S = 60.0
+"""How long the warden of a run that died is waited for before people are told that something may still be on."""
 REFUSED = (2, 3)
 """Exit codes of a day that could not begin, where it has not said itself how it ended: wrong files, a refusal."""
 
@@ -51,6 +53,7 @@ class Playing:
 
     loaded: LoadedDay
     start: datetime
+    attempt: int
     process: subprocess.Popen[bytes]
 
 
@@ -65,30 +68,49 @@ class Server:
     say: Say
     now: Callable[[], datetime]
     recover: Callable[[], str]
-    """Undoes what dead runs have left, and says in a sentence what came of it."""
+    """Undoes what dead runs have left, and says in a sentence what came of it. Raises when something is left."""
     _playing: list[Playing] = field(default_factory=list)
     _said: dict[str, str] = field(default_factory=dict)
     _recovering: list[threading.Thread] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _untold: list[tuple[LoadedDay, Message]] = field(default_factory=list)
     _over: bool = False
 
     def look(self) -> None:
         """What is due now goes on or was passed over, and everybody was told. An error is said, and ends nothing."""
-        with self._lock:
+        try:
+            with self._lock:
+                self._look()
+        finally:
+            self._tell()  # a webhook that is slow to answer keeps no day from its start
+
+    def _look(self) -> None:
+        now = self.now()
+        for loaded in self.days:
             if self._over:
                 return
-            for loaded in self.days:
-                if self._over:
-                    return
-                try:
-                    self._reap(loaded)
-                    self._look_at(loaded)
-                    self._say_once(loaded, self.next_of(loaded))
-                except ChaosError as error:
-                    self._say_once(loaded, f"{loaded.day.name}: {error}")
-                except Exception as error:  # of one day; the others go on, and so does this one at the next look
-                    self._say_once(loaded, f"{loaded.day.name}: an error of our own: {error!r}")
-                    log.debug("", exc_info=True)
+            try:
+                self._reap(loaded)
+                self._look_at(loaded, now)
+                self._say_once(loaded, self.next_of(loaded))
+            except ChaosError as error:
+                self._say_once(loaded, f"{loaded.day.name}: {error}")
+            except Exception as error:  # of one day; the others go on, and so does this one at the next look
+                self._say_once(loaded, f"{loaded.day.name}: an error of our own: {error!r}")
+                log.debug("", exc_info=True)
+
+    def _tell(self) -> None:
+        """People were told what the looks have found out, each thing by one thread."""
+        while self._untold:
+            try:
+                loaded, message = self._untold.pop(0)
+            except IndexError:  # another look was faster
+                return
+            try:
+                self.announce(loaded, message)
+            except Exception as error:  # those after it are told all the same
+                self.say(f"{loaded.day.name}: people could not be told ({error!r}): {message.subject}")
+                log.debug("", exc_info=True)
 
     def _say_once(self, loaded: LoadedDay, text: str) -> None:
         if self._said.get(loaded.day.name) != text:
@@ -107,8 +129,8 @@ class Server:
 
     # --- what is due ----------------------------------------------------------------------------------------------------
 
-    def _look_at(self, loaded: LoadedDay) -> None:
-        now, day = self.now(), loaded.day
+    def _look_at(self, loaded: LoadedDay, now: datetime) -> None:
+        day = loaded.day
 
         def decide(since: datetime, known: list[Record]) -> Due:
             return due(day, loaded.calendars(), since, known, now)
@@ -123,7 +145,7 @@ class Server:
         for claim in decided.claims:
             self._begin(loaded, claim)
         if passed:
-            self.announce(loaded, passed_over(day, passed))
+            self._untold.append((loaded, passed_over(day, passed)))
 
     def _begin(self, loaded: LoadedDay, claim: Claim) -> None:
         late_s = claim.play.late.total_seconds()
@@ -133,12 +155,12 @@ class Server:
         try:
             process = self.begin(loaded, claim)
         except OSError as error:
-            self._end(loaded, claim.play.start, f"refused: {error}")
-            self.announce(loaded, refused(loaded.day, f"its process could not be started: {error}"))
+            self._end(loaded, claim.play.start, claim.attempt, f"refused: {error}")
+            self._untold.append((loaded, refused(loaded.day, f"its process could not be started: {error}")))
             return
         finally:
             claim.lock.release()  # the process has it now: the claim lives as long as that does
-        self._playing.append(Playing(loaded, claim.play.start, process))
+        self._playing.append(Playing(loaded, claim.play.start, claim.attempt, process))
 
     # --- what is over ---------------------------------------------------------------------------------------------------
 
@@ -148,40 +170,60 @@ class Server:
             self._playing.remove(one)
             code = one.process.returncode
             self.say(f"{loaded.day.name}: ended with exit code {code}")
-            if code in REFUSED and self._end(loaded, one.start, f"refused: exit code {code}"):
-                self.announce(
-                    loaded, refused(loaded.day, f"its process ended with exit code {code}; the server's log says why")
-                )
+            begun = any(kept.folder for kept in self.store.history(loaded.day.name) if kept.record.start == one.start)
+            if (
+                code in REFUSED
+                and not begun
+                and self._end(loaded, one.start, one.attempt, f"refused: exit code {code}")
+            ):
+                why = f"its process ended with exit code {code}; the server's log says why"
+                self._untold.append((loaded, refused(loaded.day, why)))
         for kept in self.store.orphans(loaded.day.name):
             self._bury(loaded, kept)
 
-    def _end(self, loaded: LoadedDay, start: datetime, why: str) -> bool:
+    def _end(self, loaded: LoadedDay, start: datetime, attempt: int, why: str) -> bool:
         """A day that was never begun is over; whether nobody had said so before."""
-        return self.store.end(loaded.day.name, start, "ended", why, "invalid", self.now())
+        return self.store.end(loaded.day.name, start, "ended", why, "invalid", self.now(), attempt)
 
     def _bury(self, loaded: LoadedDay, kept: Kept) -> None:
-        name, start = loaded.day.name, kept.record.start
+        """What it left is being undone. Only then is the day interrupted, and may be begun again."""
+        name, start, attempt = loaded.day.name, kept.record.start, kept.record.attempt
         verdict = _verdict_in(kept.folder)
         if verdict is not None:  # it was over, and died before it could say so
-            self.store.end(name, start, "ended", "", verdict, self.now())
+            self.store.end(name, start, "ended", "", verdict, self.now(), attempt)
             return
-        if not self.store.end(name, start, "interrupted", "its process is gone", None, self.now()):
-            return  # another server was faster, and tells it
+        lock = self.store.hold(name, start)
+        if lock is None:  # another server was faster
+            return
+        if kept not in self.store.history(name):  # and is done
+            lock.release()
+            return
         self.say(f"{name}: interrupted: the process that played it is gone")
         thread = threading.Thread(
-            target=self._recover, args=(loaded, start), daemon=True
+            target=self._recover, args=(loaded, start, attempt, lock), daemon=True
         )  # an engine that hangs keeps no other day
         self._recovering.append(thread)
         thread.start()
 
-    def _recover(self, loaded: LoadedDay, start: datetime) -> None:
+    def _recover(self, loaded: LoadedDay, start: datetime, attempt: int, lock: Lock) -> None:
+        status: Status = "interrupted"
+        verdict, why = None, "its process is gone"
         try:
             left = self.recover()
-        except Exception as error:  # whatever it is, people are told
+        except Exception as error:  # whatever it is, people are told, and nothing is hurt on top of it
             log.debug("", exc_info=True)
             left = f"What it left could not be undone: {error or type(error).__name__}; `chaos recover` tries again."
+            status, verdict, why = "ended", "unsafe", f"its process is gone. {left}"
+        try:
+            first = self.store.end(loaded.day.name, start, status, why, verdict, self.now(), attempt)
+        except ChaosError as error:
+            self.say(f"{loaded.day.name}: {error}")
+            first = True
+        finally:
+            lock.release()
         self.say(f"{loaded.day.name}: {left}")
-        self.announce(loaded, interrupted(loaded.day, start, left))
+        if first:
+            self.announce(loaded, interrupted(loaded.day, start, left))
 
     # --- the end --------------------------------------------------------------------------------------------------------
 
@@ -248,16 +290,24 @@ def beginning(
     return begin
 
 
-def recovered(state: State, runs: Path) -> str:
-    """What dead runs with folders in `runs` have left is undone, as far as it can be; the sentence says so. What a warden is undoing is
-    left to it.
+def recovered(state: State, runs: Path, within_s: float = UNDONE_S) -> str:
+    """What dead runs with folders in `runs` have left is undone, by this process or by their wardens; the sentence says so.
+
+    Raises NotUndone when something could not be, or a warden is not over in time.
     """
-    said: list[str] = []
-    lost = recover_all(state, said.append, runs)
-    for line in said:
-        log.info("%s", line)
-    if lost:
-        return "; ".join(
-            f"{one.entry.effect} could not be undone: {one.error}; by hand: {one.entry.by_hand}" for one in lost
-        )
-    return "What it left is undone or in its warden's hands." if said else "It left nothing."
+    until_s, found = time.monotonic() + within_s, False
+    while True:
+        said: list[str] = []
+        lost = recover_all(state, said.append, runs)
+        for line in said:
+            log.info("%s", line)
+        if lost:
+            told = "; ".join(f"{one.entry.effect}: {one.error}; by hand: {one.entry.by_hand}" for one in lost)
+            raise NotUndone(told, "chaos recover")
+        found = found or bool(said)
+        warded = undoing(state, runs)
+        if not warded:
+            return "What it left is undone." if found else "It left nothing."
+        if time.monotonic() > until_s:
+            raise NotUndone(f"after {within_s:g}s a warden still undoes {', '.join(warded)}", "chaos recover")
+        time.sleep(LOOK_S)
