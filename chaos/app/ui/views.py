@@ -63,6 +63,7 @@ def runs_page(
     """Those that go on, then those that are over, from the one of this place on."""
     return render(
         "ui_runs.html.j2", around=frame.around("/"), script=script("ui.js"), form=frame.form, runs=runs, living=living,
+        followed=[("run", folder) for folder in living.values() if folder is not None],
         rows=over[first : first + ROWS], more=first + ROWS if len(over) > first + ROWS else None,
         starting=starting, told=told_text, message="", refresh=3 if living or starting else None,
     )  # fmt: skip

@@ -12,7 +12,7 @@ import requests
 from chaos.drivers.state import State
 from tests.app.ui.serving import FOLDER, RUN, going_on, lines, over, served
 
-PAGES = ("/", "/experiments", "/plan?file=a.yaml", "/coverage", "/history", "/calendar", f"/runs/{FOLDER}",
+PAGES = ("/", f"/events?run={FOLDER}", "/experiments", "/plan?file=a.yaml", "/coverage", "/history", "/calendar", f"/runs/{FOLDER}",
          f"/runs/{FOLDER}/events", f"/runs/{FOLDER}/report.html", f"/runs/{FOLDER}/summary.html", "/starts/1", "/else")  # fmt: skip
 ACTS = ("/start", "/stop", "/stop-everything", "/resume")
 

@@ -75,3 +75,23 @@ def test_a_journal_that_breaks_is_said_and_ends(tmp_path: Path) -> None:
         said = [one for one in at.events(EVENTS) if one.get("event")]
         assert [one["event"] for one in said] == ["now", "over"]
         assert "cannot be followed" in said[0]["data"]
+
+
+def test_the_list_of_runs_follows_all_of_them_in_one_stream(tmp_path: Path) -> None:
+    rows = lines()
+    other = "20261128-171501-other"
+    (tmp_path / "runs" / other).mkdir(parents=True)
+    (tmp_path / "runs" / other / "journal.jsonl").write_text("".join(rows))
+    with going_on(tmp_path, "".join(rows[:60])), served(tmp_path) as at:
+        page = at.get("/").text
+        assert page.count('data-live="') == 1
+        said = at.events(f"/events?run={FOLDER}&run={other}&run=none")
+        heard: dict[str, str] = {}
+        while not {f"now{FOLDER}", f"now{other}", "over"} <= heard.keys():
+            one = next(said)
+            heard[one.get("event", "")] = one.get("data", "")
+        assert "Warming up" in heard[f"now{FOLDER}"]
+        assert "This run is over" in heard[f"now{other}"]
+        said.close()
+        until(lambda: at.ui.tails.count() == 0, "nobody looks, and the journals are still read")
+        assert at.get("/events?run=../x").status_code == 404
