@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,7 @@ def ui(
     from chaos.app.ui.server import Wish, command
 
     command(
-        Wish(runs, experiments, STATE, listen, port, system, variables_of(var), browser),
+        Wish(runs, experiments, STATE, listen, port, system, variables_of(var), browser, sys.stderr.isatty()),
         say,
         lambda address: print(address, flush=True),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,8 @@ class Wish:
     system: str | None = None
     variables: Mapping[str, str] | None = None
     browser: bool = True
+    terminal: bool = True
+    """Whether a person reads what is said: nobody's log gets an address that lets a browser in."""
 
 
 def command(wish: Wish, say: Say, show: Say) -> None:
@@ -59,15 +62,16 @@ def command(wish: Wish, say: Say, show: Say) -> None:
     ui = ui_of(wish, listener, say)
     address = entrance(ui.access)
     show(address)
-    if wish.browser:
-        import webbrowser
-
-        webbrowser.open(address)
     # Its own messages are of connections that are cut when the server ends; errors of ours are logged where they are met.
     config = uvicorn.Config(
         app_of(ui), log_level="critical", access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=CLOSE_S,
         proxy_headers=False, ws="none",
     )  # fmt: skip
+    if wish.browser:
+        import webbrowser
+
+        # Beside the server, whose socket listens already: a browser in the terminal keeps whoever opens it until it ends.
+        threading.Thread(target=webbrowser.open, args=[address], name="ui browser", daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
     say("the page is closed; runs that were started from it go on (`chaos stop` ends them)")
@@ -87,7 +91,8 @@ def ui_of(wish: Wish, listener: socket.socket, say: Say) -> Ui:
     access = Access(hosts(names, port), f"chaos_ui_{port}")
 
     def entered() -> None:
-        say(f"a browser was let in; for another one: {entrance(access)}")
+        further = f"for another one: {entrance(access)}" if wish.terminal else "begin `chaos ui` anew for another one"
+        say(f"a browser was let in; {further}")
 
     experiments = Experiments(wish.experiments, wish.state, wish.variables or {}, wish.system)
     return Ui(access, Kept(wish.runs, State.of_user()), experiments, Starts(), entered)
