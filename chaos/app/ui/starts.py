@@ -52,10 +52,8 @@ class Start:
 
     def said(self) -> str:
         """The end of what it has said up to now."""
-        self.output.flush()
-        size = self.output.seek(0, 2)
-        self.output.seek(max(0, size - LONGEST_SAID))
-        return self.output.read().decode("utf-8", "replace")
+        file = self.output.fileno()  # the run writes where this descriptor stands: reading must not move it
+        return os.pread(file, LONGEST_SAID, max(0, os.fstat(file).st_size - LONGEST_SAID)).decode("utf-8", "replace")
 
     def folder(self) -> str | None:
         """The name of the run's folder; None as long as there is none."""

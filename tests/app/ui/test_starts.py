@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chaos.app.ui.handlers import _not_started
-from chaos.app.ui.starts import Starts, Wish
+from chaos.app.ui.starts import LONGEST_SAID, Starts, Wish
 from chaos.app.ui.views import Planned, radius
 from chaos.events import RunStarted
 from chaos.journal import from_text
@@ -32,7 +32,7 @@ def plan() -> Plan:
 
 
 def shown(**changes: object) -> Planned:
-    return Planned(replace(plan(), **changes), "print", sweep=False, frozen=None)  # type: ignore[arg-type]
+    return Planned(Path("a.yaml"), replace(plan(), **changes), "print", sweep=False, frozen=None)  # type: ignore[arg-type]
 
 
 def test_a_start_is_a_session_of_its_own_with_the_seed_that_was_shown_and_no_secret_among_its_words() -> None:
@@ -41,6 +41,16 @@ def test_a_start_is_a_session_of_its_own_with_the_seed_that_was_shown_and_no_sec
     assert start.said().split() == ["True", "run", "a.yaml", "--seed=5eed", "--runs", "runs", "s3cret"]
     assert os.getsid(0) != start.process.pid
     assert "s3cret" not in " ".join(start.wish.words())
+
+
+def test_looking_at_what_a_start_says_loses_nothing_of_it() -> None:
+    code = "import sys\nfor line in range(3000): print(line, flush=True)"
+    start = Starts((sys.executable, "-c", code)).begin(WISH)
+    while start.code() is None:
+        start.said()
+    whole = "".join(f"{line}\n" for line in range(3000))
+    assert start.said() == whole[-LONGEST_SAID:]
+    assert os.fstat(start.output.fileno()).st_size == len(whole)
 
 
 def test_only_what_was_confirmed_for_production_says_yes() -> None:

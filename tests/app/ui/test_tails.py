@@ -95,3 +95,14 @@ def test_the_list_of_runs_follows_all_of_them_in_one_stream(tmp_path: Path) -> N
         said.close()
         until(lambda: at.ui.tails.count() == 0, "nobody looks, and the journals are still read")
         assert at.get("/events?run=../x").status_code == 404
+
+
+def test_a_journal_of_an_effect_that_its_plan_does_not_have_is_broken_and_ends_the_stream(tmp_path: Path) -> None:
+    rows = lines()
+    strange = rows[2].replace('"effect":"hold@loan-model"', '"effect":"nobody@nowhere"')
+    assert strange != rows[2]
+    with going_on(tmp_path, "".join([*rows[:2], strange])), served(tmp_path) as at:
+        *_, last, end = (one for one in at.events(EVENTS) if one.get("event"))
+        assert end["event"] == "over"
+        assert "nobody@nowhere" in last["data"]
+        assert at.get(f"/runs/{FOLDER}").status_code == 200
