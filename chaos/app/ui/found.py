@@ -57,11 +57,13 @@ class Experiments:
         """What would happen now. Asks the system, and touches nothing. Raises ChaosError, and KeyError for no such file."""
         from chaos.app.running import prepare
 
-        loaded = reading.load(self.files()[name], system=self.system, variables=self.variables, state=self.state)
+        path = self.files()[name]
+        loaded = reading.load(path, system=self.system, variables=self.variables, state=self.state)
         prepared = prepare(loaded, seed)
         freeze = loaded.system.calendar.frozen_at(datetime.now(UTC))
         shown = f"{loaded.text}\0{reading.read_text(loaded.system_path)}"
         return Planned(
+            path,
             prepared.plan,
             hashlib.sha256(shown.encode()).hexdigest(),
             loaded.experiment.sweep is not None,

@@ -20,6 +20,7 @@ from chaos.app import stopping
 from chaos.app.past import Unreadable
 from chaos.app.ui import found, streams, views
 from chaos.app.ui.access import LONGEST_FORM, Access, Asked, Refusal
+from chaos.app.ui.drawn import Drawn
 from chaos.app.ui.kept import Kept
 from chaos.app.ui.starts import Starts, Wish
 from chaos.app.ui.tails import BEAT_S, JournalTail, Tails
@@ -57,6 +58,7 @@ class Ui:
     planning: Executor = field(default_factory=lambda: ThreadPoolExecutor(2, "ui plans"))
     stopping: Executor = field(default_factory=lambda: ThreadPoolExecutor(16, "ui stops"))
     """Of its own: a stop never waits behind a page that reads or asks."""
+    drawn: Drawn = field(default_factory=Drawn)
     beat_s: float = BEAT_S
     tails: Tails = field(init=False)
 
@@ -183,7 +185,7 @@ def _first_look(journal: JournalTail) -> str:
     try:
         while journal.read():
             pass
-    except (OSError, ChaosError, LookupError, TypeError, ValueError, StopIteration) as error:
+    except (OSError, ChaosError, LookupError, TypeError, ValueError) as error:
         return views.now_part(None, 0.0, short=False, over=False, broken=str(error) or type(error).__name__)
     return views.now_part(journal.followed, streams.at_s(journal), short=False, over=False)
 
@@ -253,9 +255,15 @@ async def _coverage(ui: Ui, _request: Request) -> Response:
         from chaos.report.coverage import page
 
         covered = cover(ui.kept.runs, None, {})
-        return page(covered.found, str(ui.kept.runs), ui.frame().around("/coverage"))
+        return page(covered.found, str(ui.kept.runs), frame.around("/coverage"))
 
-    return _page(await ui.read(made))
+    frame = ui.frame()
+    return _page(await ui.drawn.page("coverage", lambda: (frame, _minute(), ui.kept.seen()), made))
+
+
+def _minute() -> int:
+    """Pages say how long ago things were, and a run that died is taken for one that goes on for a minute."""
+    return int(time.time() // 60)
 
 
 async def _history(ui: Ui, _request: Request) -> Response:
@@ -266,9 +274,10 @@ async def _history(ui: Ui, _request: Request) -> Response:
         over = ui.kept.over()
         runs = sorted((one for one in over if isinstance(one, RunSummary)), key=lambda one: one.started_wall_s)
         unreadable = [(one.folder, one.reason) for one in over if isinstance(one, Unreadable)]
-        return page(histories(runs), unreadable, time.time(), "/runs/", ui.frame().around("/history"))
+        return page(histories(runs), unreadable, time.time(), "/runs/", frame.around("/history"))
 
-    return _page(await ui.read(made))
+    frame = ui.frame()
+    return _page(await ui.drawn.page("history", lambda: (frame, _minute(), ui.kept.seen()), made))
 
 
 async def _calendar(ui: Ui, _request: Request) -> Response:
@@ -308,12 +317,11 @@ async def _start(ui: Ui, form: dict[str, str]) -> Response:
     why = _not_started(planned, form)
     if why is not None:
         return _said(ui, "Nothing was started", why, status=409, onward=f"/plan?file={quote(file)}")
-    production = planned.plan.environment == "production"
     wish = Wish(
-        ui.experiments.files()[file],
+        planned.path,
         planned.plan.seed,
         ui.kept.runs,
-        production,
+        planned.plan.environment == "production",
         ui.experiments.system,
         ui.experiments.variables,
     )

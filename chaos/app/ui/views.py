@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from pathlib import Path
 
 from markupsafe import Markup
 
@@ -134,6 +135,7 @@ def experiments_page(frame: Frame, folder: str, found: Sequence[Listed]) -> str:
 class Planned:
     """A plan with what decides whether the page may start it. `shown` is the fingerprint of the files that it was made of."""
 
+    path: Path
     plan: Plan
     shown: str
     sweep: bool
