@@ -68,7 +68,9 @@ def extras(there: Callable[[str], bool]) -> Finding:
     if not lacking:
         return Finding("extra `lab`", "ok", "installed")
     said = f"not installed ({', '.join(lacking)}); only `chaos lab up` without Docker needs it"
-    return Finding("extra `lab`", "warning", said, f"{sys.executable} -m pip install 'chaos-ml[lab]'")
+    return Finding(
+        "extra `lab`", "warning", said, f"{sys.executable} -m pip install '.[lab]'    # in a clone of this repository"
+    )
 
 
 def docker(engine: this_machine.Engine) -> Finding:

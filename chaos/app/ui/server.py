@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chaos.app.ui.handlers import Ui
 
 LOOPBACK = "127.0.0.1"
-INSTALL = "pip install 'chaos-ml[ui]'"
+INSTALL = "pip install '.[ui]'"
 CLOSE_S = 2
 """How long pages that are being sent may take once the server is to end. Runs go on."""
 
@@ -52,12 +52,14 @@ def command(wish: Wish, say: Say, show: Say) -> None:
 
         from chaos.app.ui.handlers import app_of
     except ImportError as error:
-        raise NoServer(f"the page needs what is not installed ({error.name}); run {INSTALL}") from error
+        raise NoServer(
+            f"the page needs what is not installed ({error.name}); run `{INSTALL}` in a clone of this repository"
+        ) from error
     listener = bound(wish.listen, wish.port)
     if not is_loopback(wish.listen):
         say(
             f"! {wish.listen} can be reached from other machines, and what is said to it travels unencrypted: whoever reads along can start"
-            " and stop runs as you. Put a proxy with TLS in front, or use `ssh -L` and leave --listen out"
+            " and stop runs as you. Leave --listen out and forward a port with `ssh -L` instead: docs/ui.md"
         )
     ui = ui_of(wish, listener, say)
     address = entrance(ui.access)

@@ -48,7 +48,7 @@ def test_without_its_libraries_the_command_says_how_to_get_them(tmp_path: Path) 
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_S, check=False
     )
     assert ended.returncode == 3
-    assert "pip install 'chaos-ml[ui]'" in ended.stderr
+    assert "pip install '.[ui]'" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
