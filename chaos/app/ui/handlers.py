@@ -332,7 +332,7 @@ async def _start(ui: Ui, form: dict[str, str]) -> Response:
 def _not_started(planned: views.Planned, form: dict[str, str]) -> str | None:
     """Why what was confirmed is not what would run; None where it is."""
     if planned.shown != form.get("shown"):
-        return "the files have changed since the plan was shown; look at it again"
+        return "the files, or whom they hurt, have changed since the plan was shown; look at it again"
     if planned.plan.environment == "production" and form.get("system") != planned.plan.system:
         return f"{planned.plan.system} is production; type its name to go on"
     if planned.plan.refusals:

@@ -133,7 +133,7 @@ def experiments_page(frame: Frame, folder: str, found: Sequence[Listed]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan with what decides whether the page may start it. `shown` is the fingerprint of the files that it was made of."""
+    """A plan with what decides whether the page may start it. `shown` is the fingerprint of what it says."""
 
     path: Path
     plan: Plan
