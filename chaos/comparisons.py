@@ -9,7 +9,7 @@ judge a run share ALPHA, so that the chance that any of them ever says broken wr
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from chaos.exposure import ArmSample, Sample
@@ -53,15 +53,24 @@ class Comparison:
     decided_wall_s: float | None = None
 
     def after(self, sample: Sample) -> Comparison:
-        """With one more second."""
-        result = self.result.update(*counts(sample, self.what, self.bound_s))
+        """With one more second of the load."""
+        return self.with_window(sample.wall_s, *counts(sample, self.what, self.bound_s))
+
+    def with_window(self, wall_s: float, treatment: ArmCounts, control: ArmCounts) -> Comparison:
+        """With what was counted of both arms in one more window, which ended then."""
+        result = self.result.update(treatment, control)
         changed = result.decision != self.result.decision
-        return replace(self, result=result, decided_wall_s=sample.wall_s if changed else self.decided_wall_s)
+        return replace(self, result=result, decided_wall_s=wall_s if changed else self.decided_wall_s)
+
+
+def begun(what: Compared, alpha: float, worse_than: float = 1.0, bound_s: float | None = None) -> Comparison:
+    """The comparison before anything was counted: broken will mean that treatment is more than `worse_than` times as bad as control."""
+    return Comparison(what, RiskRatio(alpha=alpha, broken_margin=worse_than, held_margin=HELD_MARGIN), bound_s)
 
 
 def compare(samples: Iterable[Sample], what: Compared, alpha: float = EACH, bound_s: float | None = None) -> Comparison:
     """The arms' comparison over these seconds, looked at every second; `alpha` is the chance of ever saying broken wrongly."""
-    running = Comparison(what, RiskRatio(alpha=alpha, held_margin=HELD_MARGIN), bound_s)
+    running = begun(what, alpha, bound_s=bound_s)
     for sample in samples:
         running = running.after(sample)
     return running
@@ -138,7 +147,11 @@ def moved(
     By itself that is no harm: both arms may have drifted. But a fault that reached control (through a shared queue, cache or model)
     makes arms look alike that are not.
     """
-    then, now = (_summed(samples, what, bound_s) for samples in (before, during))
+    return moved_counts(_summed(before, what, bound_s), _summed(during, what, bound_s), alpha)
+
+
+def moved_counts(then: ArmCounts, now: ArmCounts, alpha: float) -> bool:
+    """The same of the control arm's own counts, before the fault and under it."""
     up = RiskRatio(alpha=alpha / 2).update(now, then)
     down = RiskRatio(alpha=alpha / 2).update(then, now)
     return "broken" in (up.decision, down.decision)
@@ -147,33 +160,3 @@ def moved(
 def _summed(samples: Iterable[Sample], what: Compared, bound_s: float | None) -> ArmCounts:
     control = [counts(sample, what, bound_s)[1] for sample in samples]
     return ArmCounts(sum(one.exposed for one in control), sum(one.bad for one in control))
-
-
-@dataclass
-class Live:
-    """The comparisons that `arms: held` waits for, while the run goes on. Says what is open; findings are the judge's."""
-
-    deciding: tuple[Compared, ...]
-    samples: list[Sample] = field(default_factory=list)
-    """Since the baseline began."""
-    _running: dict[Compared, Comparison] = field(default_factory=dict)
-    _first_wall_s: float | None = None
-    _taken: int = 0
-
-    def baseline_begins(self) -> None:
-        """What was counted so far was the warm-up."""
-        self.samples.clear()
-
-    def open(self, first_wall_s: float) -> list[Compared]:
-        """The comparisons that are undecided over the seconds that ended after the first effect."""
-        if first_wall_s != self._first_wall_s:
-            bound_s = slow_bound(sample for sample in self.samples if sample.wall_s <= first_wall_s)
-            self._first_wall_s, self._taken = first_wall_s, 0
-            self._running = {
-                what: compare((), what, EACH, bound_s if what == "slow" else None) for what in self.deciding
-            }
-        fresh, self._taken = self.samples[self._taken :], len(self.samples)
-        for sample in fresh:
-            if sample.wall_s > first_wall_s:
-                self._running = {what: one.after(sample) for what, one in self._running.items()}
-        return [what for what, one in self._running.items() if one.result.decision == "undecided"]

@@ -151,6 +151,14 @@ class ArmTraffic:
     errors: int = 0
     slow: int = 0
     """First attempts that took longer than SLOW_S."""
+    answered: int = 0
+    """First attempts that were answered, errors included: what `errors` and `slow` are parts of. 0 where nobody wrote it down."""
+    subjects: int | None = None
+    """First requests of their subjects, of those that were answered. None where nobody knows: an older proxy, or several that may each
+    have met the same subject."""
+    subjects_failed: int = 0
+    subjects_slow: int = 0
+    """What of these failed, and what took longer than SLOW_S."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from chaos.arms_foresight import ArmsForesight
 from chaos.bounds import Bound
 from chaos.caps import Most
+from chaos.comparisons import Compared
 from chaos.faults.aims import Aim
 from chaos.foresight import Foresight
 from chaos.probe import Better, Missing
@@ -68,12 +69,16 @@ class PlannedProbe:
 
 @dataclass(frozen=True, slots=True)
 class PlannedGuard:
-    """A condition that ends the run at once: a probe within bounds, or an unexpected alert with these labels."""
+    """A condition that ends the run at once: a probe within bounds, an unexpected alert with these labels, or harm that the arms prove."""
 
     title: str
     probe: PlannedProbe | None = None
     for_s: float = 0.0
     alert: Mapping[str, str] | None = None
+    compared: Compared | None = None
+    """What of the arms is compared."""
+    worse_than: float = 1.0
+    """How many times as bad as control treatment may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +226,11 @@ class Plan:
         """The effects that hurt, without the holds."""
         return tuple(effect for effect in self.effects if effect.kind != "hold")
 
+    def begins_at_once(self) -> bool:
+        """Whether all faults begin together, each as strong as it will be: then every second of theirs says the same."""
+        ramps = any("ramp" in str(json.loads(effect.fault_json or "{}").get("shape")) for effect in self.faults())
+        return not ramps and len({effect.start_s for effect in self.faults()}) == 1
+
     def externals(self) -> tuple[PlannedEffect, ...]:
         """The effects that another tool brings about."""
         return tuple(effect for effect in self.effects if effect.kind == "external")
@@ -237,6 +247,13 @@ class Plan:
     def divides(self) -> bool:
         """Whether the run divides its subjects into arms: a fault of containers hurts everybody alike."""
         return any(effect.kind in ("hold", "load") for effect in self.effects)
+
+    def compared_at(self) -> tuple[str, ...]:
+        """The targets whose proxies compare the arms, in order: where there is a load of our own it does, and knows more."""
+        if self.load is not None or not self.divides() or self.traffic >= 1:
+            return ()
+        held = dict.fromkeys(effect.target for effect in self.effects if effect.kind == "hold")
+        return tuple(target for target in held if target not in self.whole_targets())
 
     def whole_targets(self) -> frozenset[str]:
         """The targets that only monitoring asks: they have no arms, and everything that goes there is hurt."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chaos.comparisons import TITLE, Compared, Live, deciding
+from chaos.arms_watch import ArmsWatch
+from chaos.comparisons import TITLE, Compared
 from chaos.exposure import Sample
 from chaos.observation import (
     SLOW_S,
@@ -85,11 +86,10 @@ class Progress:
     """Index of a fault of another tool → everything that was seen of its effect, since it was to begin once that was so."""
     awaited: set[int] = field(default_factory=set)
     """The faults of other tools that were to begin: what is seen of them from then on is their effect."""
-    arms: Live = field(init=False)
+    arms: ArmsWatch = field(init=False)
 
     def __post_init__(self) -> None:
-        held = self.plan.arms_held and self.plan.divides() and self.plan.traffic < 1
-        self.arms = Live(deciding(probe.signal for probe in self.plan.steady()) if held else ())
+        self.arms = ArmsWatch.of(self.plan)
 
     def learn(self, seen: Observation, at_s: float) -> None:
         """Takes in one observation made about `at_s` seconds into the run."""
@@ -107,6 +107,7 @@ class Progress:
                 self.deliveries += seen.deliveries
             case ProxyRead():
                 self.proxies[seen.target] = seen
+                self.arms.learn(seen)
                 self.control_history.setdefault(seen.target, []).append(seen.control)
                 effects = [fault.first_effect_wall_s for fault in seen.faults if fault.first_effect_wall_s is not None]
                 for wall_s in effects:
@@ -126,8 +127,7 @@ class Progress:
 
     def _learn_second(self, sample: Sample) -> None:
         self.sent += sample.sent
-        if self.arms.deciding:
-            self.arms.samples.append(sample)
+        self.arms.learn(sample)
         deeds = [touched for arm in sample.arms.values() for touched in arm.faults.values()]
         for touched in deeds:
             if touched.first_wall_s is not None:
@@ -253,11 +253,19 @@ class Progress:
         return judged(probe, reading, self.baseline.get(title)).standing == "broken"
 
     def decided(self) -> bool:
-        """Whether every question that a fault can decide has its answer; then nobody needs to be hurt longer."""
-        if self.first_effect_wall_s is None or not self.plan.alerts:
+        """Whether every question that a fault can decide has its answer; then nobody needs to be hurt longer.
+
+        Where nothing is asked that has one (an alert, or arms that are to hold), it never is. A harm alone is none: its bound is no
+        test that may be looked at again and again until it breaks.
+        """
+        if self.first_effect_wall_s is None or not (self.plan.alerts or self._arms_decide()):
             return False
         told = all(self._told(alert) for alert in self.plan.alerts)
         return told and all(self.harmed(name) for name in self.plan.harms) and not self._arms_open()
+
+    def _arms_decide(self) -> bool:
+        """Whether the arms' comparisons may end the fault by themselves: what begins later may still change what they say."""
+        return bool(self.arms.deciding) and self.plan.begins_at_once()
 
     def _arms_open(self) -> list[Compared]:
         """The comparisons of the arms that were asked for and are undecided, though their samples have come."""
@@ -322,7 +330,8 @@ class Progress:
                 why = self._guard_broken(guard, guard.probe, at_s, breaking_since)
             if why is not None:
                 return guard.title, why
-        return self._control_hurt()
+        proven = self.arms.breached(self.first_effect_wall_s) if self.first_effect_wall_s is not None else None
+        return proven or self._control_hurt()
 
     def _guard_broken(
         self, guard: PlannedGuard, probe: PlannedProbe, at_s: float, breaking_since: dict[str, float]

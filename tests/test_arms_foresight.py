@@ -112,6 +112,36 @@ def test_arms_held_without_two_arms_that_somebody_counts_is_refused() -> None:
     assert planned(KILL, found=found).refusals == ()
 
 
+USERS = (
+    ("load: {rate: 40/s, data: lab:applications, feedback: {after: 2s, share: 50%}}\n", ""),
+    ("traffic: 10%", "traffic: 10%, subjects: users"),
+)
+OF_ERRORS = (
+    ("  - probe: accuracy\n    min: 88%", "  - probe: errors\n    max: 1%"),
+    ("harms: [accuracy]", "harms: [errors]"),
+)
+
+
+def test_real_users_are_compared_by_the_proxies_and_the_plan_says_what_it_cannot_foretell() -> None:
+    drawn = planned(*USERS, *OF_ERRORS, ("  harms: [errors]", "  harms: [errors]\n  arms: held"))
+    assert not any("arms" in why for why in drawn.refusals)
+    assert drawn.compared_at() == ("loan-model",)
+    assert drawn.arms is None
+    assert any(
+        note.startswith("the arms are compared by what the proxy of loan-model counts") and "not predicted" in note
+        for note in drawn.notes
+    )
+    assert not any("the arms are compared" in note for note in planned(*USERS, *OF_ERRORS).notes)
+
+
+def test_proxies_are_not_asked_which_answers_are_wrong() -> None:
+    assert any("decided by mistakes" in why and "write `load:`" in why for why in planned(*USERS, HELD).refusals)
+    guard = ("max_duration: 2m", "max_duration: 2m, abort: [{arms: WHAT, worse_than: 2x}]")
+    mistakes, errors = (planned(*USERS, (guard[0], guard[1].replace("WHAT", what))) for what in ("mistakes", "errors"))
+    assert any("needs to know which answers are wrong" in why for why in mistakes.refusals)
+    assert not any("guard on" in why for why in errors.refusals)
+
+
 def test_subjects_that_come_back_are_no_new_evidence() -> None:
     returning = ("feedback: {after", "returning: 50%, feedback: {after")
     assert planned(returning).arms == replace(planned(returning).arms, rate_per_s=20.0)  # type: ignore[type-var]

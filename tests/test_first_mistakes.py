@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
         (("rnu", "delay.yaml"), 2, "Did you mean 'run'?"),
         (("faults", "dealy"), 2, "did you mean `delay`?"),
         (("schema", "experment"), 2, "did you mean `experiment`?"),
-        (("schema",), 2, "write one of experiment, system, probes, or --all FOLDER"),
+        (("schema",), 2, "write one of experiment, system, probes, gameday, or --all FOLDER"),
         (
             ("coverage", "--prometheus", "http://127.0.0.1:9"),
             3,

@@ -42,7 +42,7 @@ def test_a_plan_survives_being_written_as_json(seed):
     found = survey(containers={"loan-model": REPLICAS}, rule_values={"ModelAccuracyLow": 0.95})
     guards = (
         "max_duration: 2m",
-        "max_duration: 2m, abort: [{probe: errors, max: 5%, for: 5s}, {alert: {severity: page}}]",
+        "max_duration: 2m, abort: [{probe: errors, max: 5%, for: 5s}, {alert: {severity: page}}, {arms: slow, worse_than: 3x}]",
     )
     for drawn in (planned(seed=seed), planned(KILL, guards, seed=seed, found=found)):
         assert Plan.from_json(drawn.to_json()) == drawn
@@ -635,6 +635,21 @@ def test_guards_are_told_by_their_bounds_and_never_count_as_steady_state():
     assert [guard.title for guard in drawn.guards] == ["errors (max 5%)", "any unexpected alert with severity=page"]
     assert drawn.guards[0].for_s == 5.0
     assert {probe.title for probe in drawn.steady()} == {"accuracy", "latency"}
+
+
+ON_ARMS = ("max_duration: 2m", "max_duration: 2m, abort: [{arms: mistakes, worse_than: 2x}]")
+
+
+def test_a_guard_on_arms_is_told_by_its_margin():
+    (guard,) = planned(ON_ARMS).guards
+    assert guard.title == "mistakes of treatment (worse than 2x control)"
+    assert (guard.compared, guard.worse_than) == ("wrong", 2.0)
+    assert planned(ON_ARMS).refusals == ()
+
+
+def test_a_guard_on_arms_that_nobody_counts_is_refused():
+    drawn = planned(ON_ARMS, KILL, found=survey(containers={"loan-model": REPLICAS}))
+    assert any("the guard on mistakes of treatment" in why and "or leave it out" in why for why in drawn.refusals)
 
 
 @pytest.mark.parametrize(("protocol", "refused"), [("oip", False), ("openai", True), ("auto", False)])

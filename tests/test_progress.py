@@ -20,7 +20,7 @@ from chaos.observation import (
     ProxyRead,
     RoutedRead,
 )
-from chaos.plans import PlannedGuard
+from chaos.plans import PlannedEffect, PlannedGuard
 from chaos.progress import Progress, broken_bound, carries, enough, values_of
 from tests.worlds import ACCURACY, ALERT, DRIFT, PLAN, with_effects
 
@@ -258,8 +258,44 @@ def test_slow_requests_are_slow_by_the_baseline_and_not_by_the_warm_up():
         assert progress.decided() is baseline_begins
 
 
-def test_a_plan_without_expected_alerts_runs_its_time():
-    assert not after(*EVERYTHING, plan=replace(PLAN, alerts=())).decided()
+def test_a_plan_in_which_nothing_can_be_decided_under_fault_runs_its_time():
+    assert not after(*EVERYTHING, plan=replace(PLAN, alerts=())).decided(), "a harm that was seen, and nothing else"
+    assert not after(*EVERYTHING, plan=replace(PLAN, alerts=(), harms=())).decided()
+
+
+ARMS_ALONE = replace(PLAN, arms_held=True, alerts=(), harms=())
+
+
+def test_a_fault_of_which_only_the_arms_are_asked_ends_when_they_are_told_apart():
+    told_apart = [counted(5 + at, wrong=8) for at in range(6)]
+    assert not after(proxies(first_effect=WALL + 4), told_apart[0], plan=ARMS_ALONE).decided()
+    assert after(proxies(first_effect=WALL + 4), *told_apart, plan=ARMS_ALONE).decided()
+
+
+def test_it_goes_on_for_a_harm_that_is_asked_for_too_and_never_for_what_holds():
+    told_apart = [counted(5 + at, wrong=8) for at in range(6)]
+    harmed = replace(ARMS_ALONE, harms=("accuracy",))
+    assert not after(proxies(first_effect=WALL + 4), *told_apart, plan=harmed).decided()
+    assert after(proxies(first_effect=WALL + 4), *told_apart, reading(0.8), plan=harmed).decided()
+    holding = replace(ARMS_ALONE, holds=("accuracy",))
+    assert after(proxies(first_effect=WALL + 4), *told_apart, plan=holding).decided(), "nobody is hurt longer for it"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        replace(DRIFT, start_s=10.0),
+        replace(DRIFT, fault_json='{"fault":"concept_drift","target":"model","duration":"30s","shape":"ramp 20s"}'),
+    ],
+)
+def test_arms_do_not_end_faults_that_begin_later_or_grow(more: PlannedEffect):
+    """They may have been told apart, or alike, before it had done anything."""
+    later = replace(ARMS_ALONE, effects=(*PLAN.effects, more))
+    told_apart = [counted(5 + at, wrong=8) for at in range(6)]
+    assert not after(proxies(first_effect=WALL + 4), *told_apart, plan=later).decided()
+    assert after(
+        proxies(first_effect=WALL + 4), *told_apart, plan=replace(later, effects=(*PLAN.effects, DRIFT))
+    ).decided()
 
 
 def test_without_a_receiver_firing_decides():
@@ -376,6 +412,18 @@ def test_a_breached_guard_says_what_it_reads():
     progress, since = Progress(replace(PLAN, guards=(replace(GUARD, for_s=0.0),))), {}
     progress.learn(reading(0.5, scope="sliding", probe="guard:accuracy"), 0.0)
     assert progress.breached(0.0, since) == ("accuracy (min 80%)", "it reads 0.5, below 80%")
+
+
+def test_harm_that_the_arms_prove_ends_the_run():
+    worse = PlannedGuard("mistakes of treatment (worse than 2x control)", compared="wrong", worse_than=2.0)
+    told_apart = [counted(5 + at, wrong=16) for at in range(6)]
+    progress = after(*told_apart, plan=replace(PLAN, guards=(worse,)))
+    assert progress.breached(9.0, {}) is None, "nothing was hurt yet"
+    progress.learn(proxies(first_effect=WALL + 4), 9.0)
+    broken = progress.breached(9.0, {})
+    assert broken is not None
+    assert broken[0] == worse.title
+    assert "share of mistakes" in broken[1]
 
 
 def test_an_unexpected_alert_with_the_guards_labels_ends_the_run():

@@ -68,3 +68,12 @@ AT_THE_MARGIN = Scenario(
     "treatment exactly 1.5 times as bad: never held", 120, flat(20), flat(20), flat(0.05), ratio=1.5
 )
 BELOW = Scenario("treatment better than control (0.8 times)", 120, flat(20), flat(20), flat(0.08), ratio=0.8)
+
+
+def guarded(margin: float) -> tuple[Scenario, ...]:
+    """Treatment exactly as bad as three guards on arms allow: mistakes, errors and slow requests of one run, one after another."""
+    return (
+        Scenario(f"mistakes, x{margin:g}", 120, flat(20), flat(20), flat(0.05), margin),
+        Scenario(f"errors, x{margin:g}", 120, flat(4), flat(36), flat(0.02), margin),
+        Scenario(f"slow, x{margin:g}", 120, flat(20), flat(20), lambda s: 0.01 + 0.002 * s, margin),
+    )

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 import numpy as np
 
 from benchmarks.statistics.judges import ALPHA, before_and_during, decided, z_test
 from benchmarks.statistics.many import ManyRuns
-from benchmarks.statistics.scenarios import ALIKE, AT_THE_MARGIN, Scenario, flat
+from benchmarks.statistics.scenarios import ALIKE, AT_THE_MARGIN, Look, Scenario, flat, guarded
+from benchmarks.statistics.users import Users
 from chaos.comparisons import EACH
+from chaos.proxy_counts import each_at_proxies
 from chaos.statistics import (
     ArmValues,
     MeanDifference,
     Traffic,
+    bonferroni,
     chance_to_tell,
     e_benjamini_hochberg,
     seconds_to_tell,
@@ -203,9 +207,55 @@ def slow(runs: int) -> str:
     return _table((arms, "slow in treatment", "in control", "broken in 120 s", "half of them after"), rows)
 
 
+def guards(runs: int) -> str:
+    """Three guards on the arms of one run: how often any ends it while treatment is as bad as they allow, and when it is worse."""
+    rows = []
+    for margin, ratio in ((1.0, 1.0), (2.0, 2.0), (2.0, 4.0), (2.0, 6.0)):
+        when = np.full(runs, np.inf)
+        for seed, scenario in enumerate(guarded(ratio)):
+            one = decided(scenario, runs, SEED + seed, margin=margin, alpha=bonferroni(ALPHA, 3))
+            when = np.minimum(when, one)
+        rows.append((f"worse_than: {margin:g}x", f"x{ratio:g}", _found(when), _median(when)))
+    return _table(("three guards", "treatment is", "ended in 120 s", "half of them after"), rows)
+
+
+def proxies(runs: int) -> str:
+    """Real users, by what one proxy counts of them: alike, and worse; and what other ways of counting would have said."""
+    each = each_at_proxies(1)
+    rows = []
+    for share, ratio in ((0.5, 1.0), (0.1, 1.0), (0.5, 1.5), (0.5, 2.0), (0.1, 2.0)):
+        users = Users(share, ratio=ratio)
+        when = [_when(one, runs, each) for one in (users.failures(runs, SEED), users.slow_answers(runs, SEED + 1))]
+        chance = _percent(chance_to_tell(Traffic(40, share, 0.05), ratio, 120, each)) if ratio > 1 else "–"
+        title = f"40 new users a second, {share:.0%} treated, 5 % usual"
+        rows.append((title, f"x{ratio:g}", _found(when[0]), chance, _found(when[1]), _median(when[0])))
+    head = (
+        "real users",
+        "treatment is",
+        "told apart by errors in 120 s",
+        "foretold",
+        "by slow answers",
+        "half of them after",
+    )
+    wrong: tuple[tuple[Literal["requests", "attempts", "twice"], str], ...] = (
+        ("requests", "every request of a user"), ("attempts", "every attempt"), ("twice", "each user at two proxies"),
+    )  # fmt: skip
+    others = [(said, _found(_when(Users(counted=how).failures(runs, SEED), runs, ALPHA))) for how, said in wrong]
+    return f"{_table(head, rows)}\n\n{_table(('users who fare alike, counted otherwise', 'told apart, alpha 5 %'), others)}"
+
+
+def _when(looks: Iterable[Look], runs: int, alpha: float) -> np.ndarray:
+    many = ManyRuns(runs, alpha=alpha)
+    for look in looks:
+        many.look(*look)
+    return np.where(many.decided, many.when, np.inf)
+
+
 SECTIONS = {
     "Arms that are alike": false_positives,
     "Treatment that is worse": power,
+    "Guards on the arms": guards,
+    "Real users at a proxy": proxies,
     "How soon arms are said to have held": held,
     "The smallest change that is found": smallest,
     "Slow requests": slow,

@@ -48,7 +48,7 @@ _EXPECT = {
     "alerts": "the alerts that must tell",
     "quiet": "true: no other alert of the system may start; or a list of those that must not",
     "control": "`unharmed`: nobody outside of the treatment arm may be worse off",
-    "arms": "`held`: requests must have been split as planned",
+    "arms": "`held`: treatment must not do worse than control",
     "judge": "`projected`: judged by what the alerts would have done had everybody been hurt, which proves nothing",
 }
 _ALERT = {
@@ -140,6 +140,8 @@ _INLINE = {
 }
 _SMALL = {
     "AlertMatch.alert": "labels of alerts that end the run",
+    "GuardArms.arms": "what the arms are compared in: mistakes, errors, or slow requests",
+    "GuardArms.worse_than": "how many times as bad as control treatment may be; `2x`",
     "GuardProbe.probe": "a probe of the catalogue; `chaos probes` lists them",
     "GuardProbe.for": "how long it must be out of its bounds before the run ends",
     "SteadyProbe.probe": "a probe of the catalogue; `chaos probes` lists them",
@@ -166,6 +168,26 @@ _SMALL = {
     "Sample.series": "series, in promtool's notation",
     "Sample.at": "when the query is asked",
     "Sample.gives": "what it must return",
+    "Expect.breaks": "what of monitoring itself the fault is meant to break: prometheus, alertmanager",
+    "ExpectedAlert.silent_for": "with `via: silence`: how long the receiver must hear nothing of it until that tells",
+    "System.calendar": "when nothing may be hurt: a time zone, freeze windows, holidays",
+    "Announce.grafana": "a Grafana that gets an annotation for as long as a fault is on",
+    "Grafana.url": "where it is",
+    "GameDay.name": "what it is called in the store, in messages and in folders",
+    "GameDay.owner": "the team that answers for it",
+    "GameDay.calendar": "when it starts, and when it must not: cron, time zone, freeze windows, holidays",
+    "GameDay.limits": "how often it may be",
+    "GameDay.steps": "its experiments, one after the other",
+    "GameDay.tell": "who is told before, after, and when something went wrong",
+    "Tell.webhook": "an address that a JSON text is posted to",
+    "Tell.email": "a mail",
+    "Email.host": "the server that takes the mail",
+    "Email.port": "its port; else 587 with starttls, 465 with tls, 25 with none",
+    "Email.security": "how the connection is kept private",
+    "Email.user": "who logs in, where the server asks for it",
+    "Email.password": "with which password; ${NAME} keeps it out of the file",
+    "Email.from": "the sender",
+    "Email.to": "who gets it",
 }
 _KEYS = {
     "Experiment": _EXPERIMENT,

@@ -290,6 +290,10 @@ def _arm(bodies: list[Any], name: str) -> ArmTraffic:
         first_attempts=sum(row["first_attempts"] for row in rows),
         errors=sum(row["errors"] for row in rows),
         slow=sum(_slow(row.get("latency_buckets", {})) for row in rows),
+        answered=sum(row.get("latency_buckets", {}).get("+Inf", 0) for row in rows),
+        subjects=rows[0].get("subjects") if len(rows) == 1 else None,  # several may have met the same one
+        subjects_failed=sum(row.get("subjects_failed", 0) for row in rows),
+        subjects_slow=sum(row.get("subjects_slow", 0) for row in rows),
     )
 
 

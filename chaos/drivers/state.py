@@ -17,6 +17,7 @@ import errno
 import fcntl
 import os
 import stat
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -251,8 +252,8 @@ def _is_private(folder: Path) -> None:
 
 
 def _written(path: Path, text: str) -> None:
-    """The file has this text, whole or not at all; no link is followed."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    """The file has this text, whole or not at all; no link is followed. Several threads may write it at once."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

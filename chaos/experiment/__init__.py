@@ -7,7 +7,7 @@ text ─▶ parse() ─▶ Experiment        raises InvalidFile: every problem w
 
 from __future__ import annotations
 
-from chaos.experiment.blast_radius import AlertMatch, BlastRadius, Guard, GuardProbe
+from chaos.experiment.blast_radius import AlertMatch, BlastRadius, Guard, GuardArms, GuardProbe
 from chaos.experiment.expect import Expect, ExpectedAlert
 from chaos.experiment.links import link, link_names
 from chaos.experiment.load import Load, LoadFeedback
@@ -27,6 +27,7 @@ __all__ = [
     "ExpectedAlert",
     "Experiment",
     "Guard",
+    "GuardArms",
     "GuardProbe",
     "Load",
     "LoadFeedback",

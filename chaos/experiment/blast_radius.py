@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, PlainSerializer, Tag, WithJsonSchema
 
 from chaos.arms import place_of
 from chaos.caps import MostText
@@ -27,12 +28,46 @@ class GuardProbe(Bounded):
     for_: Duration = Field(0.0, alias="for")
 
 
+def _times(value: object) -> object:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and not isinstance(value, str):
+        raise ValueError(f"{value!r} has no unit; write `{value:g}x` for so many times as bad as control")
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)x", str(value).strip())
+    if found is None:
+        raise ValueError(f"{value!r} is no multiple; write something like 2x: so many times as bad as control")
+    if not 1 <= float(found[1]) <= MOST_TIMES:
+        raise ValueError(f"{value} is out of 1x to {MOST_TIMES}x; treatment that is no worse than control is no harm")
+    return float(found[1])
+
+
+MOST_TIMES = 20
+"""So much worse, and a bound on the probe itself says it sooner."""
+TimesText = Annotated[
+    float,
+    BeforeValidator(_times),
+    PlainSerializer(lambda times: f"{times:g}x", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?x$", "examples": ["2x"]}),
+]
+
+
+class GuardArms(Strict):
+    """Ends the run when treatment is proven to be more than so many times as bad as control, whenever anybody looks."""
+
+    arms: Literal["mistakes", "errors", "slow"] = Field(examples=["errors"])
+    worse_than: TimesText = Field(examples=["2x"])
+
+
+_KINDS: tuple[tuple[str, type[Strict]], ...] = (("alert", AlertMatch), ("arms", GuardArms))
+
+
 def _guard_tag(value: Any) -> str:
-    return "alert" if (isinstance(value, dict) and "alert" in value) or isinstance(value, AlertMatch) else "probe"
+    return next(
+        (key for key, kind in _KINDS if isinstance(value, kind) or (isinstance(value, dict) and key in value)), "probe"
+    )
 
 
 Guard = Annotated[
-    Union[Annotated[GuardProbe, Tag("probe")], Annotated[AlertMatch, Tag("alert")]], Discriminator(_guard_tag)
+    Union[Annotated[GuardProbe, Tag("probe")], Annotated[AlertMatch, Tag("alert")], Annotated[GuardArms, Tag("arms")]],
+    Discriminator(_guard_tag),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Treatment against control, by the load's own counts."""
+"""Treatment against control, by the load's own counts, or the proxies' where there is no load."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from chaos.comparisons import COUNTED
 from chaos.comparisons import counts as counts_of
-from chaos.judging import compared
+from chaos.judging import compared, compared_at_proxies
 from chaos.judging.steady import bound_text, unresolved, worst_value
 from chaos.judging.trace import Trace
 from chaos.plans import PlannedProbe
@@ -20,7 +20,7 @@ def findings(trace: Trace) -> Iterator[Finding]:
     """What was delivered where an outcome was asked for, whether the control arm was unharmed, and how the arms compare."""
     yield from _delivered(trace)
     yield from _control(trace)
-    yield from compared.findings(trace)
+    yield from (compared_at_proxies if trace.plan.compared_at() else compared).findings(trace)
 
 
 def _delivered(trace: Trace) -> Iterator[Finding]:
@@ -92,7 +92,9 @@ def _control_probe(trace: Trace, probe: PlannedProbe, exposed: int, bad: int) ->
 
 
 def arm_rows(trace: Trace) -> list[ArmRow]:
-    """What the load saw of each arm while the fault was on."""
+    """What the load saw of each arm while the fault was on; where there is none, what the proxies saw."""
+    if trace.plan.compared_at():
+        return compared_at_proxies.arm_rows(trace)
     first, removal = trace.first_effect(), trace.removal()
     if first is None or not trace.plan.divides():
         return []

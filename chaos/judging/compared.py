@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from chaos.comparisons import (
@@ -23,7 +23,9 @@ from chaos.comparisons import (
 from chaos.events import State
 from chaos.exposure import Sample
 from chaos.judging.trace import Trace
-from chaos.statistics import e_benjamini_hochberg
+from chaos.observation import SLOW_S
+from chaos.proxied_arms import COUNTED_BY_PROXIES, increments
+from chaos.statistics import bonferroni, e_benjamini_hochberg
 from chaos.units import format_duration
 from chaos.verdict import Finding, VerdictName
 
@@ -73,14 +75,46 @@ def _judged(trace: Trace, seen: _Seen, what: Compared) -> Finding:
     question = f"How does treatment compare with control in {TITLE[what]}?"
     found = compare(seen.during, what, EACH, seen.bound_s)
     apart = moved(seen.before, seen.during, what, INTERFERENCE, seen.bound_s)
-    evidence = _evidence(found, seen) | {"control moved": str(apart).lower()}
+    evidence = evidence_of(found, seen.first_wall_s) | {"control moved": str(apart).lower()}
     if what == "slow" and seen.bound_s is None:
         verdict: VerdictName = "inconclusive" if _asked(trace, what) else "confirmed"
         return Finding("resilience", question, verdict, "cannot tell: no latency was counted in the baseline", evidence)
-    answer = _answer(found, seen)
+    answer = answer_of(found, seen.first_wall_s)
     if apart:
         answer += "; control has left its own baseline, so a fault that reached it, too, would not show here"
-    return Finding("resilience", question, _verdict(trace, found, apart=apart), answer, evidence)
+    return Finding("resilience", question, verdict_of(trace, found, apart=apart), answer, evidence)
+
+
+def by_requests(trace: Trace, targets: Iterable[str]) -> Iterator[Finding]:
+    """Of traffic that is not ours, by the requests that the proxies of these targets counted: told, and judging nothing.
+
+    A proxy knows a retry from a first attempt, and not whether somebody comes back: people who do are counted again, and then a
+    comparison errs more often than alpha. It is no proof, so it settles no verdict.
+    """
+    first, removal, span = trace.first_effect(), trace.removal(), trace.span(State.baseline)
+    if first is None:
+        return
+    until = (removal or trace.last_wall_s) + 1.0
+    counted = {target: increments(trace.proxies.get(target, ())) for target in targets}
+    answered = {target: samples for target, samples in counted.items() if any(sample.sent for sample in samples)}
+    alpha = bonferroni(ALPHA, len(COUNTED_BY_PROXIES) * max(1, len(answered)))
+    for target, samples in answered.items():
+        before = [one for one in samples if span is not None and span[0] < one.wall_s <= min(span[1], first)]
+        seen = _Seen(before, [one for one in samples if first < one.wall_s <= until], first, SLOW_S)
+        for what in COUNTED_BY_PROXIES:
+            yield _proxied(target, seen, what, alpha)
+
+
+def _proxied(target: str, seen: _Seen, what: Compared, alpha: float) -> Finding:
+    found = compare(seen.during, what, alpha, seen.bound_s)
+    apart = moved(seen.before, seen.during, what, INTERFERENCE, seen.bound_s)
+    question = f"How does treatment compare with control in {TITLE[what]}, by the proxies at {target}?"
+    answer = (
+        answer_of(found, seen.first_wall_s)
+        + "; requests are counted, and whoever comes back is counted again; judges nothing"
+    )
+    evidence = evidence_of(found, seen.first_wall_s) | {"control moved": str(apart).lower(), "source": "proxy"}
+    return Finding("resilience", question, "confirmed", answer, evidence)
 
 
 def _asked(trace: Trace, what: Compared) -> bool:
@@ -88,7 +122,7 @@ def _asked(trace: Trace, what: Compared) -> bool:
     return trace.plan.arms_held and what in deciding(probe.signal for probe in trace.plan.steady())
 
 
-def _verdict(trace: Trace, found: Comparison, *, apart: bool) -> VerdictName:
+def verdict_of(trace: Trace, found: Comparison, *, apart: bool) -> VerdictName:
     """Harm that was proven counts against `arms: held` wherever it shows. A control arm that was moved proves nothing to have held."""
     if not trace.plan.arms_held:
         return "confirmed"
@@ -98,19 +132,22 @@ def _verdict(trace: Trace, found: Comparison, *, apart: bool) -> VerdictName:
     return "confirmed" if decided or not _asked(trace, found.what) else "inconclusive"
 
 
-def _answer(found: Comparison, seen: _Seen) -> str:
+def answer_of(found: Comparison, first_wall_s: float, source: str = "") -> str:
+    """The ratio, what was decided, after how long, and who counted."""
     result = found.result
     decision: str = result.decision
     if found.decided_wall_s is not None:
-        decision += f" after {max(0.0, found.decided_wall_s - seen.first_wall_s):.0f}s"
+        decision += f" after {max(0.0, found.decided_wall_s - first_wall_s):.0f}s"
     than = f" (slower than {format_duration(found.bound_s)})" if found.what == "slow" and found.bound_s else ""
+    by = f", {source}" if source else ""
     if math.isnan(result.ratio):
-        return f"no such events{than}; {decision}"
+        return f"no such events{than}{by}; {decision}"
     low, high = result.interval
-    return f"risk ratio {result.ratio:.2f} [{low:.2f}, {high:.2f}]{than}, {decision} (alpha {result.alpha:.1%})"
+    return f"risk ratio {result.ratio:.2f} [{low:.2f}, {high:.2f}]{than}, {decision} (alpha {result.alpha:.1%}{by})"
 
 
-def _evidence(found: Comparison, seen: _Seen) -> Evidence:
+def evidence_of(found: Comparison, first_wall_s: float) -> Evidence:
+    """The same as numbers."""
     result = found.result
     low, high = result.interval
     evidence: Evidence = {
@@ -118,9 +155,7 @@ def _evidence(found: Comparison, seen: _Seen) -> Evidence:
         "low": low,
         "high": None if math.isinf(high) else high,
         "decision": result.decision,
-        "decided after, s": None
-        if found.decided_wall_s is None
-        else round(found.decided_wall_s - seen.first_wall_s, 3),
+        "decided after, s": None if found.decided_wall_s is None else round(found.decided_wall_s - first_wall_s, 3),
         "alpha": round(result.alpha, 6),
         "e-value": round(result.e_broken, 6),
     }

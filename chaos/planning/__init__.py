@@ -73,7 +73,7 @@ def plan(experiment: Experiment, system: System, probes: Catalogue, survey: Surv
         warnings=(*warnings_of(experiment, system, alerts), *rules.warnings),
         notes=(*notes_of(experiment, alerts, survey), *rules.notes),
     )
-    drawn = replace(drawn, arms=arms_of(drawn, experiment, survey))
+    drawn = replace(drawn, arms=arms_of(drawn, survey))
     why = (*refusals_of(experiment, system, survey, drawn), *arms_refusals(drawn))
     refusals = (*survey.errors, *beyond, *refused, *missing, *rules.refusals, *why)
     return replace(drawn, refusals=refusals, notes=(*drawn.notes, *arms_notes(drawn)))

@@ -6,17 +6,21 @@ from collections.abc import Mapping
 
 from chaos.arms_foresight import ArmsForesight, foresee_arms, undecidable
 from chaos.comparisons import COUNTED, QUANTILE, TITLE, Compared, deciding
-from chaos.experiment import Experiment
+from chaos.observation import SLOW_S
 from chaos.plans import Plan, PlannedAlert, PlannedProbe
 from chaos.survey import Survey
 
+_MISTAKES_UNKNOWN = (
+    "`arms: held` is to be decided by mistakes, and proxies know errors and slow answers alone; write `load:`, or leave out the probe "
+    "of accuracy or `arms: held`"
+)
 _GOOD_IS_HIGH = ("accuracy", "availability")
 
 
-def arms_of(drawn: Plan, experiment: Experiment, survey: Survey) -> ArmsForesight | None:
+def arms_of(drawn: Plan, survey: Survey) -> ArmsForesight | None:
     """What the comparisons of the steady state's probes can tell; None without a load of our own, or without two arms."""
     touching = [effect for effect in drawn.faults() if effect.kind in ("proxy", "load") and not effect.whole]
-    if drawn.load is None or experiment.load is None or not touching or not drawn.divides():
+    if drawn.load is None or not touching or not drawn.divides():
         return None
     seconds = max(one.start_s + one.duration_s for one in touching) - min(one.start_s for one in touching)
     rates = base_rates(drawn.steady(), drawn.alerts, survey.outcomes)
@@ -50,9 +54,30 @@ def _bad(value: float | None, signal: str) -> float | None:
 
 
 def arms_refusals(drawn: Plan) -> list[str]:
-    """Why `arms: held` cannot be decided at all, or not in the time; only where it was asked for."""
+    """Why a guard on arms sees nothing, or `arms: held` cannot be decided at all, or in time; only where they were asked for."""
+    return [*_guard_refusals(drawn), *_held_refusals(drawn)]
+
+
+def _guard_refusals(drawn: Plan) -> list[str]:
+    guards = [guard.title for guard in drawn.guards if guard.compared is not None]
+    if not drawn.divides() or not 0 < drawn.traffic < 1:
+        return [
+            f"the guard on {title} compares two arms, and here are none; write `traffic:` below 100% and a fault with arms, or leave it out"
+            for title in guards[:1]
+        ]
+    unknown = [guard.title for guard in drawn.guards if guard.compared == "wrong" and drawn.load is None]
+    return [
+        f"the guard on {title} needs to know which answers are wrong, which only the run's own load knows; write `load:`, or leave it out"
+        for title in unknown[:1]
+    ]
+
+
+def _held_refusals(drawn: Plan) -> list[str]:
     if not drawn.arms_held or drawn.traffic <= 0:
         return []
+    if drawn.compared_at():
+        named = {COUNTED[probe.signal] for probe in drawn.steady() if probe.signal in COUNTED}
+        return [_MISTAKES_UNKNOWN] if "wrong" in named else []
     if drawn.arms is None:
         return [
             (
@@ -65,7 +90,16 @@ def arms_refusals(drawn: Plan) -> list[str]:
 
 
 def arms_notes(drawn: Plan) -> list[str]:
-    """What `arms: held` asks for and nobody can foretell."""
+    """Who compares the arms where no load does, and what `arms: held` asks for and nobody can foretell."""
+    asks = drawn.arms_held or any(guard.compared is not None for guard in drawn.guards)
+    if asks and drawn.compared_at():
+        at = " and of ".join(drawn.compared_at())
+        return [
+            (
+                f"the arms are compared by what the proxy of {at} counts: subjects whose first answer failed, or took longer than "
+                f"{SLOW_S:g}s. How many come is not known before, so what can be told apart is not predicted"
+            )
+        ]
     if not drawn.arms_held or drawn.arms is None:
         return []
     known = {one.what for one in drawn.arms.comparisons if one.base_rate is not None}

@@ -24,11 +24,10 @@ def effects_of(
     effects: list[PlannedEffect] = []
     refused: list[str] = []
     held: set[str] = set()
+    somebody = experiment.load is not None or experiment.blast_radius.subjects == "users"
     for fault in experiment.faults:
         target = system.targets.get(fault.target)
-        divides = (
-            fault.acts_on not in ("container", "outside") and not fault.whole_target and experiment.load is not None
-        )
+        divides = fault.acts_on not in ("container", "outside") and not fault.whole_target and somebody
         if divides and target is not None and target.proxies and fault.target not in held:
             held.add(fault.target)
             told = f"holds the fault proxies of {fault.target} and counts its arms; changes nothing"

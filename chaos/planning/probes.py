@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from chaos.bounds import Bound
-from chaos.experiment import AlertMatch, Experiment, GuardProbe, SteadyEntry, SteadyInline, SteadyProbe
+from chaos.comparisons import Compared
+from chaos.experiment import AlertMatch, Experiment, GuardArms, GuardProbe, SteadyEntry, SteadyInline, SteadyProbe
 from chaos.faults.external import External
 from chaos.plans import (
     PlannedGuard,
@@ -14,6 +15,9 @@ from chaos.plans import (
 )
 from chaos.probe import Catalogue
 from chaos.system import System
+
+COMPARED: Mapping[str, Compared] = {"mistakes": "wrong", "errors": "errors", "slow": "slow"}
+"""What people write of the arms → what is compared."""
 
 
 def _probe(
@@ -79,6 +83,9 @@ def guards_of(experiment: Experiment, probes: Catalogue, variables: Mapping[str,
             case AlertMatch():
                 labels = ", ".join(f"{name}={value}" for name, value in guard.alert.items())
                 guards.append(PlannedGuard(f"any unexpected alert with {labels}", alert=dict(guard.alert)))
+            case GuardArms():
+                title = f"{guard.arms} of treatment (worse than {guard.worse_than:g}x control)"
+                guards.append(PlannedGuard(title, compared=COMPARED[guard.arms], worse_than=guard.worse_than))
     return tuple(guards)
 
 

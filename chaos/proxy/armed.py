@@ -26,6 +26,10 @@ LATENCY_LE_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 KEPT_CHANGES = 1000
 SAMPLED_PER_S = 100
 """Changed answers of which the rows are kept as ground truth, in each second and process: more would only cost time."""
+SLOWEST_FAST = LATENCY_LE_S.index(2.5)
+"""The bucket up to which an answer is not slow (`chaos.observation.SLOW_S`)."""
+MET_BITS = 23
+"""A subject is remembered by one of so many bits' worth of places: 1 MiB for each run and process, however many come."""
 MOST_UNTOUCHED = 1000
 """Requests that prove a removal; more would prove no more."""
 
@@ -38,6 +42,12 @@ class ArmCounts:
     first_attempts: int = 0
     subjects_unknown: int = 0
     errors: int = 0
+    subjects: int = 0
+    """First requests of their subjects that were answered; the arms are compared by these alone, and by what of them was bad."""
+    subjects_failed: int = 0
+    subjects_slow: int = 0
+    gathered: int = 0
+    """Not 0 where several processes' counts were added up: each may have met the same subject, and how many there were nobody knows."""
     untouched_since_disarm: int = 0
     latency: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_LE_S) + 1))
 
@@ -49,7 +59,8 @@ class ArmCounts:
             cumulative[bound] = total
         return {
             "requests": self.requests, "first_attempts": self.first_attempts, "subjects_unknown": self.subjects_unknown,
-            "errors": self.errors, "untouched_since_disarm": self.untouched_since_disarm, "latency_buckets": cumulative,
+            "errors": self.errors, "subjects": None if self.gathered else self.subjects, "subjects_failed": self.subjects_failed,
+            "subjects_slow": self.subjects_slow, "untouched_since_disarm": self.untouched_since_disarm, "latency_buckets": cumulative,
         }  # fmt: skip
 
 
@@ -233,6 +244,7 @@ class RunState:
     seconds: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=120))
     _second: int = -1
     _sampled: int = 0
+    _met: bytearray | None = None
 
     def adopt(self, armed: Armed) -> None:
         """The run is armed with exactly this from now on, and what its faults do is counted here."""
@@ -250,11 +262,30 @@ class RunState:
         """Whether nobody renewed the lease in time, or the deadline has come."""
         return now_s - self.renewed_s > self.lease_s or now_s - self.begun_s > self.deadline_s
 
-    def answered(self, group: Group, seconds: float, wall_s: float, *, failed: bool) -> None:
-        """The answer to a first attempt went out after so long, in the second that this is."""
+    def meets(self, subject: str) -> bool:
+        """Whether this process sees this subject for the first time in this run.
+
+        Two subjects may share a place, and then the later one is taken for met: who that is depends on nothing that happens to it.
+        """
+        if self._met is None:
+            self._met = bytearray(1 << (MET_BITS - 3))
+        place = hash(subject) & ((1 << MET_BITS) - 1)
+        index, bit = place >> 3, 1 << (place & 7)
+        if self._met[index] & bit:
+            return False
+        self._met[index] |= bit
+        return True
+
+    def answered(self, group: Group, seconds: float, wall_s: float, *, failed: bool, met: bool = False) -> None:
+        """The answer to a first attempt went out after so long, in the second that this is; `met`: its subject's first in the run."""
         counts = self.arms[group]
         counts.errors += failed
-        counts.latency[bisect_left(LATENCY_LE_S, seconds)] += 1
+        bucket = bisect_left(LATENCY_LE_S, seconds)
+        counts.latency[bucket] += 1
+        if met:
+            counts.subjects += 1
+            counts.subjects_failed += failed
+            counts.subjects_slow += bucket > SLOWEST_FAST
         second = int(wall_s)
         if not self.seconds or self.seconds[-1]["wall_s"] != second:
             self.seconds.append({"wall_s": second})

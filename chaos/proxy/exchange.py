@@ -70,8 +70,8 @@ class Exchange(Handed):
     _first = True
     _actions: Iterator[tuple[ArmedFault, Action]] | None = None
     _counted = False
-    _counted_in: Sequence[tuple[RunState, Group]] = ()
-    """Every run that held the proxy, and what this request is to it."""
+    _counted_in: Sequence[tuple[RunState, Group, bool]] = ()
+    """Every run that held the proxy, what this request is to it, and whether it is the first of its subject."""
     _waiting_for: ArmedFault | None = None
     _observing = False
     _casts = False
@@ -132,7 +132,8 @@ class Exchange(Handed):
             counts.requests += 1
             counts.subjects_unknown += subject is None
             counts.first_attempts += self._first
-            counted_in.append((state, group))
+            met = self._first and group != "outside" and subject is not None and state.meets(subject)
+            counted_in.append((state, group, met))
         if self.group != "treatment" or self.armed is None:
             if registry.removals:
                 registry.passed(headers, body, headers.target)
@@ -492,5 +493,5 @@ class Exchange(Handed):
             return
         failed = status >= 500 or status == 0
         seconds, now_s = time.monotonic() - self.begun_s, time.time()
-        for state, group in self._counted_in:
-            state.answered(group, seconds, now_s, failed=failed)
+        for state, group, met in self._counted_in:
+            state.answered(group, seconds, now_s, failed=failed, met=met)

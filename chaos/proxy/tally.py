@@ -94,6 +94,7 @@ def add_run(state: RunState, taken: Json) -> None:
         counts = state.arms[arm]
         for name, amount in amounts.items():
             setattr(counts, name, _sum(getattr(counts, name), amount))
+        counts.gathered = 1
         counts.untouched_since_disarm = min(counts.untouched_since_disarm, MOST_UNTOUCHED)
     for index, amounts in taken.get("faults", {}).items():
         _add_fault(state.faults.setdefault(int(index), FaultCounts()), amounts)

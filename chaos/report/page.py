@@ -35,14 +35,16 @@ NONE = "\N{EN DASH}"
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What a server puts around a page that it sends: markup above it with its style, additions to the policy, and who may know its
-    address. A page that is a file has nothing around it.
+    """What a server puts around a page that it sends: markup above it with its style, its script, additions to the policy, and who may
+    know its address. A page that is a file has nothing around it.
     """
 
     top: Markup = field(default_factory=Markup)
     style: Markup = field(default_factory=Markup)
     sources: Mapping[str, str] = field(default_factory=dict)
     referrer: str = "no-referrer"
+    script: str = ""
+    """Of pages that have none of their own."""
 
 
 ALONE = Around()
@@ -54,6 +56,7 @@ def render(template: str, *, script: str = "", around: Around = ALONE, **values:
     `script` is the only code that a browser will run in it: the policy names its hash. Values that need no escaping are the caller's
     promise.
     """
+    script = script or around.script
     made = (
         _environment()
         .get_template(template)

@@ -13,9 +13,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from chaos.arms_watch import each_guard
 from chaos.bounds import format_value
 from chaos.detection import FAILURE, Detection, Gate
-from chaos.plans import Plan, PlannedAlert
+from chaos.plans import Plan, PlannedAlert, PlannedGuard
 from chaos.units import format_duration, format_error, format_share
 from chaos.verdict import Finding, ProbeRow, Verdict, VerdictName
 from chaos.visible import visible
@@ -150,9 +151,7 @@ def plan_view(plan: Plan) -> Group:
     if plan.alerts:
         parts += _section("Who must notice", *(_planned_alert(alert) for alert in plan.alerts))
     if plan.guards:
-        blind = {guard.title: max(guard.for_s, 3 * plan.evaluation_s, 3.0) for guard in plan.guards}
-        told = [f"{title}: blind for at most {format_duration(seconds)}" for title, seconds in blind.items()]
-        parts += _section("What ends it at once", *(_text(said) for said in told))
+        parts += _section("What ends it at once", *(_text(_guard(plan, guard)) for guard in plan.guards))
     by_hand = [f"{name}: {command}" for name, command in plan.by_hand.items()]
     parts += _section("If undoing fails, by hand", *(_text(said) for said in by_hand))
     for note in plan.notes:
@@ -163,6 +162,12 @@ def plan_view(plan: Plan) -> Group:
         refusals = (_text(f"✗ {why}", "red") for why in plan.refusals)
         parts += _section("This must not run:", *refusals)
     return Group(*parts)
+
+
+def _guard(plan: Plan, guard: PlannedGuard) -> str:
+    if guard.compared is not None:
+        return f"{guard.title}: once it is proven; by chance in at most {each_guard(plan.guards, len(plan.compared_at())):.1%} of runs"
+    return f"{guard.title}: blind for at most {format_duration(max(guard.for_s, 3 * plan.evaluation_s, 3.0))}"
 
 
 def _whom(plan: Plan) -> list[str]:

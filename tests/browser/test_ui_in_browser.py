@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.app.ui.serving import FOLDER, RUN, Served, going_on, lines, over, served
+from tests.app.ui.serving import FOLDER, RUN, Served, going_on, lines, over, served, until
 from tests.browser.pages import opened
 
 pytestmark = pytest.mark.browser
@@ -70,6 +70,36 @@ def test_a_run_moves_on_the_page_as_its_journal_grows(browser: Browser, at: Serv
         with (tmp_path / "runs" / FOLDER / "journal.jsonl").open("a") as file:
             file.write("".join(lines()[100:-40]))
         expect(now).to_contain_text("oncall was told: ModelAccuracyLow is firing", timeout=15_000)
+
+
+@pytest.mark.parametrize(
+    ("path", "button"),
+    [(f"/runs/{FOLDER}", "Stop this run"), ("/coverage", "Stop everything")],
+    ids=["run", "everything"],
+)
+def test_no_stop_waits_behind_windows_that_watch(browser: Browser, at: Served, path: str, button: str) -> None:
+    with opened(browser, entrance(at)) as seen:
+        seen.page.goto(at.address + path)
+        for _ in range(6 if path == "/coverage" else 5):  # a browser has six connections to one server
+            watching = seen.page.context.new_page()
+            watching.goto(f"{at.address}/runs/{FOLDER}", wait_until="load")
+            expect(watching.locator("[data-now] .lead")).to_be_visible()
+        until(lambda: at.ui.tails.viewers() == 6, "not every window watches")
+        seen.page.get_by_role("button", name=button).click(no_wait_after=True)
+        expect(seen.page.get_by_text("everything is undone")).to_be_visible(timeout=10_000)
+    assert at.ui.kept.state.run(RUN).stop_asked() is not None
+
+
+def test_a_hidden_window_holds_no_connection_and_goes_on_once_it_is_seen(browser: Browser, at: Served) -> None:
+    with opened(browser, entrance(at)) as seen:
+        seen.page.goto(f"{at.address}/runs/{FOLDER}")
+        for hidden in (True, False):
+            seen.page.evaluate(
+                "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
+                " document.dispatchEvent(new Event('visibilitychange')); }",
+                hidden,
+            )
+            until(lambda wanted=0 if hidden else 1: at.ui.tails.viewers() == wanted, f"{hidden=}")  # type: ignore[misc]
 
 
 def test_without_script_a_run_is_seen_and_can_be_stopped_by_the_keyboard(

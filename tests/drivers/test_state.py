@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,24 @@ def test_a_stop_is_heard_with_who_said_it(tmp_path: Path) -> None:
     assert run.stop_asked() is None
     run.ask_to_stop("somebody")
     assert run.stop_asked() == "somebody"
+
+
+def test_several_threads_ask_one_run_to_stop_at_once_and_each_is_heard(tmp_path: Path) -> None:
+    """As from a page whose button is pressed again and again."""
+    run = State(tmp_path).run("run-1")
+    lock = run.begin(UNDO)
+    together = threading.Barrier(8)
+
+    def ask(_: int) -> None:
+        together.wait(10)
+        for _again in range(50):
+            run.ask_to_stop("somebody")
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(ask, range(8))) == [None] * 8
+    assert run.stop_asked() == "somebody"
+    assert not [one.name for one in run.path.iterdir() if one.name.startswith(".stop")]
+    lock.release()
 
 
 def test_runs_are_forbidden_until_they_are_allowed(tmp_path: Path) -> None:

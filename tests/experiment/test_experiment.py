@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from chaos.app.files import content
 from chaos.bounds import Bound
 from chaos.errors import InvalidFile
-from chaos.experiment import AlertMatch, GuardProbe, SteadyInline, SteadyProbe, json_schema, link, model, parse
+from chaos.experiment import (
+    AlertMatch,
+    GuardArms,
+    GuardProbe,
+    SteadyInline,
+    SteadyProbe,
+    json_schema,
+    link,
+    model,
+    parse,
+)
 from chaos.faults import catalogue
 from tests.values import EXPERIMENT, KILL, edited, experiment, probes, system
 
@@ -53,11 +63,12 @@ def test_steady_state_entries_are_told_apart_by_what_stands_in_them():
     assert [entry.title for entry in made.steady_state] == ["accuracy", "approvals"]
 
 
-def test_guards_are_probes_or_alerts():
-    made = experiment(
-        ("max_duration: 2m", "max_duration: 2m, abort: [{probe: errors, max: 5%, for: 5s}, {alert: {severity: page}}]")
-    )
-    probe, alert = made.blast_radius.abort
+def test_guards_are_probes_or_alerts_or_arms():
+    guards = "[{probe: errors, max: 5%, for: 5s}, {alert: {severity: page}}, {arms: errors, worse_than: 2.5x}]"
+    made = experiment(("max_duration: 2m", f"max_duration: 2m, abort: {guards}"))
+    probe, alert, arms = made.blast_radius.abort
+    assert isinstance(arms, GuardArms)
+    assert (arms.arms, arms.worse_than) == ("errors", 2.5)
     assert isinstance(probe, GuardProbe)
     assert probe.for_ == 5.0
     assert isinstance(alert, AlertMatch)

@@ -111,6 +111,24 @@ def test_a_fault_that_aims_at_an_accuracy_leaves_clients_with_that_accuracy(back
     assert right[False] == 0.8 * rows[False]
 
 
+def test_a_subject_is_counted_by_its_first_request_alone_however_often_it_comes(backend: Backend, proxy: Proxy) -> None:
+    """By these the arms are compared: a user who comes back is no new evidence, and neither is a retry."""
+    backend.replies[PATH] = sized(ANSWER)
+    proxy.arm("met", {"fault": "http_error", "share": "50%"}, arms=arms(0.5))
+    first = ask(proxy.routes["model"], SUBJECTS[:80])
+    ask(proxy.routes["model"], SUBJECTS[:80])
+    ask(proxy.routes["model"], SUBJECTS[:80], X_Attempt_Number="2")
+    ask(proxy.routes["model"], SUBJECTS[80:100], X_Attempt_Number="2")
+    first |= ask(proxy.routes["model"], SUBJECTS[80:90])
+    counted = proxy.state("met")["arms"]
+    for arm, hurt in (("treatment", True), ("control", False)):
+        mine = [answer for subject, (answer, _) in first.items() if treated(subject, 0.5) is hurt]
+        assert counted[arm]["subjects"] == len(mine)
+        assert counted[arm]["subjects_failed"] == sum(status == 503 for status in mine)
+        assert counted[arm]["subjects_slow"] == 0
+        assert counted[arm]["first_attempts"] > counted[arm]["subjects"]
+
+
 def test_a_retried_request_meets_the_same_fault_and_only_first_attempts_count(backend: Backend, proxy: Proxy) -> None:
     backend.replies[PATH] = sized(ANSWER)
     proxy.arm("retries", {"fault": "http_error", "share": "50%"})

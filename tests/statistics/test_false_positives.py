@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from benchmarks.statistics.many import ManyRuns
-from benchmarks.statistics.scenarios import ALIKE, AT_THE_MARGIN, BELOW, Scenario, flat
+from benchmarks.statistics.scenarios import ALIKE, AT_THE_MARGIN, BELOW, Scenario, flat, guarded
+from chaos.arms_watch import each_guard
+from chaos.comparisons import JUDGED
+from chaos.plans import PlannedGuard
 from chaos.statistics import ArmCounts, RiskRatio
 
 RUNS = 2_500
@@ -41,6 +44,25 @@ def test_what_is_asked_of_alpha_is_kept_for_smaller_ones(alpha: float) -> None:
     """Of the alphas that several comparisons share, and that the arms before the fault are compared with."""
     limit = alpha + 3 * math.sqrt(alpha * (1 - alpha) / RUNS)
     assert decided(ALIKE[0], alpha=alpha) <= limit
+
+
+@pytest.mark.parametrize("margin", [1.0, 2.0])
+def test_several_guards_on_arms_end_no_more_runs_wrongly_than_alpha_in_all(margin: float) -> None:
+    """Treatment is exactly as bad as they allow, the worst case; each has its part of alpha, and is looked at every second."""
+    guards = [PlannedGuard(name, compared=what, worse_than=margin) for name, what in zip("abc", JUDGED, strict=True)]
+    assert ended(margin, each_guard(guards)) <= ALPHA
+    assert ended(margin, 1.0) > 4 * ALPHA, "and that is no wonder"
+
+
+def ended(margin: float, alpha: float) -> float:
+    """The share of runs that any of three guards ends."""
+    wrongly = np.zeros(RUNS, dtype=bool)
+    for seed, scenario in enumerate(guarded(margin)):
+        many = ManyRuns(RUNS, margin, alpha=alpha)
+        for look in scenario.play(RUNS, seed):
+            many.look(*look)
+        wrongly |= many.decided
+    return float(wrongly.mean())
 
 
 # --- it has teeth: what a wrong judge does -----------------------------------------------------------------------------

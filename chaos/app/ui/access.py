@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 READS = ("GET", "HEAD")
 LONGEST_FORM = 64 * 1024
 """Bytes of a form that are read."""
+MOST_FIELDS = 50
+"""Fields of a form that are read; ours have six at most."""
 
 
 @dataclass(frozen=True, slots=True)

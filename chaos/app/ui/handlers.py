@@ -19,7 +19,7 @@ from starlette.routing import Route
 from chaos.app import stopping
 from chaos.app.past import Unreadable
 from chaos.app.ui import found, streams, views
-from chaos.app.ui.access import LONGEST_FORM, Access, Asked, Refusal
+from chaos.app.ui.access import LONGEST_FORM, MOST_FIELDS, Access, Asked, Refusal
 from chaos.app.ui.drawn import Drawn
 from chaos.app.ui.kept import Kept
 from chaos.app.ui.starts import Starts, Wish
@@ -56,8 +56,6 @@ class Ui:
     """Told when a browser was let in: the next one needs another address."""
     reading: Executor = field(default_factory=lambda: ThreadPoolExecutor(4, "ui reads"))
     planning: Executor = field(default_factory=lambda: ThreadPoolExecutor(2, "ui plans"))
-    stopping: Executor = field(default_factory=lambda: ThreadPoolExecutor(16, "ui stops"))
-    """Of its own: a stop never waits behind a page that reads or asks."""
     drawn: Drawn = field(default_factory=Drawn)
     beat_s: float = BEAT_S
     tails: Tails = field(init=False)
@@ -146,7 +144,10 @@ async def _form(request: Request) -> dict[str, str]:
         body += part
         if len(body) > LONGEST_FORM:
             raise _Refused(Refusal(413, "that is too long for a form"))
-    said = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=50)
+    try:
+        said = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError as error:
+        raise _Refused(Refusal(413, "those are too many fields for a form")) from error
     return {name: values[0] for name, values in said.items()}
 
 
@@ -357,12 +358,16 @@ async def _stopped(ui: Ui, run: str | None, *, everything: bool) -> Response:
             raise stopping.NoRun("no run was named")
         stopping.command(run, said.append, everything=everything, state=ui.kept.state)
 
+    # A thread for each: a stop waits neither behind a page that reads nor behind another stop, which may take its 45 seconds.
+    own = ThreadPoolExecutor(1, "ui stops")
     try:
-        await asyncio.get_running_loop().run_in_executor(ui.stopping, stop)
+        await asyncio.get_running_loop().run_in_executor(own, stop)
     except NotUndone as error:
         return _said(ui, "Not everything is undone", *said, str(error), f"do it by hand: {error.by_hand}", status=500)
     except ChaosError as error:
         return _said(ui, "Nothing was stopped" if not said else "Stopped", *said, str(error), status=409, onward="/")
+    finally:
+        own.shutdown(wait=False)
     return _said(ui, "Stopped", *said, onward="/")
 
 

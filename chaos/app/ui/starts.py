@@ -51,9 +51,10 @@ class Start:
         return self.process.poll()
 
     def said(self) -> str:
-        """The end of what it has said up to now."""
-        file = self.output.fileno()  # the run writes where this descriptor stands: reading must not move it
-        return os.pread(file, LONGEST_SAID, max(0, os.fstat(file).st_size - LONGEST_SAID)).decode("utf-8", "replace")
+        """The end of what it has said up to now. The run writes where the file's place is, which it shares: that is never moved."""
+        descriptor = self.output.fileno()
+        size = os.fstat(descriptor).st_size
+        return os.pread(descriptor, LONGEST_SAID, max(0, size - LONGEST_SAID)).decode("utf-8", "replace")
 
     def folder(self) -> str | None:
         """The name of the run's folder; None as long as there is none."""
@@ -79,8 +80,13 @@ class Starts:
         self._lock = threading.Lock()
 
     def begin(self, wish: Wish) -> Start:
-        """The run is a process of its own now. Raises OSError when there can be none."""
+        """The run is a process of its own now; one confirmation is one run, so a form that is sent twice begins nothing more while it
+        goes on. Raises OSError when there can be none.
+        """
         with self._lock:
+            for one in self._starts.values():
+                if one.wish == wish and one.code() is None:
+                    return one
             output = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the start is shown
             process = subprocess.Popen(
                 [*self._program, *wish.words()],

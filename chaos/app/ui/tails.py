@@ -14,7 +14,7 @@ from pathlib import Path
 
 from chaos.errors import ChaosError
 from chaos.followed import Followed
-from chaos.journal import from_text
+from chaos.journal import BrokenJournal, from_text
 
 LOOK_S = 0.25
 """How often a journal is looked at; the runner itself writes it at least once a second."""
@@ -22,6 +22,8 @@ BEAT_S = 10.0
 """How long a viewer may hear nothing: a connection that is gone is noticed by then."""
 MOST_BYTES = 8 * 1024 * 1024
 """Read at a time."""
+LONGEST_LINE = 64 * 1024 * 1024
+"""Bytes; a whole journal has a few megabytes, and a folder may come from somebody else."""
 
 
 class JournalTail:
@@ -41,6 +43,8 @@ class JournalTail:
             got = file.read(MOST_BYTES)
         self._offset += len(got)
         *whole, self._rest = (self._rest + got).split(b"\n")
+        if len(self._rest) > LONGEST_LINE:
+            raise BrokenJournal(f"a line is longer than {LONGEST_LINE:,} bytes, so this is no journal")
         for row in whole:
             line = from_text(row.decode("utf-8", "replace"))
             if self.followed is None:
@@ -75,6 +79,10 @@ class Tails:
     def count(self) -> int:
         """How many journals are being read."""
         return len(self._tails)
+
+    def viewers(self) -> int:
+        """How many look on, over all journals."""
+        return sum(tail.viewers for tail in self._tails.values())
 
     async def follow(self, journal: Path) -> AsyncGenerator[Tail | None, None]:
         """The tail whenever it has changed, once when it is over, and None when nothing has happened for a beat."""

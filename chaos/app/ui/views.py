@@ -39,7 +39,7 @@ class Frame:
     def around(self, here: str = "") -> Around:
         """What stands above a page."""
         top = render("ui_top.html.j2", places=PLACES, here=here, form=self.form, blocked=self.blocked)
-        return Around(Markup(top), Markup(script("ui_top.css")), SOURCES, "same-origin")  # noqa: S704 - our own file
+        return Around(Markup(top), Markup(script("ui_top.css")), SOURCES, "same-origin", script("ui.js"))  # noqa: S704 - our own file
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def runs_page(
 ) -> str:
     """Those that go on, then those that are over, from the one of this place on."""
     return render(
-        "ui_runs.html.j2", around=frame.around("/"), script=script("ui.js"), form=frame.form, runs=runs, living=living,
+        "ui_runs.html.j2", around=frame.around("/"), form=frame.form, runs=runs, living=living,
         followed=[("run", folder) for folder in living.values() if folder is not None],
         rows=over[first : first + ROWS], more=first + ROWS if len(over) > first + ROWS else None,
         starting=starting, told=told_text, message="", refresh=3 if living or starting else None,
@@ -120,7 +120,7 @@ def run_page(
     """One run; `live` is its id while it goes on, `now` what there is to say of it then. `soon`: its report is being written."""
     summary = read if isinstance(read, RunSummary) else None
     return render(
-        "ui_run.html.j2", around=frame.around(), script=script("ui.js") if live else "", form=frame.form, runs=runs, name=name,
+        "ui_run.html.j2", around=frame.around(), form=frame.form, runs=runs, name=name,
         live=live, summary=summary, reason=read.reason if isinstance(read, Unreadable) else None,
         told=told_text(summary) if summary else "", report=report, soon=soon, message="", now=Markup(now),  # noqa: S704 - a page's part
     )  # fmt: skip

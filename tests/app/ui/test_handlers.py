@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import requests
 
 from chaos.app.ui.server import Wish, bound, ui_of
 from chaos.drivers.state import State
-from tests.app.ui.serving import FOLDER, RUN, going_on, lines, over, served
+from tests.app.ui.serving import FOLDER, RUN, going_on, lines, over, served, until
 
 PAGES = ("/", f"/events?run={FOLDER}", "/experiments", "/plan?file=a.yaml", "/coverage", "/history", "/calendar", f"/runs/{FOLDER}",
          f"/runs/{FOLDER}/events", f"/runs/{FOLDER}/report.html", f"/runs/{FOLDER}/summary.html", "/starts/1", "/else")  # fmt: skip
@@ -96,6 +97,8 @@ def test_a_form_without_its_token_does_nothing(tmp_path: Path) -> None:
 def test_a_form_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
     with served(tmp_path) as at:
         assert at.post("/stop-everything", more="x" * 200_000).status_code == 413
+        answer = at.post("/stop-everything", **{f"field{number}": "x" for number in range(60)})
+        assert (answer.status_code, "too many fields" in answer.text) == (413, True)
 
 
 @pytest.mark.parametrize(
@@ -204,6 +207,28 @@ def test_the_button_stops_as_chaos_stop_does(tmp_path: Path) -> None:
         assert "chaos stop" in (State(tmp_path / "state").run(RUN).stop_asked() or "")
         assert at.post("/stop", run="no-such-run").status_code == 409
         assert at.post("/stop").status_code == 409
+
+
+def test_no_stop_waits_behind_others_that_take_their_time(tmp_path: Path) -> None:
+    """Whoever is in a hurry presses a button again and again."""
+    with going_on(tmp_path, "".join(lines()[:60])), served(tmp_path) as at:
+        run = State(tmp_path / "state").run(RUN)
+        run.note("issued", "delay@model")
+        presses = [threading.Thread(target=at.post, args=("/stop",), kwargs={"run": RUN}) for _ in range(40)]
+        everything = threading.Thread(target=at.post, args=("/stop-everything",))
+        try:
+            for press in presses:
+                press.start()
+            until(
+                lambda: sum(one.name.startswith("ui stops") for one in threading.enumerate()) >= 16, "few are pressed"
+            )
+            everything.start()
+            until(lambda: State(tmp_path / "state").blocked() is not None, "it waits behind the others")
+            assert sum(press.is_alive() for press in presses) == len(presses), "they had not to be waited for"
+        finally:
+            run.note("undone", "delay@model")
+            for press in (*presses, everything):
+                press.join(20)
 
 
 def test_stop_everything_forbids_runs_until_they_are_allowed_again(tmp_path: Path) -> None:

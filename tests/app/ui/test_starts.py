@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chaos.app.ui.handlers import _not_started
-from chaos.app.ui.starts import LONGEST_SAID, Starts, Wish
+from chaos.app.ui.starts import Starts, Wish
 from chaos.app.ui.views import Planned, radius
 from chaos.events import RunStarted
 from chaos.journal import from_text
@@ -43,14 +43,29 @@ def test_a_start_is_a_session_of_its_own_with_the_seed_that_was_shown_and_no_sec
     assert "s3cret" not in " ".join(start.wish.words())
 
 
-def test_looking_at_what_a_start_says_loses_nothing_of_it() -> None:
-    code = "import sys\nfor line in range(3000): print(line, flush=True)"
+def test_what_a_start_says_is_whole_however_often_somebody_looks() -> None:
+    numbers = list(range(2000))
+    code = "import os\nfor number in range(2000): os.write(1, b'%d ' % number)"
     start = Starts((sys.executable, "-c", code)).begin(WISH)
     while start.code() is None:
         start.said()
-    whole = "".join(f"{line}\n" for line in range(3000))
-    assert start.said() == whole[-LONGEST_SAID:]
-    assert os.fstat(start.output.fileno()).st_size == len(whole)
+    assert start.said().split() == [str(number) for number in numbers]
+
+
+def test_a_form_that_is_sent_twice_starts_one_run(tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    starts = Starts((sys.executable, "-c", f"import os\nwhile not os.path.exists({str(release)!r}): pass"))
+    first = starts.begin(WISH)
+    try:
+        assert starts.begin(WISH) is first
+        other = starts.begin(replace(WISH, seed="another"))
+        assert other is not first
+    finally:
+        release.touch()
+    assert (first.process.wait(DEADLINE_S), other.process.wait(DEADLINE_S)) == (0, 0)
+    again = starts.begin(WISH)
+    assert again is not first
+    assert again.process.wait(DEADLINE_S) == 0
 
 
 def test_only_what_was_confirmed_for_production_says_yes() -> None:

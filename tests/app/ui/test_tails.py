@@ -5,6 +5,10 @@ from __future__ import annotations
 from itertools import takewhile
 from pathlib import Path
 
+import pytest
+
+from chaos.app.ui.tails import LONGEST_LINE, MOST_BYTES, JournalTail
+from chaos.journal import BrokenJournal
 from tests.app.ui.serving import FOLDER, going_on, lines, served, until
 
 EVENTS = f"/runs/{FOLDER}/events"
@@ -68,6 +72,17 @@ def test_a_run_that_has_died_is_said_to_be_over(tmp_path: Path) -> None:
         said = [one for one in at.events(EVENTS) if one.get("event")]
         assert said[-1]["event"] == "over"
         assert "has died" in said[-2]["data"]
+
+
+def test_a_line_without_end_is_given_up(tmp_path: Path) -> None:
+    endless = tmp_path / "journal.jsonl"
+    with endless.open("wb") as file:
+        file.truncate(2 * LONGEST_LINE)  # of zeros, none of which takes room on the disk
+    journal = JournalTail(endless)
+    for _ in range(LONGEST_LINE // MOST_BYTES):
+        assert not journal.read()
+    with pytest.raises(BrokenJournal, match="longer than"):
+        journal.read()
 
 
 def test_a_journal_that_breaks_is_said_and_ends(tmp_path: Path) -> None:
