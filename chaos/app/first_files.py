@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shlex
@@ -57,7 +58,7 @@ def _columns(data: Path) -> tuple[str, ...]:
         rows = read_rows(str(data))
         if not isinstance(rows[0], dict):
             raise ValueError("its first row is no mapping of columns to values")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         said = error.strerror if isinstance(error, OSError) else str(error)
         raise InvalidFile(
             [Problem(str(data), 0, 0, "", f"no rows can be read: {said}; write JSON lines or CSV")]
@@ -74,6 +75,7 @@ def _token(into: Path) -> str | None:
 
 def command(asked: Asked, console: Console, say: Callable[[str], None], *, as_json: bool) -> None:
     """Files stand in the folder. Raises InvalidFile when some stand there already, and then nothing is written."""
+    _refuse_package(asked.into)
     wish = wish_of(asked)
     say("looking; nothing is touched")
     found = look(asked.where)
@@ -83,6 +85,13 @@ def command(asked: Asked, console: Console, say: Callable[[str], None], *, as_js
         print(_to_json(found, written, guesses, asked.into))
     else:
         tell(found, written, guesses, asked.into, console)
+
+
+def _refuse_package(into: Path) -> None:
+    """Raises InvalidFile when the folder is code: a clone of this repository has one that is called `chaos`."""
+    if (into / "__init__.py").exists():
+        why = "this folder is a Python package; name another one with --into"
+        raise InvalidFile([Problem(str(into), 0, 0, "", why)])
 
 
 def _write(written: Sequence[WrittenFile], asked: Asked) -> None:

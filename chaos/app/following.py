@@ -61,11 +61,15 @@ class Following:
             self._view = None
             log.debug("the live view ended: %r", error)
 
-    def close(self) -> None:
-        """Everything that could be told within CLOSE_S has been; what could not is on the log."""
-        until_s = time.monotonic() + CLOSE_S
+    def end(self) -> None:
+        """Nothing more is told than what was. Waits for nobody."""
         for thread in self._threads:
             thread.end()
+
+    def close(self, *, wait: bool = True) -> None:
+        """Everything that could be told within CLOSE_S has been, or without `wait` by now; what could not is on the log."""
+        until_s = time.monotonic() + (CLOSE_S if wait else 0.0)
+        self.end()
         for thread in self._threads:
             for problem in thread.close(max(0.0, until_s - time.monotonic())):
                 log.warning("%s", problem)
@@ -118,7 +122,8 @@ class _Thread:
     def close(self, within_s: float) -> list[str]:
         self._thread.join(within_s)
         if self._thread.is_alive():
-            return [f"{type(self._follower).__name__} has not told everything: it takes more than {CLOSE_S:g}s"]
+            said = f"it takes more than {CLOSE_S:g}s" if within_s > 0 else "nobody waits for it"
+            return [f"{type(self._follower).__name__} has not told everything: {said}"]
         return self._problems
 
     def _follow(self) -> None:

@@ -164,8 +164,11 @@ def run(
                 finally:
                     guard.end(clean=not any(effect.active() for effect in runner.run.effects.values()))
         finally:
-            following.close()
-            verdict = report(folder, lines, quick=runner.interrupts > 1) if (lines := journal.lines()) else None
+            following.end()
+            try:  # what the run was for, while those who looked on hear the rest; then those
+                verdict = report(folder, lines, quick=runner.interrupts > 1) if (lines := journal.lines()) else None
+            finally:
+                following.close(wait=not runner.interrupts)
     finally:
         told.after(verdict)
     assert verdict is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -117,10 +118,10 @@ def system_text(found: Found, rules: Sequence[RuleInfo], wish: Wish, *, outcomes
         *_model(found, wish),
         *_watching(found, wish),
         "telemetry:",
-        f"  prometheus: {scalar(found.prometheus)}",
+        f"  prometheus: {_address(found.prometheus, 'PROMETHEUS_URL')}",
     ]
     if found.alertmanager is not None:
-        lines.append(f"  alertmanager: {scalar(found.alertmanager)}")
+        lines.append(f"  alertmanager: {_address(found.alertmanager, 'ALERTMANAGER_URL')}")
     else:
         lines.append(
             "  # alertmanager: http://127.0.0.1:9093    # TODO: none was found; without it nobody can say who is told"
@@ -133,8 +134,10 @@ def _entry(wish: Wish, *, outcomes: bool) -> list[str]:
     if wish.entry is None:
         lines = [f"entry: {ENTRY}    # TODO: where users' traffic enters: the run's own load goes there"]
     else:
-        lines = [f"entry: {scalar(wish.entry)}"]
+        lines = [f"entry: {_address(wish.entry, 'ENTRY_URL')}"]
     mark = "" if wish.columns else "    # TODO: how a row of your data becomes a request; $row.NAME is a column"
+    if any(not _sayable(name) for name in wish.columns):
+        mark = "    # TODO: where null stands, name the data's column with letters, digits and _ only, so that $row.NAME can say it"
     lines += ["request:", f"  json: {_body(wish.columns)}{mark}"]
     lines.append("  subject: header:x-request-id    # the header by which a request says whose it is")
     data = f"data: {{{ROWS}: {scalar(wish.data or 'rows.jsonl')}}}"
@@ -151,7 +154,7 @@ def _outcomes(wish: Wish) -> list[str]:
     named = next((name for name in ("label", "target", "outcome", "y") if name in wish.columns), None)
     mark = "" if named is not None else "    # TODO: the column of your data with the truth"
     where = urlsplit(wish.entry or ENTRY)
-    post = f"{where.scheme}://{where.netloc}/feedback"
+    post = f"{where.scheme}://{where.netloc.rpartition('@')[2]}/feedback"
     return [
         f"  label: {named or 'label'}{mark}",
         f"feedback: {{post: {scalar(post)}, json: {{id: $row.id, outcome: $label}}}}    # TODO: where true outcomes are told",
@@ -159,7 +162,22 @@ def _outcomes(wish: Wish) -> list[str]:
 
 
 def _body(columns: Sequence[str]) -> str:
-    return "{" + ", ".join(f"{scalar(name)}: $row.{name}" for name in columns or ("inputs",)) + "}"
+    places = (f"{scalar(name)}: {f'$row.{name}' if _sayable(name) else 'null'}" for name in columns or ("inputs",))
+    return "{" + ", ".join(places) + "}"
+
+
+def _sayable(column: str) -> bool:
+    """Whether `$row.NAME` can say this column."""
+    return re.fullmatch(r"\w+", column) is not None
+
+
+def _address(url: str, variable: str) -> str:
+    """The address; the variable that is to have it, where it holds who logs in and with what: no secret stands in the file."""
+    return f'"${{{variable}}}"' if "@" in urlsplit(url).netloc else scalar(url)
+
+
+def _proxy_address(proxy: ProxySeen, found: Found) -> str:
+    return _address(proxy.address, f"PROXY_URL_{found.proxies.index(proxy) + 1}")
 
 
 def _token(wish: Wish) -> str:
@@ -172,7 +190,7 @@ def _model(found: Found, wish: Wish) -> list[str]:
     behind = [one for one in found.proxies if not one.in_monitoring]
     lines = [f"  {targets_of(found).model}:"]
     if behind:
-        lines.append(f"    proxies: [{', '.join(scalar(one.address) for one in behind)}]")
+        lines.append(f"    proxies: [{', '.join(_proxy_address(one, found) for one in behind)}]")
     else:
         lines.append(
             f"    proxies: [{scalar(PROXY)}]    # TODO: no fault proxy was found; docs/your-system.md says how to put one there"
@@ -206,7 +224,12 @@ def _watching(found: Found, wish: Wish) -> list[str]:
     lines: list[str] = []
     watching = [one for one in found.proxies if one.in_monitoring]
     for name, proxy in zip(targets_of(found).monitoring, watching, strict=True):
-        lines += [f"  {name}:", f"    proxies: [{scalar(proxy.address)}]", _token(wish), "    placement: in monitoring"]
+        lines += [
+            f"  {name}:",
+            f"    proxies: [{_proxy_address(proxy, found)}]",
+            _token(wish),
+            "    placement: in monitoring",
+        ]
     return lines
 
 
@@ -228,7 +251,8 @@ def _alerts(rules: Sequence[RuleInfo], wish: Wish) -> list[str]:
 
 def _receivers(found: Found) -> list[str]:
     if found.sinks:
-        return ["receivers:", *(f"  {scalar(name)}: {{sink: {scalar(sink)}}}" for name, sink in found.sinks.items())]
+        sinks = ((name, _address(url, f"SINK_URL_{place}")) for place, (name, url) in enumerate(found.sinks.items(), 1))
+        return ["receivers:", *(f"  {scalar(name)}: {{sink: {address}}}" for name, address in sinks)]
     known = [name for name, tells in found.integrations.items() if tells] or ["oncall"]
     return [
         "# TODO: only a sink beside your receiver knows what was delivered: run `chaos sink --listen 127.0.0.1:9099`,",

@@ -123,6 +123,8 @@ def _whose(one: History) -> dict[str, str]:
 
 
 def _alerts(found: Sequence[History]) -> Iterator[tuple[Labels, AlertTimes]]:
+    """Those that the last run expects: what an experiment expects no longer is no metric any more, and no reason for an alert."""
     for one in found:
-        for times in one.alerts:
+        expected = {alert.alert for alert in one.last.alerts}
+        for times in (times for times in one.alerts if times.alert in expected):
             yield {**_whose(one), "alert": times.alert}, times

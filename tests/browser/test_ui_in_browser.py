@@ -126,3 +126,13 @@ def test_a_report_from_somebody_else_can_stop_nothing(browser: Browser, at: Serv
         expect(seen.page.locator("h1")).to_have_text("it ran")
         expect(seen.page).to_have_title("refused")
     assert at.ui.kept.state.blocked() is None
+
+
+def test_a_stop_waits_behind_no_stream_however_many_pages_are_open(browser: Browser, at: Served) -> None:
+    with opened(browser, entrance(at)) as seen:
+        pages = [seen.page, *(seen.page.context.new_page() for _ in range(5))]
+        for page in pages:  # as many as a browser has connections for a server
+            page.goto(at.address)
+            expect(page.locator("[data-now] .lead")).to_be_visible()
+        pages[-1].get_by_role("button", name=f"Stop {RUN}").click()
+        expect(pages[-1].get_by_text("everything is undone")).to_be_visible(timeout=15_000)

@@ -145,3 +145,34 @@ def test_a_known_server_of_predictions_gets_no_fault_of_language_models() -> Non
 def test_a_rule_that_reads_what_the_server_measures_itself_says_that_it_stands_behind_the_fault() -> None:
     rule = RuleInfo("Slow", "histogram_quantile(0.9, rate(rest_server_request_duration_seconds_bucket[1m])) > 1", 0.0)
     assert "the fault proxy stands in front of it" in files_of(replace(BARE, rules=(rule,)), Wish())[0][1].text
+
+
+def test_columns_of_any_name_make_a_file_that_parses_and_says_which_cannot_be_written(tmp_path: Path) -> None:
+    columns = ("fico score", "a, b", "x}", "y", "age", "größe", "#", "a.b", "")
+    written(FOUND, tmp_path, Wish(data="rows.csv", columns=columns))
+    text = (tmp_path / "system.yaml").read_text()
+    system, _ = parse_system(text, "system.yaml", {})
+    plain = {"y": "$row.y", "age": "$row.age", "größe": "$row.größe"}
+    assert system.request.json_ == {name: plain.get(name) for name in columns}
+    assert any("where null stands" in said for _, _, said in marks(text))
+    named = files_of(FOUND, Wish(columns=("age", "y")))[0][0].text
+    assert "where null stands" not in named
+
+
+def test_no_secret_of_an_address_stands_in_the_file(tmp_path: Path) -> None:
+    def secret(port: int) -> str:
+        return f"http://ada:s3cret@127.0.0.1:{port}"
+
+    found = replace(
+        FOUND, prometheus=secret(9090), alertmanager=secret(9093), sinks={"oncall": secret(9099)},
+        proxies=(ProxySeen(secret(8474)), ProxySeen(secret(8475), in_monitoring=True)),
+    )  # fmt: skip
+    files, _ = files_of(found, Wish(entry=secret(8080)))
+    assert not [one.path for one in files if "s3cret" in one.text]
+    variables = {
+        "PROMETHEUS_URL": secret(9090), "ALERTMANAGER_URL": secret(9093), "SINK_URL_1": secret(9099), "ENTRY_URL": secret(8080),
+        "PROXY_URL_1": secret(8474), "PROXY_URL_2": secret(8475),
+    }  # fmt: skip
+    system, _ = parse_system(files[0].text, "system.yaml", variables)
+    assert system.telemetry.prometheus == secret(9090)
+    assert [one for target in system.targets.values() for one in target.proxies] == [secret(8474), secret(8475)]

@@ -72,6 +72,14 @@ def test_a_miss_has_no_time_and_is_not_detected() -> None:
     assert value(found, "chaos_alert_missed_runs") == 1
 
 
+def test_an_alert_that_the_last_run_expected_no_longer_is_no_metric() -> None:
+    renamed = after(3, 30.0)
+    found = told(
+        after(1, 30.0), after(2, None), replace(renamed, alerts=(replace(renamed.alerts[0], alert="Renamed"),))
+    )
+    assert {value for _, labels in found for name, value in labels if name == "alert"} == {"Renamed"}
+
+
 def test_an_alert_that_told_too_late_is_not_detected() -> None:
     run = after(1, 70.0)
     found = told(replace(run, alerts=(replace(run.alerts[0], outcome="late"),)))

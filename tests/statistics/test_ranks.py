@@ -24,6 +24,13 @@ def test_the_interval_reaches_to_infinity_where_misses_do() -> None:
     assert median_interval([1, 2, 3, 4, 5, math.inf]) == (1, math.inf)
 
 
+@pytest.mark.parametrize("size", [6, 60, 1023, 1024, 5000])
+def test_the_interval_ends_where_the_binomial_distribution_says_however_many_values_there_are(size: int) -> None:
+    low, high = median_interval(list(range(size))) or (0, 0)
+    assert 2 * stats.binom.cdf(low, size, 0.5) <= 0.05 < 2 * stats.binom.cdf(low + 1, size, 0.5)
+    assert high == size - 1 - low
+
+
 @pytest.mark.parametrize("size", [6, 9, 20, 60])
 def test_the_interval_holds_the_median_as_often_as_it_claims(size: int) -> None:
     chance = np.random.default_rng(7)

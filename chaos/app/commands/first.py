@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from chaos.app.commands.options import STATE, JsonOption, SystemOption, VarOption, console, variables_of
+from chaos.app.commands.options import STATE, WRITTEN, JsonOption, SystemOption, VarOption, console, variables_of
 from chaos.app.door import say
 
 _PAIR = re.compile(r"[^=]+=.+")
@@ -72,7 +72,7 @@ def init(
         Optional[list[str]],  # noqa: UP045
         typer.Option("--match", metavar="LABEL=VALUE", help="take only the rules that carry this label"),
     ] = None,
-    into: Annotated[Path, typer.Option("--into", metavar="FOLDER", help="where the files go")] = Path("chaos"),
+    into: Annotated[Path, typer.Option("--into", metavar="FOLDER", help="where the files go")] = Path(WRITTEN),
     name: Annotated[str, typer.Option("--name", help="what the system is called")] = "staging",
     force: Annotated[bool, typer.Option("--force", help="replace files that are there")] = False,
     as_json: JsonOption = False,

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 STATE = Path(".chaos")
+WRITTEN = "chaos-experiments"
+"""Where `chaos init` writes; not `chaos`, which is this package in a clone, and hides it from Python elsewhere."""
 
 Files = Annotated[
     Optional[list[Path]],  # noqa: UP045
@@ -56,7 +58,7 @@ def given(files: list[Path] | None) -> list[Path]:
     near = next(
         (
             str(one)
-            for folder in ("experiments", "chaos/experiments", ".")
+            for folder in ("experiments", f"{WRITTEN}/experiments", ".")
             for one in sorted(Path(folder).glob("*.yaml"))
         ),
         None,

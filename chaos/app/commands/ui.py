@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from chaos.app.commands.options import STATE, SystemOption, VarOption, variables_of
+from chaos.app.commands.options import STATE, WRITTEN, SystemOption, VarOption, variables_of
 from chaos.app.door import say
 
 
 def ui(
     runs: Annotated[Path, typer.Option("--runs", help="where run folders are and go")] = Path("runs"),
-    experiments: Annotated[Path, typer.Option("--experiments", help="where experiment files are")] = Path(
-        "experiments"
-    ),
+    experiments: Annotated[
+        Path | None,
+        typer.Option("--experiments", help=f"where experiment files are: {WRITTEN} if it is there, else experiments"),
+    ] = None,
     system: SystemOption = None,
     var: VarOption = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any that is free")] = 0,
@@ -31,10 +33,25 @@ def ui(
     from chaos.app.ui.server import Wish, command
 
     command(
-        Wish(runs, experiments, STATE, listen, port, system, variables_of(var), browser),
+        Wish(
+            runs,
+            experiments or experiments_in(Path()),
+            STATE,
+            listen,
+            port,
+            system,
+            variables_of(var),
+            browser,
+            sys.stderr.isatty(),
+        ),
         say,
         lambda address: print(address, flush=True),
     )
+
+
+def experiments_in(folder: Path) -> Path:
+    """Where experiments are when nobody says it: what `chaos init` has written, else `experiments`."""
+    return folder / WRITTEN if (folder / WRITTEN).is_dir() else folder / "experiments"
 
 
 def add(app: typer.Typer) -> None:

@@ -1,12 +1,11 @@
 """Who may read and do what on the page. Decisions on values; the handlers ask before anything else.
 
-address with a token, once ─▶ cookie (HttpOnly, SameSite=Strict) ─▶ every page
+address with a token, once ─▶ a cookie of its own (HttpOnly, SameSite=Strict) ─▶ every page
 cookie + Origin of this server + the form's token ─▶ every act
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import threading
@@ -49,12 +48,13 @@ class Access:
     cookie: str = "chaos_ui"
     """The cookie's name: browsers keep cookies by host and not by port, so each port has a name of its own."""
     draw: Callable[[int], str] = secrets.token_urlsafe
-    _session: str = field(init=False)
+    _sessions: set[str] = field(default_factory=set)
+    _forms: str = field(init=False)
     _token: str = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._session = self.draw(32)
+        self._forms = self.draw(32)
         self._token = self.draw(32)
 
     def token(self) -> str:
@@ -63,16 +63,22 @@ class Access:
             return self._token
 
     def enter(self, token: str) -> str | None:
-        """The cookie for whoever has the token, which is worth nothing afterwards; None for everybody else."""
+        """A cookie of its own for whoever has the token, which is worth nothing afterwards; None for everybody else."""
         with self._lock:
             if not same(token, self._token):
                 return None
             self._token = self.draw(32)
-            return self._session
+            session = self.draw(32)
+            self._sessions.add(session)
+            return session
+
+    def _entered(self, cookie: str) -> bool:
+        with self._lock:
+            return any(same(cookie, one) for one in self._sessions)
 
     def form_token(self) -> str:
-        """What every form of our pages carries. It follows from the cookie, and nobody can go back from it."""
-        return hmac.new(self._session.encode(), b"form", hashlib.sha256).hexdigest()
+        """What every form of our pages carries: no page elsewhere can read it, and it is worth nothing without a cookie."""
+        return self._forms
 
     def stranger(self, asked: Asked) -> Refusal | None:
         """Whoever reached this server under another name: a page whose name was made to point here (DNS rebinding)."""
@@ -86,7 +92,7 @@ class Access:
         strange = self.stranger(asked)
         if strange is not None:
             return strange
-        if asked.cookie is None or not same(asked.cookie, self._session):
+        if asked.cookie is None or not self._entered(asked.cookie):
             return Refusal(401, "open the address that `chaos ui` printed last: it lets one browser in, once")
         if asked.method not in READS and not self._from_here(asked):
             return Refusal(403, "this came from another page, so nothing was done")

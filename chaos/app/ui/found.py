@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos.app import files as reading
+from chaos.app.ui.confirmed import fingerprint
 from chaos.app.ui.views import Listed, Planned, Played
 from chaos.errors import InvalidFile
 
@@ -57,13 +57,14 @@ class Experiments:
         """What would happen now. Asks the system, and touches nothing. Raises ChaosError, and KeyError for no such file."""
         from chaos.app.running import prepare
 
-        loaded = reading.load(self.files()[name], system=self.system, variables=self.variables, state=self.state)
+        path = self.files()[name]
+        loaded = reading.load(path, system=self.system, variables=self.variables, state=self.state)
         prepared = prepare(loaded, seed)
         freeze = loaded.system.calendar.frozen_at(datetime.now(UTC))
-        shown = f"{loaded.text}\0{reading.read_text(loaded.system_path)}"
         return Planned(
+            path,
             prepared.plan,
-            hashlib.sha256(shown.encode()).hexdigest(),
+            fingerprint(prepared.plan, loaded.text, reading.read_text(loaded.system_path)),
             loaded.experiment.sweep is not None,
             freeze.sentence(loaded.system.name) if freeze is not None else None,
         )

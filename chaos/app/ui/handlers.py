@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, quote
@@ -19,15 +18,18 @@ from starlette.routing import Route
 
 from chaos.app import stopping
 from chaos.app.past import Unreadable
-from chaos.app.ui import found, views
+from chaos.app.ui import found, streams, views
 from chaos.app.ui.access import LONGEST_FORM, MOST_FIELDS, Access, Asked, Refusal
+from chaos.app.ui.drawn import Drawn
 from chaos.app.ui.kept import Kept
 from chaos.app.ui.starts import Starts, Wish
-from chaos.app.ui.tails import BEAT_S, JournalTail, Tail, Tails
+from chaos.app.ui.tails import BEAT_S, JournalTail, Tails
 from chaos.errors import ChaosError, InvalidFile, NotUndone
 from chaos.history import RunSummary
 
 T = TypeVar("T")
+MOST_FOLLOWED = 50
+"""Live runs of one list; the others are shown when it is loaded anew."""
 log = logging.getLogger("chaos.ui")
 FOREIGN = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
@@ -54,6 +56,7 @@ class Ui:
     """Told when a browser was let in: the next one needs another address."""
     reading: Executor = field(default_factory=lambda: ThreadPoolExecutor(4, "ui reads"))
     planning: Executor = field(default_factory=lambda: ThreadPoolExecutor(2, "ui plans"))
+    drawn: Drawn = field(default_factory=Drawn)
     beat_s: float = BEAT_S
     tails: Tails = field(init=False)
 
@@ -183,15 +186,9 @@ def _first_look(journal: JournalTail) -> str:
     try:
         while journal.read():
             pass
-    except (OSError, ChaosError, LookupError, TypeError, ValueError, StopIteration) as error:
+    except (OSError, ChaosError, LookupError, TypeError, ValueError) as error:
         return views.now_part(None, 0.0, short=False, over=False, broken=str(error) or type(error).__name__)
-    return views.now_part(journal.followed, _at_s(journal), short=False, over=False)
-
-
-def _at_s(journal: JournalTail) -> float:
-    """Seconds since the run began: by the clock, for nothing may have been written for a moment."""
-    followed = journal.followed
-    return max(followed.at_s, time.time() - followed.began_wall_s) if followed is not None else 0.0
+    return views.now_part(journal.followed, streams.at_s(journal), short=False, over=False)
 
 
 def _no_run(ui: Ui) -> Response:
@@ -204,33 +201,18 @@ async def _events(ui: Ui, request: Request) -> Response:
         return _no_run(ui)
     said = request.headers.get("last-event-id", "")
     last = int(said) if said.isascii() and said.isdecimal() and len(said) < 18 else 0
-    short = "short" in request.query_params
-    stream = _stream(ui.tails.follow(folder / "journal.jsonl"), last, short=short)
+    return _streamed(streams.of_one(ui.tails.follow(folder / "journal.jsonl"), last))
+
+
+async def _all_events(ui: Ui, request: Request) -> Response:
+    """Several runs in one stream: those that the list of runs names."""
+    folders = {name: ui.kept.folder(name) for name in request.query_params.getlist("run")[:MOST_FOLLOWED]}
+    tails = {name: ui.tails.follow(path / "journal.jsonl") for name, path in folders.items() if path is not None}
+    return _streamed(streams.of_several(tails)) if tails else _no_run(ui)
+
+
+def _streamed(stream: AsyncIterator[str]) -> Response:
     return StreamingResponse(stream, headers=HEADERS, media_type="text/event-stream")
-
-
-async def _stream(tails: AsyncGenerator[Tail | None, None], last: int, *, short: bool) -> AsyncIterator[str]:
-    """Server-sent events: the number of the journal's last line, and all that there is to show then. Nothing is sent twice."""
-    yield "retry: 1000\n\n"
-    async with aclosing(tails):
-        async for tail in tails:
-            if tail is None:
-                yield ": nothing new\n\n"
-                continue
-            followed = tail.journal.followed
-            number = followed.sequence if followed is not None else 0
-            if number > last or tail.over:
-                last = number
-                text = views.now_part(followed, _at_s(tail.journal), short=short, over=tail.over, broken=tail.broken)
-                yield event("now", text, number)
-            if tail.over:
-                yield event("over", "", number)
-
-
-def event(name: str, text: str, number: int) -> str:
-    """One event. Every line of the text is a line of its data, so none can end it."""
-    data = "".join(f"data: {line}\n" for line in text.splitlines() or [""])
-    return f"id: {number}\nevent: {name}\n{data}\n"
 
 
 async def _report(ui: Ui, request: Request) -> Response:
@@ -274,9 +256,15 @@ async def _coverage(ui: Ui, _request: Request) -> Response:
         from chaos.report.coverage import page
 
         covered = cover(ui.kept.runs, None, {})
-        return page(covered.found, str(ui.kept.runs), ui.frame().around("/coverage"))
+        return page(covered.found, str(ui.kept.runs), frame.around("/coverage"))
 
-    return _page(await ui.read(made))
+    frame = ui.frame()
+    return _page(await ui.drawn.page("coverage", lambda: (frame, _minute(), ui.kept.seen()), made))
+
+
+def _minute() -> int:
+    """Pages say how long ago things were, and a run that died is taken for one that goes on for a minute."""
+    return int(time.time() // 60)
 
 
 async def _history(ui: Ui, _request: Request) -> Response:
@@ -287,9 +275,10 @@ async def _history(ui: Ui, _request: Request) -> Response:
         over = ui.kept.over()
         runs = sorted((one for one in over if isinstance(one, RunSummary)), key=lambda one: one.started_wall_s)
         unreadable = [(one.folder, one.reason) for one in over if isinstance(one, Unreadable)]
-        return page(histories(runs), unreadable, time.time(), "/runs/", ui.frame().around("/history"))
+        return page(histories(runs), unreadable, time.time(), "/runs/", frame.around("/history"))
 
-    return _page(await ui.read(made))
+    frame = ui.frame()
+    return _page(await ui.drawn.page("history", lambda: (frame, _minute(), ui.kept.seen()), made))
 
 
 async def _calendar(ui: Ui, _request: Request) -> Response:
@@ -329,12 +318,11 @@ async def _start(ui: Ui, form: dict[str, str]) -> Response:
     why = _not_started(planned, form)
     if why is not None:
         return _said(ui, "Nothing was started", why, status=409, onward=f"/plan?file={quote(file)}")
-    production = planned.plan.environment == "production"
     wish = Wish(
-        ui.experiments.files()[file],
+        planned.path,
         planned.plan.seed,
         ui.kept.runs,
-        production,
+        planned.plan.environment == "production",
         ui.experiments.system,
         ui.experiments.variables,
     )
@@ -345,7 +333,7 @@ async def _start(ui: Ui, form: dict[str, str]) -> Response:
 def _not_started(planned: views.Planned, form: dict[str, str]) -> str | None:
     """Why what was confirmed is not what would run; None where it is."""
     if planned.shown != form.get("shown"):
-        return "the files have changed since the plan was shown; look at it again"
+        return "the files, or whom they hurt, have changed since the plan was shown; look at it again"
     if planned.plan.environment == "production" and form.get("system") != planned.plan.system:
         return f"{planned.plan.system} is production; type its name to go on"
     if planned.plan.refusals:
@@ -409,7 +397,7 @@ def app_of(ui: Ui) -> Starlette:
         return answer
 
     pages: dict[str, Handler] = {
-        "/": _runs, "/runs/{name}": _run, "/runs/{name}/events": _events, "/runs/{name}/report.html": _report,
+        "/": _runs, "/events": _all_events, "/runs/{name}": _run, "/runs/{name}/events": _events, "/runs/{name}/report.html": _report,
         "/runs/{name}/summary.html": _summary, "/experiments": _experiments, "/plan": _plan, "/coverage": _coverage,
         "/history": _history, "/calendar": _calendar, "/starts/{number:int}": _start_seen,
     }  # fmt: skip

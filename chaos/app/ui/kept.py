@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from chaos.app.past import UNREADABLE, Unreadable, summary
+from chaos.app.past import UNREADABLE, NotOver, Unreadable, summary
 from chaos.app.stopping import living
 from chaos.drivers.folder import RunFolder
 from chaos.drivers.state import State
@@ -56,6 +56,10 @@ class Kept:
             found = [self._read(path) for path in self._folders() if path.name not in lives]
         return sorted(found, key=_age)
 
+    def seen(self) -> tuple[tuple[str, int, int], ...]:
+        """What changes whenever a run of the folder does: each one's name, and when its journal and its verdict were written."""
+        return tuple(sorted((path.name, *_written(path)) for path in self._folders()))
+
     def _folders(self) -> Iterator[Path]:
         if self.runs.is_dir():
             for path in self.runs.iterdir():
@@ -63,10 +67,13 @@ class Kept:
                     yield path
 
     def _read(self, path: Path) -> Read:
-        seen = (_changed(path / "journal.jsonl"), _changed(path / "verdict.json"))
+        seen = _written(path)
         known = self._known.get(path.name)
         if known is None or known[0] != seen:
-            known = self._known[path.name] = (seen, _summary(path))
+            try:
+                known = self._known[path.name] = (seen, _summary(path))
+            except NotOver as error:  # it may be over when it is next asked for, and nothing will have been written
+                return Unreadable(path.name, str(error))
         return known[1]
 
     def read(self, name: str) -> Read | None:
@@ -105,6 +112,10 @@ def _age(one: Read) -> tuple[int, float, str]:
     return (0, -one.started_wall_s, one.folder) if isinstance(one, RunSummary) else (1, 0.0, one.folder)
 
 
+def _written(run: Path) -> tuple[int, int]:
+    return _changed(run / "journal.jsonl"), _changed(run / "verdict.json")
+
+
 def _changed(path: Path) -> int:
     try:
         return path.lstat().st_mtime_ns
@@ -115,5 +126,7 @@ def _changed(path: Path) -> int:
 def _summary(path: Path) -> Read:
     try:
         return summary(RunFolder(path))
+    except NotOver:
+        raise
     except UNREADABLE as error:
         return Unreadable(path.name, str(error) or type(error).__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from chaos.app.ui.handlers import Ui
 
 LOOPBACK = "127.0.0.1"
-INSTALL = "pip install 'chaos-ml[ui]'"
+INSTALL = "pip install '.[ui]'"
 CLOSE_S = 2
 """How long pages that are being sent may take once the server is to end. Runs go on."""
 
@@ -40,6 +41,8 @@ class Wish:
     system: str | None = None
     variables: Mapping[str, str] | None = None
     browser: bool = True
+    terminal: bool = True
+    """Whether a person reads what is said: nobody's log gets an address that lets a browser in."""
 
 
 def command(wish: Wish, say: Say, show: Say) -> None:
@@ -49,25 +52,28 @@ def command(wish: Wish, say: Say, show: Say) -> None:
 
         from chaos.app.ui.handlers import app_of
     except ImportError as error:
-        raise NoServer(f"the page needs what is not installed ({error.name}); run {INSTALL}") from error
+        raise NoServer(
+            f"the page needs what is not installed ({error.name}); run `{INSTALL}` in a clone of this repository"
+        ) from error
     listener = bound(wish.listen, wish.port)
     if not is_loopback(wish.listen):
         say(
             f"! {wish.listen} can be reached from other machines, and what is said to it travels unencrypted: whoever reads along can start"
-            " and stop runs as you. Put a proxy with TLS in front, or use `ssh -L` and leave --listen out"
+            " and stop runs as you. Leave --listen out and forward a port with `ssh -L` instead: docs/ui.md"
         )
     ui = ui_of(wish, listener, say)
     address = entrance(ui.access)
     show(address)
-    if wish.browser:
-        import webbrowser
-
-        webbrowser.open(address)
     # Its own messages are of connections that are cut when the server ends; errors of ours are logged where they are met.
     config = uvicorn.Config(
         app_of(ui), log_level="critical", access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=CLOSE_S,
         proxy_headers=False, ws="none",
     )  # fmt: skip
+    if wish.browser:
+        import webbrowser
+
+        # Beside the server, whose socket listens already: a browser in the terminal keeps whoever opens it until it ends.
+        threading.Thread(target=webbrowser.open, args=[address], name="ui browser", daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
     say("the page is closed; runs that were started from it go on (`chaos stop` ends them)")
@@ -87,7 +93,8 @@ def ui_of(wish: Wish, listener: socket.socket, say: Say) -> Ui:
     access = Access(hosts(names, port), f"chaos_ui_{port}")
 
     def entered() -> None:
-        say(f"a browser was let in; for another one: {entrance(access)}")
+        further = f"for another one: {entrance(access)}" if wish.terminal else "begin `chaos ui` anew for another one"
+        say(f"a browser was let in; {further}")
 
     experiments = Experiments(wish.experiments, wish.state, wish.variables or {}, wish.system)
     return Ui(access, Kept(wish.runs, State.of_user()), experiments, Starts(), entered)

@@ -128,7 +128,7 @@ class Tails:
                     self._reading, self._lives, tail
                 )  # before it is read: the last line is older
                 news = await loop.run_in_executor(self._reading, tail.journal.read)
-            except (OSError, ChaosError, LookupError, TypeError, ValueError, StopIteration) as error:
+            except (OSError, ChaosError, LookupError, TypeError, ValueError) as error:
                 tail.broken = str(error) or type(error).__name__
                 alive, news = False, False
             followed = tail.journal.followed

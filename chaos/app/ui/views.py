@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from pathlib import Path
 
 from markupsafe import Markup
 
@@ -63,6 +64,7 @@ def runs_page(
     """Those that go on, then those that are over, from the one of this place on."""
     return render(
         "ui_runs.html.j2", around=frame.around("/"), form=frame.form, runs=runs, living=living,
+        followed=[("run", folder) for folder in living.values() if folder is not None],
         rows=over[first : first + ROWS], more=first + ROWS if len(over) > first + ROWS else None,
         starting=starting, told=told_text, message="", refresh=3 if living or starting else None,
     )  # fmt: skip
@@ -131,8 +133,9 @@ def experiments_page(frame: Frame, folder: str, found: Sequence[Listed]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan with what decides whether the page may start it. `shown` is the fingerprint of the files that it was made of."""
+    """A plan with what decides whether the page may start it. `shown` is the fingerprint of what it says."""
 
+    path: Path
     plan: Plan
     shown: str
     sweep: bool

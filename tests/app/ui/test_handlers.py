@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from chaos.app.ui.server import Wish, bound, ui_of
 from chaos.drivers.state import State
 from tests.app.ui.serving import FOLDER, RUN, going_on, lines, over, served, until
 
-PAGES = ("/", "/experiments", "/plan?file=a.yaml", "/coverage", "/history", "/calendar", f"/runs/{FOLDER}",
+PAGES = ("/", f"/events?run={FOLDER}", "/experiments", "/plan?file=a.yaml", "/coverage", "/history", "/calendar", f"/runs/{FOLDER}",
          f"/runs/{FOLDER}/events", f"/runs/{FOLDER}/report.html", f"/runs/{FOLDER}/summary.html", "/starts/1", "/else")  # fmt: skip
 ACTS = ("/start", "/stop", "/stop-everything", "/resume")
 
@@ -47,6 +48,23 @@ def test_the_address_lets_one_browser_in_once_and_the_next_one_is_said(tmp_path:
         assert requests.get(f"{at.address}/enter?token={token}", timeout=9, allow_redirects=False).status_code == 401
         assert any(at.ui.access.token() in said for said in at.said)
         assert token not in at.said[0]
+
+
+def test_two_browsers_have_a_cookie_each(tmp_path: Path) -> None:
+    with served(tmp_path, enter=False) as at:
+        first, second = (at.ui.access.enter(at.ui.access.token()) for _ in range(2))
+        assert first != second
+        for cookie in (first, second):
+            assert at.get("/", Cookie=f"{at.ui.access.cookie}={cookie}").status_code == 200
+
+
+def test_where_nobody_reads_along_no_address_for_another_browser_is_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    with bound("127.0.0.1", 0) as listener:
+        ui = ui_of(Wish(tmp_path, tmp_path, tmp_path, terminal=False), listener, said.append)
+        ui.entered()
+        assert "let in" in said[0]
+        assert ui.access.token() not in said[0]
 
 
 def test_a_name_that_was_made_to_point_here_gets_nothing(tmp_path: Path) -> None:

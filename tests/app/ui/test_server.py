@@ -40,6 +40,15 @@ def test_it_listens_on_this_machine_alone_says_an_address_and_ends_on_sigterm(tm
     assert "go on" in said
 
 
+def test_the_page_finds_what_chaos_init_has_written(tmp_path: Path) -> None:
+    from chaos.app.commands.options import WRITTEN
+    from chaos.app.commands.ui import experiments_in
+
+    assert experiments_in(tmp_path) == tmp_path / "experiments"
+    (tmp_path / WRITTEN).mkdir()
+    assert experiments_in(tmp_path) == tmp_path / WRITTEN
+
+
 def test_without_its_libraries_the_command_says_how_to_get_them(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['uvicorn'] = None; sys.argv = ['chaos', 'ui']; from chaos.app.door import main; main()"
@@ -48,7 +57,7 @@ def test_without_its_libraries_the_command_says_how_to_get_them(tmp_path: Path) 
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_S, check=False
     )
     assert ended.returncode == 3
-    assert "pip install 'chaos-ml[ui]'" in ended.stderr
+    assert "pip install '.[ui]'" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -32,7 +32,7 @@ def plan() -> Plan:
 
 
 def shown(**changes: object) -> Planned:
-    return Planned(replace(plan(), **changes), "print", sweep=False, frozen=None)  # type: ignore[arg-type]
+    return Planned(Path("a.yaml"), replace(plan(), **changes), "print", sweep=False, frozen=None)  # type: ignore[arg-type]
 
 
 def test_a_start_is_a_session_of_its_own_with_the_seed_that_was_shown_and_no_secret_among_its_words() -> None:

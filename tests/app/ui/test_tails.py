@@ -90,3 +90,34 @@ def test_a_journal_that_breaks_is_said_and_ends(tmp_path: Path) -> None:
         said = [one for one in at.events(EVENTS) if one.get("event")]
         assert [one["event"] for one in said] == ["now", "over"]
         assert "cannot be followed" in said[0]["data"]
+
+
+def test_the_list_of_runs_follows_all_of_them_in_one_stream(tmp_path: Path) -> None:
+    rows = lines()
+    other = "20261128-171501-other"
+    (tmp_path / "runs" / other).mkdir(parents=True)
+    (tmp_path / "runs" / other / "journal.jsonl").write_text("".join(rows))
+    with going_on(tmp_path, "".join(rows[:60])), served(tmp_path) as at:
+        page = at.get("/").text
+        assert page.count('data-live="') == 1
+        said = at.events(f"/events?run={FOLDER}&run={other}&run=none")
+        heard: dict[str, str] = {}
+        while not {f"now{FOLDER}", f"now{other}", "over"} <= heard.keys():
+            one = next(said)
+            heard[one.get("event", "")] = one.get("data", "")
+        assert "Warming up" in heard[f"now{FOLDER}"]
+        assert "This run is over" in heard[f"now{other}"]
+        said.close()
+        until(lambda: at.ui.tails.count() == 0, "nobody looks, and the journals are still read")
+        assert at.get("/events?run=../x").status_code == 404
+
+
+def test_a_journal_of_an_effect_that_its_plan_does_not_have_is_broken_and_ends_the_stream(tmp_path: Path) -> None:
+    rows = lines()
+    strange = rows[2].replace('"effect":"hold@loan-model"', '"effect":"nobody@nowhere"')
+    assert strange != rows[2]
+    with going_on(tmp_path, "".join([*rows[:2], strange])), served(tmp_path) as at:
+        *_, last, end = (one for one in at.events(EVENTS) if one.get("event"))
+        assert end["event"] == "over"
+        assert "nobody@nowhere" in last["data"]
+        assert at.get(f"/runs/{FOLDER}").status_code == 200
