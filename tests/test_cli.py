@@ -70,6 +70,18 @@ def test_a_frozen_system_is_asked_nothing_and_the_sentence_names_the_window(tmp_
     assert "refused" not in told.stderr.partition("\n")[0]
 
 
+def test_check_says_that_the_data_of_the_load_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "system.yaml").write_text(SYSTEM)
+    (tmp_path / "probes").mkdir()
+    (tmp_path / "probes" / "all.yaml").write_text(PROBES)
+    (tmp_path / "e.yaml").write_text(EXPERIMENT.replace("system: lab", "system: system.yaml"))
+    found = chaos("check", "e.yaml", folder=tmp_path)
+    assert found.returncode == 2
+    assert "load.data: there is no file 'lab:applications'" in found.stderr
+    (tmp_path / "traffic.jsonl").write_text("{}\n")
+    assert chaos("check", "e.yaml", folder=tmp_path).returncode == 0
+
+
 def test_a_misspelt_command_and_a_missing_file_exit_2(tmp_path: Path) -> None:
     assert chaos("rnu", QUICKSTART, folder=tmp_path).returncode == 2
     found = chaos("run", "nothing.yaml", folder=tmp_path)

@@ -243,5 +243,7 @@ def told(found: Sequence[Finding], *, as_json: bool) -> str:
         lines.append(f"{MARKS[one.condition]} {one.what:{wide}}  {visible(one.says)}")
         lines += [f"  {'':{wide}}  → {visible(one.mend)}"] if one.mend else []
     counts = {condition: sum(one.condition == condition for one in found) for condition in MARKS}
-    lines.append(f"{counts['ok']} ok, {counts['warning']} warnings, {counts['missing']} missing")
+    lines.append(
+        f"{counts['ok']} ok, {counts['warning']} warning{'' if counts['warning'] == 1 else 's'}, {counts['missing']} missing"
+    )
     return "\n".join(lines)

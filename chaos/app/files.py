@@ -207,3 +207,25 @@ def check_alone(path: Path, variables: Mapping[str, str]) -> Experiment:
     """The experiment by itself, with its probes but without its system. Raises InvalidFile with every problem."""
     experiment, _ = parse(read_text(path), str(path), Variables(variables))
     return experiment
+
+
+def data_path(loaded: Loaded) -> Path:
+    """The file behind `load.data`: the system's `data:` under that name, or a file beside the experiment."""
+    assert loaded.experiment.load is not None
+    data = loaded.experiment.load.data
+    _, _, name = data.partition(":")
+    path = (
+        loaded.system_path.parent / loaded.system.data[name]
+        if name in loaded.system.data
+        else loaded.path.parent / data
+    )
+    named = name in loaded.system.data
+    if not named and not path.resolve().is_relative_to(loaded.path.parent.resolve()):
+        message = f"{data!r} leads out of the experiment's folder; name it under `data:` in the system file"
+        raise InvalidFile([loaded.document.problem(("load", "data"), message)])
+    if not path.is_file():
+        message = (
+            f"there is no file {data!r} beside the experiment; write a path, or SYSTEM:NAME with a name under `data:`"
+        )
+        raise InvalidFile([loaded.document.problem(("load", "data"), message)])
+    return path.resolve()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos.app.files import Loaded
-from chaos.errors import InvalidFile
+from chaos.app.files import Loaded, data_path
 from chaos.plans import Plan
 
 if TYPE_CHECKING:
@@ -73,25 +71,3 @@ def load_plan(loaded: Loaded, made: Plan, run_id: str, key: str) -> LoadPlan | N
         limit=planned.limit,
         faults=load_faults(made),
     )
-
-
-def data_path(loaded: Loaded) -> Path:
-    """The file behind `load.data`: the system's `data:` under that name, or a file beside the experiment."""
-    assert loaded.experiment.load is not None
-    data = loaded.experiment.load.data
-    _, _, name = data.partition(":")
-    path = (
-        loaded.system_path.parent / loaded.system.data[name]
-        if name in loaded.system.data
-        else loaded.path.parent / data
-    )
-    named = name in loaded.system.data
-    if not named and not path.resolve().is_relative_to(loaded.path.parent.resolve()):
-        message = f"{data!r} leads out of the experiment's folder; name it under `data:` in the system file"
-        raise InvalidFile([loaded.document.problem(("load", "data"), message)])
-    if not path.is_file():
-        message = (
-            f"there is no file {data!r} beside the experiment; write a path, or SYSTEM:NAME with a name under `data:`"
-        )
-        raise InvalidFile([loaded.document.problem(("load", "data"), message)])
-    return path.resolve()

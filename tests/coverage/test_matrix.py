@@ -126,3 +126,11 @@ def test_a_projection_takes_the_place_of_no_run_that_has_proven_something() -> N
     assert matrix([CAUGHT, later], {}, [], NOW_S).rows[0].run == "r-1"
     told_live = changed(run="r-3", at_wall_s=NOW_S, projected=True)
     assert matrix([CAUGHT, told_live], {}, [], NOW_S).rows[0].run == "r-3"
+
+
+def test_an_alert_that_an_older_run_expected_in_vain_is_a_column_that_nothing_has_proven() -> None:
+    other = changed(
+        run="r-0", at_wall_s=NOW_S - 2 * DAY_S, told=(replace(MISSED, alert="Other"),), verdict="undetected"
+    )
+    found = matrix([CAUGHT, other], {}, [], NOW_S)
+    assert {column.alert: column.proven_by for column in found.columns} == {"AccuracyLow": 1, "Other": 0}

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.app.files import LARGEST_SECRET, Variables, load, read_text
-from chaos.app.load_plan import data_path
+from chaos.app.files import LARGEST_SECRET, Variables, data_path, load, read_text
 from chaos.document import read_document
 from chaos.drivers.load.arrivals import Arrivals
 from chaos.drivers.load.plan import LoadPlan

@@ -62,6 +62,8 @@ def check(
                 )
             else:
                 loaded = reading.load(path, system=system, variables=variables, state=STATE)
+                if loaded.experiment.load is not None:
+                    reading.data_path(loaded)  # raises InvalidFile where the data of its load is not there
                 print(
                     visible(
                         f"{path}: {loaded.experiment.name}: the file is right, and fits the system {loaded.system.name}"

@@ -280,7 +280,7 @@ def recover() -> None:
 
 
 def judge(folder: FolderArgument, as_json: JsonOption = False) -> None:
-    """Computes an old run's verdict anew, from its journal alone."""
+    """Judges an old run anew, from its journal alone, and writes its reports again."""
     from chaos.app.running import report
     from chaos.drivers.folder import RunFolder
     from chaos.judging.trace import trace
