@@ -90,7 +90,7 @@ def test_a_misspelt_command_and_a_missing_file_exit_2(tmp_path: Path) -> None:
 
 
 def test_an_error_that_nobody_foresaw_exits_3_and_not_1_which_would_be_a_weakness(tmp_path: Path) -> None:
-    code = "import sys; from chaos.app import cli, files; files.check_alone = lambda *_: 1 / 0; sys.argv = ['chaos', 'check', 'x']; cli.main()"
+    code = "import sys; from chaos.app import checking, cli; checking.checked = lambda *_: 1 / 0; sys.argv = ['chaos', 'check', 'x']; cli.main()"
     found = chaos(folder=tmp_path, code=code)
     assert found.returncode == 3
     assert "an error of our own" in found.stderr
@@ -100,9 +100,9 @@ def test_an_error_that_nobody_foresaw_exits_3_and_not_1_which_would_be_a_weaknes
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_outside_of_a_run_exits_130(tmp_path: Path, number: signal.Signals) -> None:
     code = (
-        "import os, signal, sys; from chaos.app import cli, files\n"
+        "import os, signal, sys; from chaos.app import checking, cli\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # in the background it is ignored from the start
-        f"files.check_alone = lambda *_: os.kill(os.getpid(), {int(number)})\n"
+        f"checking.checked = lambda *_: os.kill(os.getpid(), {int(number)})\n"
         "sys.argv = ['chaos', 'check', 'x']; cli.main()"
     )
     found = chaos(folder=tmp_path, code=code)

@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from chaos.app.widths import NARROWEST
 from chaos.drivers import this_machine
 from chaos.drivers.state import State
 from chaos.errors import ChaosError
+from chaos.folded import folded
 from chaos.visible import visible
 
 Condition = Literal["ok", "warning", "missing"]
@@ -233,17 +235,38 @@ def examine_system(name: str, variables: Mapping[str, str], state: Path) -> Iter
             yield Finding("Alertmanager", "missing", str(error), f"mend `telemetry.alertmanager` in {path}")
 
 
-def told(found: Sequence[Finding], *, as_json: bool) -> str:
-    """One line for each finding, the command that mends it below; or one JSON list."""
+def told(found: Sequence[Finding], *, as_json: bool, width: int | None = None) -> str:
+    """One line for each finding, the command that mends it below, folded to this width; or one JSON list.
+
+    A command is never folded, for it is copied; what is to be done otherwise is, and stands out by its backticks.
+    """
     if as_json:
         return json.dumps([asdict(one) for one in found], indent=2)
     wide = max(len(one.what) for one in found)
     lines: list[str] = []
     for one in found:
-        lines.append(f"{MARKS[one.condition]} {one.what:{wide}}  {visible(one.says)}")
-        lines += [f"  {'':{wide}}  → {visible(one.mend)}"] if one.mend else []
+        head = f"{MARKS[one.condition]} {one.what:{wide}}  "
+        lines += _beside(head, visible(one.says), width)
+        lines += _mending(visible(one.mend), width) if one.mend else []
     counts = {condition: sum(one.condition == condition for one in found) for condition in MARKS}
     lines.append(
         f"{counts['ok']} ok, {counts['warning']} warning{'' if counts['warning'] == 1 else 's'}, {counts['missing']} missing"
     )
     return "\n".join(lines)
+
+
+def _beside(head: str, text: str, width: int | None) -> list[str]:
+    """The text beside its head, and what goes on below itself."""
+    if width is None:
+        return [head + text]
+    first, *more = folded(text, max(NARROWEST, width - len(head)), hanging="").split("\n")
+    return [head + first, *(" " * len(head) + line for line in more)]
+
+
+def _mending(mend: str, width: int | None) -> list[str]:
+    if "`" in mend:
+        return _beside("    → ", mend, width)
+    command_line, _, comment = mend.partition("    # ")
+    if comment and width is not None and len(f"    → {mend}") > width:
+        return [f"    → {command_line}", *_beside("      # ", comment, width)]
+    return [f"    → {mend}"]

@@ -149,3 +149,17 @@ def test_few_open_files_are_a_warning_with_the_command_that_raises_them() -> Non
 
 def test_an_old_python_is_missing() -> None:
     assert doctor.python((3, 10, 4)).condition == "missing"
+
+
+def test_lines_fit_the_terminal_and_a_command_stays_whole() -> None:
+    long = "word " * 30
+    command = "sudo something --with-options    # or: another thing that takes its time to explain itself"
+    found = [
+        doctor.Finding("Docker", "warning", long, command),
+        doctor.Finding("NET_ADMIN", "warning", "not held", f"write `docker: tools` {long}"),
+    ]
+    lines = doctor.told(found, as_json=False, width=60).splitlines()
+    assert all(len(line) <= 60 for line in lines)
+    assert "    → sudo something --with-options" in lines
+    assert lines[1].startswith(" " * len("! NET_ADMIN  ") + "word")
+    assert f"→ {command}" in doctor.told(found, as_json=False)

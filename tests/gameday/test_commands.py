@@ -18,7 +18,7 @@ CRON = 'cron: "0 10 * * Tue", timezone: Europe/Berlin'
 def gameday(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "chaos", "gameday", *words], cwd=folder, capture_output=True, text=True, check=False,
-        timeout=60, stdin=subprocess.DEVNULL, env={**os.environ, "CHAOS_STATE": str(folder / "state"), "COLUMNS": "80"},
+        timeout=60, stdin=subprocess.DEVNULL, env={**os.environ, "CHAOS_STATE": str(folder / "state"), "COLUMNS": "200"},
     )  # fmt: skip
 
 

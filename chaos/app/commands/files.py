@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -22,11 +22,7 @@ from chaos.app.commands.options import (
     variables_of,
 )
 from chaos.app.door import say
-from chaos.errors import InvalidFile, Refused
-from chaos.visible import visible
-
-if TYPE_CHECKING:
-    pass
+from chaos.errors import Refused
 
 
 def check(
@@ -39,7 +35,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="with --live: for machines")] = False,
 ) -> None:
     """Reads the files and says everything that is wrong with them."""
-    from chaos.app import files as reading
+    from chaos.app import checking
 
     named, variables = given(files), variables_of(var)
     if as_json and not live:
@@ -49,83 +45,7 @@ def check(
 
         command(named, system, variables, STATE, say, as_json=as_json)
         return
-    problems = []
-    marked: dict[Path, None] = {}
-    for path in named:
-        try:
-            if system is None and not _system_there(path, variables):
-                experiment = reading.check_alone(path, variables)
-                print(
-                    visible(
-                        f"{path}: {experiment.name}: the file is right; its system `{experiment.system}` is not there to check against"
-                    )
-                )
-            else:
-                loaded = reading.load(path, system=system, variables=variables, state=STATE)
-                if loaded.experiment.load is not None:
-                    reading.data_path(loaded)  # raises InvalidFile where the data of its load is not there
-                print(
-                    visible(
-                        f"{path}: {loaded.experiment.name}: the file is right, and fits the system {loaded.system.name}"
-                    )
-                )
-                marked |= dict.fromkeys((loaded.system_path, path))
-        except InvalidFile as error:
-            try:
-                other = _of_another_kind(path, variables)
-            except InvalidFile as wrong:
-                problems += wrong.problems
-                continue
-            if other is None:
-                problems += error.problems
-            else:
-                print(visible(f"{path}: {other}"))
-                marked[path] = None
-    if problems:
-        raise InvalidFile(problems)
-    _tell_marks(list(marked))
-
-
-def _of_another_kind(path: Path, variables: dict[str, str]) -> str | None:
-    """What a right system or probes file is; None for an experiment. Raises InvalidFile with what is wrong with such a file."""
-    from chaos.app.files import Variables, read_text
-    from chaos.document import read_document
-    from chaos.probe import merge
-    from chaos.system import parse_system
-
-    text = read_text(path)
-    data = read_document(text, str(path), Variables(variables, path.parent)).data
-    if not isinstance(data, dict) or {"faults", "steady_state", "expect"} & set(data):
-        return None
-    if {"telemetry", "targets"} & set(data):
-        system, _ = parse_system(text, str(path), Variables(variables, path.parent))
-        return f"the file is right: the system {system.name}"
-    if data and all(isinstance(one, dict) and "query" in one for one in data.values()):
-        return f"the file is right: {len(merge({str(path): text}))} probes"
-    return None
-
-
-def _tell_marks(paths: list[Path]) -> None:
-    """What somebody (such as `chaos init`) has marked in right files as still to be filled in: said, and no mistake."""
-    from chaos.app.files import read_text
-    from chaos.first_steps.writing import marks
-
-    found = [(path, *mark) for path in paths for mark in marks(read_text(path))]
-    for path, line, column, sentence in found:
-        say(f"{path}:{line}:{column}: to fill in: {sentence}")
-    if found:
-        say(f"{len(found)} places are still to be filled in; take `TODO` away from each that is done")
-
-
-def _system_there(path: Path, variables: dict[str, str]) -> bool:
-    from chaos.app import files as reading
-
-    experiment = reading.check_alone(path, variables)
-    try:
-        reading.system_path(experiment.system, path, STATE)
-    except InvalidFile:
-        return False
-    return True
+    checking.command(named, system, variables, STATE)
 
 
 def plan(

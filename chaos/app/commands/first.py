@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -104,11 +105,12 @@ def init(
 def doctor(system: SystemOption = None, var: VarOption = None, as_json: JsonOption = False) -> None:
     """Says what is missing on this machine, and the command that mends it: exit 0 when nothing is, 3 when something is."""
     from chaos.app.doctor import examine, examine_system, told
+    from chaos.app.widths import width_of
 
     found = examine(STATE)
     if system is not None:
         found += examine_system(system, variables_of(var), STATE)
-    print(told(found, as_json=as_json))
+    print(told(found, as_json=as_json, width=width_of(sys.stdout)))
     raise typer.Exit(3 if any(one.condition == "missing" for one in found) else 0)
 
 
