@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from chaos.version import VERSION
 from tests.values import EXPERIMENT, PROBES, SYSTEM, edited
 
 ROOT = Path(__file__).parents[1]
@@ -142,3 +145,31 @@ def test_a_command_that_no_experiment_or_several_could_mean_is_refused(
     assert found.returncode == 2
     assert message in found.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_version_is_one_line_with_pythons(tmp_path: Path) -> None:
+    found = chaos("--version", folder=tmp_path)
+    assert found.returncode == 0
+    assert found.stdout == f"chaos-ml {VERSION}, Python {platform.python_version()}\n"
+
+
+@pytest.mark.parametrize("words", [(), ("lab",), ("gameday",), ("export",)])
+def test_no_summary_of_a_command_is_cut_in_a_terminal_of_80_columns(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = chaos(*words, "--help", folder=tmp_path).stdout
+    assert "Commands:" in said
+    assert "..." not in said.partition("Commands:")[2]
+    assert all(len(line) <= 80 for line in said.splitlines())
+    named = re.findall(r"^  (\S+)  ", said.partition("Commands:")[2], re.MULTILINE)
+    assert len(named) == len(said.partition("Commands:")[2].split("\n")) - 2  # each has a line, and one alone
+
+
+def test_one_protocol_is_explained_with_how_it_is_written(tmp_path: Path) -> None:
+    said = chaos("protocols", "oip", folder=tmp_path)
+    assert said.returncode == 0
+    assert "POST /v2/models/NAME" in said.stdout
+    assert "protocol: oip" in said.stdout
+    wrong = chaos("protocols", "kserve", folder=tmp_path)
+    assert (wrong.returncode, "did you mean `kserve-v1`?" in wrong.stderr) == (2, True)

@@ -18,7 +18,6 @@ from chaos.app.commands.options import (
     SystemOption,
     VarOption,
     console,
-    given,
     variables_of,
 )
 from chaos.app.door import say
@@ -26,7 +25,7 @@ from chaos.errors import Refused
 
 
 def check(
-    files: Files = None,
+    files: Files,
     system: SystemOption = None,
     var: VarOption = None,
     live: Annotated[
@@ -37,15 +36,15 @@ def check(
     """Reads the files and says everything that is wrong with them."""
     from chaos.app import checking
 
-    named, variables = given(files), variables_of(var)
+    variables = variables_of(var)
     if as_json and not live:
         raise typer.BadParameter("it says how the rules are; write --live, too", param_hint="--json")
     if live:
         from chaos.app.live_check import command
 
-        command(named, system, variables, STATE, say, as_json=as_json)
+        command(files, system, variables, STATE, say, as_json=as_json)
         return
-    checking.command(named, system, variables, STATE)
+    checking.command(files, system, variables, STATE)
 
 
 def plan(
@@ -55,7 +54,7 @@ def plan(
     seed: SeedOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Says exactly what would happen, to whom, and who is told; touches nothing."""
+    """Says what would happen, to whom, and who is told. Touches nothing."""
     from dataclasses import replace
     from datetime import UTC, datetime
 
@@ -124,11 +123,15 @@ def probes(
     console().print(list_probes(catalogue) if name is None else explain_probe(name, catalogue))
 
 
-def protocols() -> None:
-    """Lists the serving protocols."""
-    from chaos.app.manual import list_protocols
+def protocols(
+    name: Annotated[
+        str | None, typer.Argument(help="one protocol, in full", autocompletion=completions.protocols)
+    ] = None,
+) -> None:
+    """Lists the serving protocols, or explains one."""
+    from chaos.app.manual import explain_protocol, list_protocols
 
-    console().print(list_protocols())
+    console().print(list_protocols() if name is None else explain_protocol(name))
 
 
 def add(app: typer.Typer) -> None:

@@ -78,7 +78,10 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="replace files that are there")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Looks at what runs, and writes a system file and an experiment for each alert rule. Only reads, but for its files."""
+    """Looks at what runs, and writes the first files.
+
+    They are a system file, and an experiment for each alert rule. Only reads, but for its files.
+    """
     from chaos.app.first_files import Asked, command
     from chaos.app.looking import Addresses
 
@@ -103,7 +106,10 @@ def init(
 
 
 def doctor(system: SystemOption = None, var: VarOption = None, as_json: JsonOption = False) -> None:
-    """Says what is missing on this machine, and the command that mends it: exit 0 when nothing is, 3 when something is."""
+    """Says what is missing on this machine, and what mends it.
+
+    Exit 0 when nothing is, 3 when something is. With --system, also whether its monitoring, proxies and sinks answer.
+    """
     from chaos.app.doctor import examine, examine_system, told
     from chaos.app.widths import width_of
 

@@ -68,7 +68,7 @@ def lab_rules(
     docker: DockerOption = False,
     name: NameOption = None,
 ) -> None:
-    """Loads rules into the lab's Prometheus, beside the lab's own: does the missing rule close the gap?"""
+    """Loads rules into the lab's Prometheus, beside its own. Does the missing rule close the gap?"""
     from chaos.lab import added_rules, monitoring, places
 
     if (file is None) is not drop:

@@ -61,7 +61,7 @@ def coverage(
     scenarios: Annotated[int, typer.Option("--scenarios", min=1, max=2000, help="with --mutate-rules")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """Says which faults nobody would be told of: every fault that was run, and every alert. Only reads."""
+    """Says which faults nobody would be told of. Looks at every fault that was run, and at every alert; only reads."""
     from chaos.app import mutating, rule_survey
     from chaos.app.coverage_command import Wish, command
 
@@ -125,7 +125,10 @@ def rehearse_(
     seed: Annotated[int, typer.Option("--seed", help="repeat what chance decided")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Says what would fire, when, and from which severity on: in virtual time, by Prometheus' own engine. Hurts nothing."""
+    """Says what would fire, and when, in virtual time. Hurts nothing.
+
+    From which severity on, too; Prometheus' own engine evaluates the rules.
+    """
     from chaos.app import files as reading
     from chaos.app.rehearsal_command import Asked, command
     from chaos.report.rehearsal import rehearsal_view

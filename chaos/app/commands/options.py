@@ -17,8 +17,8 @@ WRITTEN = "chaos-experiments"
 """Where `chaos init` writes; not `chaos`, which is this package in a clone, and hides it from Python elsewhere."""
 
 Files = Annotated[
-    Optional[list[Path]],  # noqa: UP045
-    typer.Argument(metavar="FILE…", help="experiment files", autocompletion=completions.yaml_files, show_default=False),
+    list[Path],
+    typer.Argument(metavar="FILE…", help="experiment files", autocompletion=completions.yaml_files),
 ]
 SystemOption = Annotated[
     str | None,
@@ -49,22 +49,6 @@ FreezeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="for machines")]
-
-
-def given(files: list[Path] | None) -> list[Path]:
-    """The files that were named. Raises BadParameter that names one, when none was."""
-    if files:
-        return files
-    near = next(
-        (
-            str(one)
-            for folder in ("experiments", f"{WRITTEN}/experiments", ".")
-            for one in sorted(Path(folder).glob("*.yaml"))
-        ),
-        None,
-    )
-    how = f"write one, such as {near}" if near else "write the path of an experiment; `chaos init` makes the first ones"
-    raise typer.BadParameter(f"Missing argument: {how}", param_hint="FILE…")
 
 
 def variables_of(given: list[str] | None) -> dict[str, str]:

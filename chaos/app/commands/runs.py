@@ -20,7 +20,6 @@ from chaos.app.commands.options import (
     SystemOption,
     VarOption,
     console,
-    given,
     variables_of,
 )
 from chaos.app.door import say, tell_refusal
@@ -62,7 +61,7 @@ def _command_of(context: typer.Context, files: list[Path]) -> list[str]:
 
 def run(
     context: typer.Context,
-    files: Files = None,
+    files: Files,
     system: SystemOption = None,
     var: VarOption = None,
     seed: SeedOption = None,
@@ -84,10 +83,9 @@ def run(
     from chaos.app import files as reading
     from chaos.verdict import EXIT_CODE
 
-    named = given(files)
-    command = _command_of(context, named)
+    command = _command_of(context, files)
     loaded, problems = [], []
-    for path in named:
+    for path in files:
         try:
             loaded.append(reading.load(path, system=system, variables=variables_of(var), state=STATE))
         except InvalidFile as error:
@@ -248,7 +246,7 @@ def stop(
         bool, typer.Option("--all", help="every run of yours on this machine, and no new ones until `chaos resume`")
     ] = False,
 ) -> None:
-    """Ends a run now: everything is undone at once, and the run says what it saw until then."""
+    """Ends a run now, and undoes everything at once. The run says what it saw until then."""
     from chaos.app import stopping
 
     if everything and run is not None:
@@ -280,7 +278,7 @@ def recover() -> None:
 
 
 def judge(folder: FolderArgument, as_json: JsonOption = False) -> None:
-    """Judges an old run anew, from its journal alone, and writes its reports again."""
+    """Judges an old run anew, from its journal alone. Writes its reports again."""
     from chaos.app.running import report
     from chaos.drivers.folder import RunFolder
     from chaos.judging.trace import trace

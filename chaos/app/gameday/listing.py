@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaos.app.door import say
+from chaos.app.door import say_folded
 from chaos.app.files import STATE, Variables, read_text
 from chaos.errors import InvalidFile
 
@@ -43,7 +43,7 @@ def _day_of(path: Path, variables: dict[str, str]) -> tuple[GameDay, list[tuple[
     try:
         return day, load_day(path, variables=variables, state=STATE).calendars()
     except InvalidFile as error:
-        say(f"! {path}: its systems' calendars are left out: {error.problems[0]}")
+        say_folded(f"! {path}: its systems' calendars are left out: {error.problems[0]}")
         return day, []
 
 
