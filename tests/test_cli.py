@@ -173,3 +173,22 @@ def test_one_protocol_is_explained_with_how_it_is_written(tmp_path: Path) -> Non
     assert "protocol: oip" in said.stdout
     wrong = chaos("protocols", "kserve", folder=tmp_path)
     assert (wrong.returncode, "did you mean `kserve-v1`?" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "example"),
+    [
+        ("proxy", "  $ chaos proxy --route 'replica-1="),
+        ("sink", "  $ chaos sink --listen 127.0.0.1:9099 --log notifications.jsonl"),
+    ],
+)
+def test_a_server_says_when_one_needs_it_and_shows_an_example(
+    command: str, example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = chaos(command, "--help", folder=tmp_path).stdout
+    assert said.startswith(f"usage: chaos {command} ")
+    assert "You need one where an experiment" in said
+    assert example in said
+    assert "chaos doctor --system FILE" in said
+    assert all(len(line) <= 80 for line in said.splitlines())
