@@ -84,6 +84,8 @@ def coverage(
         return
     if alertmanager is not None:
         raise typer.BadParameter("it says whom rules reach; write --prometheus, too", param_hint="--alertmanager")
+    if not runs.is_dir():
+        say(f"there is no folder {runs}, so no run is known; --runs names the folder where they are")
     wish = Wish(runs, system, variables_of(var), over, html, suggest, fail_under, max_age)
     command(wish, STATE, say, console(), as_json=as_json)
 

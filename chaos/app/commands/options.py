@@ -33,7 +33,12 @@ FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="an experiment file", autocompletion=completions.yaml_files)
 ]
 FolderArgument = Annotated[
-    Path, typer.Argument(metavar="FOLDER", help="a run's folder", autocompletion=completions.run_folders)
+    Path,
+    typer.Argument(
+        metavar="FOLDER",
+        help="a run's folder, its id or the beginning of it, or `last`",
+        autocompletion=completions.run_folders,
+    ),
 ]
 SeedOption = Annotated[Optional[str], typer.Option("--seed", help="repeat a run's choices: arms, rows, containers")]  # noqa: UP045
 RunArgument = Annotated[

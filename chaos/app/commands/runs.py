@@ -279,17 +279,17 @@ def recover() -> None:
 
 def judge(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Judges an old run anew, from its journal alone. Writes its reports again."""
+    from chaos.app.run_folders import run_folder
     from chaos.app.running import report
-    from chaos.drivers.folder import RunFolder
     from chaos.judging.trace import trace
     from chaos.report.terminal import summary
 
-    run_folder = RunFolder(folder)
-    verdict = report(run_folder)
+    found = run_folder(folder)
+    verdict = report(found)
     if as_json:
         print(verdict.to_json())
     else:
-        console().print(summary(verdict, trace(run_folder.lines()).plan, str(folder)))
+        console().print(summary(verdict, trace(found.lines()).plan, str(found.path)))
     raise typer.Exit(verdict.exit_code)
 
 
