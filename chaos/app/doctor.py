@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -201,38 +200,6 @@ def examine(tools: Path) -> list[Finding]:
         files(*this_machine.open_files()),
         *leftovers(state),
     ]
-
-
-def examine_system(name: str, variables: Mapping[str, str], state: Path) -> Iterator[Finding]:
-    """Whether the system's monitoring answers, and how far apart the clocks are. Raises InvalidFile for a file that is wrong."""
-    from chaos.app.files import Variables, read_text, system_path
-    from chaos.drivers.alertmanager import AlertmanagerDriver
-    from chaos.drivers.http import ask, json_of, session, understood, without_secrets
-    from chaos.system import parse_system
-
-    path = system_path(name, Path(name), state)
-    system, _ = parse_system(read_text(path), str(path), Variables(variables, path.parent))
-    address = system.telemetry.prometheus
-    asking = session({key: value.get_secret_value() for key, value in system.telemetry.headers.items()})
-    try:
-        before = time.time()
-        answer = ask(
-            asking, "GET", f"{address}/api/v1/query", what="Prometheus", timeout_s=1.0, params={"query": "time()"}
-        )
-        with understood("Prometheus", address):
-            theirs = float(json_of(answer, "Prometheus")["data"]["result"][1])
-        yield Finding("Prometheus", "ok", f"{without_secrets(address)} answers")
-        yield clock(theirs - (before + time.time()) / 2)
-    except ChaosError as error:
-        yield Finding("Prometheus", "missing", str(error), f"mend `telemetry.prometheus` in {path}")
-    finally:
-        asking.close()
-    if system.telemetry.alertmanager is not None:
-        try:
-            AlertmanagerDriver(system.telemetry.alertmanager, timeout_s=1.0).ready()
-            yield Finding("Alertmanager", "ok", f"{without_secrets(system.telemetry.alertmanager)} answers")
-        except ChaosError as error:
-            yield Finding("Alertmanager", "missing", str(error), f"mend `telemetry.alertmanager` in {path}")
 
 
 def told(found: Sequence[Finding], *, as_json: bool, width: int | None = None) -> str:

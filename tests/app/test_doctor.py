@@ -17,7 +17,6 @@ from chaos.drivers import this_machine
 from chaos.drivers.state import State
 from chaos.drivers.this_machine import Engine
 from chaos.undo_list import UndoList
-from tests.first_steps.servers import serving
 
 HEAVY = ("requests", "docker", "numpy", "pydantic", "sklearn", "pandas", "aiohttp", "yaml")
 
@@ -130,16 +129,6 @@ def test_a_state_folder_that_others_may_write_is_missing_with_its_chmod(tmp_path
 def test_a_clock_that_is_not_prometheus_is_told(offset_s: float, condition: str) -> None:
     found = doctor.clock(offset_s)
     assert found.condition == condition
-
-
-def test_a_systems_monitoring_that_does_not_answer_is_missing(tmp_path: Path) -> None:
-    with serving({"/api/v1/query": {"status": "success", "data": {"result": [0, "1.0"]}}}) as prometheus:
-        (tmp_path / "system.yaml").write_text(
-            f"name: s\nenvironment: staging\ntargets: {{}}\ntelemetry: {{prometheus: '{prometheus}', alertmanager: 'http://127.0.0.1:9'}}\n"
-        )
-        found = {one.what: one for one in doctor.examine_system(str(tmp_path / "system.yaml"), {}, tmp_path)}
-    assert [found[name].condition for name in ("Prometheus", "clock", "Alertmanager")] == ["ok", "missing", "missing"]
-    assert found["clock"].mend == "sudo timedatectl set-ntp true"
 
 
 def test_few_open_files_are_a_warning_with_the_command_that_raises_them() -> None:

@@ -110,7 +110,8 @@ def doctor(system: SystemOption = None, var: VarOption = None, as_json: JsonOpti
 
     Exit 0 when nothing is, 3 when something is. With --system, also whether its monitoring, proxies and sinks answer.
     """
-    from chaos.app.doctor import examine, examine_system, told
+    from chaos.app.doctor import examine, told
+    from chaos.app.doctor_system import examine_system
     from chaos.app.widths import width_of
 
     found = examine(STATE)
