@@ -52,7 +52,8 @@ def lab_status(docker: DockerOption = False, name: NameOption = None, as_json: J
             )
         )
     elif not found.services:
-        print(f"the lab `{found.name}` is not up; run `chaos lab up{' --docker' if docker else ''}`")
+        which = (" --docker" if docker else "") + (f" --name {name}" if name else "")
+        print(f"the lab `{found.name}` is not up; run `chaos lab up{which}`")
     else:
         for service, state in found.services.items():
             print(f"{service:14} {state:10} {found.outside.get(service, '')}")
