@@ -121,8 +121,8 @@ def test_status_of_no_lab_exits_3_and_down_of_no_lab_is_fine(tmp_path: Path) -> 
 
 def test_a_lab_that_is_not_up_says_how_to_bring_up_the_very_one_that_was_asked_for(tmp_path: Path) -> None:
     assert "run `chaos lab up`" in chaos("lab", "status", folder=tmp_path).stdout
-    said = chaos("lab", "status", "--docker", "--name", "mine", folder=tmp_path).stdout
-    assert "run `chaos lab up --docker --name mine`" in said
+    said = chaos("lab", "status", "--name", "mine", folder=tmp_path).stdout
+    assert "run `chaos lab up --name mine`" in said
 
 
 def test_the_python_api_stays_callable_whatever_else_is_imported(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chaos.app import files as reading
 from chaos.app.door import say_folded
-from chaos.app.files import Variables, read_text
+from chaos.app.files import Loaded, Variables, read_text
 from chaos.app.widths import fold
 from chaos.document import read_document
 from chaos.errors import InvalidFile, Problem
@@ -64,14 +64,25 @@ def _experiment(
     loaded = reading.load(path, system=system, variables=variables, state=state)
     read = (loaded.system_path, path)
     said = f"{loaded.experiment.name}: the file is right, and fits the system {loaded.system.name}"
-    if loaded.experiment.load is not None:
-        try:
-            reading.data_path(loaded)
-        except InvalidFile:
-            if not any(marks(read_text(one)) for one in read):
-                raise
-            said += "; the data of its load is not there yet"  # as in the files of `chaos init`, which mark it
+    if not _data_there(loaded):
+        said += "; the data of its load is not there yet"
     return said, read
+
+
+def _data_there(loaded: Loaded) -> bool:
+    """Raises InvalidFile where the data of its load is not there, unless the system file marks it as still to be named."""
+    if loaded.experiment.load is None:
+        return True
+    try:
+        reading.data_path(loaded)
+    except InvalidFile:
+        text = read_text(loaded.system_path)
+        name = loaded.experiment.load.data.partition(":")[2]
+        marked = {text.splitlines()[line - 1].split(":")[0].strip() for line, _, _ in marks(text)}
+        if name not in loaded.system.data or not {"data", name} & marked:
+            raise
+        return False
+    return True
 
 
 def _system_there(path: Path, variables: Mapping[str, str], state: Path) -> bool:

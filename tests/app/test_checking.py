@@ -45,11 +45,18 @@ def test_a_game_day_is_wrong_when_one_of_its_experiments_is(folder: Path) -> Non
         said_of(folder / "day.yaml")
 
 
-def test_data_that_is_not_there_is_a_mistake_unless_the_files_mark_it_as_left_to_fill_in(folder: Path) -> None:
+def test_data_that_is_not_there_is_a_mistake_unless_the_system_file_marks_it_as_left_to_fill_in(folder: Path) -> None:
     (folder / "traffic.jsonl").unlink()
     with pytest.raises(InvalidFile, match="there is no file"):
         said_of(folder / "e.yaml")
-    (folder / "system.yaml").write_text(SYSTEM + "# TODO: rows like your users' requests\n")
+    elsewhere, there = (
+        ("entry: http", "# TODO: the entry\nentry: http"),
+        ("traffic.jsonl}", "traffic.jsonl}  # TODO: rows"),
+    )
+    (folder / "system.yaml").write_text(edited(SYSTEM, elsewhere))
+    with pytest.raises(InvalidFile, match="there is no file"):
+        said_of(folder / "e.yaml")
+    (folder / "system.yaml").write_text(edited(SYSTEM, there))
     assert said_of(folder / "e.yaml").endswith("; the data of its load is not there yet")
 
 
