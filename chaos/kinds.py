@@ -43,7 +43,7 @@ _OF_OTHER_TOOLS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset(("groups",)), "a file of Prometheus' rules"),
     (frozenset(("scrape_configs",)), "a configuration of Prometheus"),
     (frozenset(("route", "receivers")), "a configuration of Alertmanager"),
-    (frozenset(("title", "method")), "an experiment of Chaos Toolkit"),
+    (frozenset(("title", "method")), "a file of Chaos Toolkit"),
 )
 _CLOSE = 0.75
 """How alike a key must be to one of SIGNS to count as its misspelling."""

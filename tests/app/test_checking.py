@@ -43,6 +43,9 @@ def test_a_game_day_is_wrong_when_one_of_its_experiments_is(folder: Path) -> Non
     (folder / "e.yaml").write_text(edited(EXPERIMENT, ("system: lab", "system: nowhere.yaml"), ("10%", "10")))
     with pytest.raises(InvalidFile, match="has no unit"):
         said_of(folder / "day.yaml")
+    (folder / "e.yaml").write_text(edited(EXPERIMENT, ("system: lab\n", "")))
+    with pytest.raises(InvalidFile, match="`system` is missing"):
+        said_of(folder / "day.yaml")
 
 
 def test_data_that_is_not_there_is_a_mistake_unless_the_system_file_marks_it_as_left_to_fill_in(folder: Path) -> None:
