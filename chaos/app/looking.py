@@ -230,9 +230,8 @@ def _with_sentences(found: Found, looked: Sequence[str]) -> Found:
     said += [f"a model server: {server.name}, by its metrics"] if server is not None else []
     if found.alertmanager is not None:
         tells = [name for name, integrated in found.integrations.items() if integrated]
-        said.append(
-            f"Alertmanager at {without_secrets(found.alertmanager)}: {len(tells)} receivers that can tell ({', '.join(tells[:4])})"
-        )
+        can = f"{len(tells)} receiver{'' if len(tells) == 1 else 's'} that can tell ({', '.join(tells[:4])})"
+        said.append(f"Alertmanager at {without_secrets(found.alertmanager)}: {can}")
     said += [
         f"a fault proxy{' in monitoring' if one.in_monitoring else ''} at {without_secrets(one.address)}, version {one.version}"
         for one in found.proxies

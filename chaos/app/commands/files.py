@@ -20,7 +20,7 @@ from chaos.app.commands.options import (
     console,
     variables_of,
 )
-from chaos.app.door import say
+from chaos.app.door import say_folded
 from chaos.errors import Refused
 
 
@@ -42,7 +42,7 @@ def check(
     if live:
         from chaos.app.live_check import command
 
-        command(files, system, variables, STATE, say, as_json=as_json)
+        command(files, system, variables, STATE, say_folded, as_json=as_json)
         return
     checking.command(files, system, variables, STATE)
 

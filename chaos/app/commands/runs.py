@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -22,7 +23,7 @@ from chaos.app.commands.options import (
     console,
     variables_of,
 )
-from chaos.app.door import say, tell_refusal
+from chaos.app.door import say, say_folded, tell_refusal
 from chaos.errors import InvalidFile, NotUndone, Refused
 from chaos.visible import visible
 
@@ -134,7 +135,7 @@ def _say_ignored(loaded: Loaded, ignore_freeze: str | None) -> None:
     from chaos.app.freezing import frozen_now, utc_now
 
     if (said := frozen_now(loaded, utc_now(), ignore_freeze)) is not None:
-        say(f"! {said}")
+        say_folded(f"! {said}")
 
 
 _OF_A_SWEEP: dict[int, VerdictName] = {0: "confirmed", 1: "undetected", 4: "aborted"}
@@ -165,7 +166,7 @@ def _sweep_one(
     def one(at: Loaded) -> running.Ended:
         prepared = running.prepare(at, seed)
         for warning in prepared.plan.warnings:
-            say(f"! {warning}")
+            say_folded(f"! {warning}")
         with Lines(errors) as view:
             return running.run(
                 prepared,
@@ -212,12 +213,13 @@ def _run_one(
 
     from chaos.app import running
     from chaos.app.live import Lines, Panel
+    from chaos.app.widths import fold
 
     errors = console(stderr=True)
     errors.print(Text(visible(f"{loaded.experiment.name}: asking the system {loaded.system.name}, planning")))
     prepared = running.prepare(loaded, seed)
     for warning in prepared.plan.warnings:
-        errors.print(Text(f"! {visible(warning)}", style="yellow"), soft_wrap=True)
+        errors.print(Text(fold(f"! {visible(warning)}", sys.stderr), style="yellow"), soft_wrap=True)
     view = Panel(errors) if errors.is_terminal else Lines(errors)
     with view:
         ended = running.run(
