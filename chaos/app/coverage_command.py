@@ -164,8 +164,8 @@ def _system(wish: Wish, state: Path, say: Say) -> tuple[System, dict[str, tuple[
     """The system, and what its alerting rules are like; of a Prometheus that does not answer nothing is said but that."""
     from chaos.app import rule_survey
     from chaos.app.files import Variables, read_text, system_path
-    from chaos.progress import carries
     from chaos.system import parse_system
+    from chaos.telemetry import carries
 
     assert wish.system is not None
     path = system_path(wish.system, Path("chaos coverage"), state)

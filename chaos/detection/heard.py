@@ -9,7 +9,7 @@ from chaos.detection.gates import Detection, Gate, Outcome, Stage
 from chaos.detection.history import LOOK_S, AlertHistory, Times, first_delivery, last_resolve
 from chaos.observation import Delivered
 from chaos.plans import PlannedAlert
-from chaos.progress import carries
+from chaos.telemetry import carries
 
 NOT_OBSERVED = "not observed: Prometheus does not know this alert"
 

@@ -14,8 +14,7 @@ from chaos.detection.history import (
 )
 from chaos.observation import AlertSeen
 from chaos.plans import PlannedAlert
-from chaos.progress import carries
-from chaos.telemetry import Silence
+from chaos.telemetry import Silence, carries
 from chaos.units import format_duration
 
 MOST_NAMED = 3

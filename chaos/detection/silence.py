@@ -13,7 +13,7 @@ from chaos.detection.gates import Detection, Gate, Outcome, Stage
 from chaos.detection.heard import unresolved
 from chaos.detection.history import LOOK_S, AlertHistory, Times
 from chaos.plans import PlannedAlert
-from chaos.progress import carries
+from chaos.telemetry import carries
 
 SOURCE = "the sink's clock"
 NOT_OBSERVED = "not observed: what tells is a silence"

@@ -9,9 +9,9 @@ from chaos.events import ApplyFailed, EffectLost, GuardBreached, StopRequested
 from chaos.journal import Line
 from chaos.judging.trace import Trace
 from chaos.plans import PlannedAlert, PlannedGuard
-from chaos.progress import carries
 from chaos.report.curve_lanes import Clock
 from chaos.report.picture import Bar, Mark, StateLane
+from chaos.telemetry import carries
 from chaos.units import format_duration
 from chaos.verdict import EffectDone, Verdict
 
