@@ -50,7 +50,7 @@ def command(wish: Wish, say: Say, show: Say) -> None:
     try:
         import uvicorn
 
-        from chaos.app.ui.handlers import app_of
+        from chaos.app.ui.routes import app_of
     except ImportError as error:
         raise NoServer(
             f"the page needs what is not installed ({error.name}); run `{INSTALL}` in a clone of this repository"
