@@ -57,15 +57,8 @@ def run(
     from chaos.app import running
 
     file = Path(metrics_file) if metrics_file is not None else None
-    prepared = running.prepare(loaded, seed)
-    return running.run(
-        prepared,
-        Path(runs),
-        production=production,
-        command=command,
-        ignore_freeze=ignore_freeze,
-        metrics_file=file,
-    )
+    options = running.RunOptions(Path(runs), production, ignore_freeze, command, file)
+    return running.run(running.prepare(loaded, seed), options)
 
 
 def judge(folder: str | Path) -> Verdict:

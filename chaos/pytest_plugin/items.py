@@ -144,14 +144,11 @@ class ChaosItem(pytest.Item):
         self._judged(ended.verdict, str(ended.folder))
 
     def _once(self, loaded: files.Loaded) -> Ended:
-        from chaos.app.running import prepare, run
+        from chaos.app.running import RunOptions, prepare, run
 
-        return run(
-            prepare(loaded),
-            runs_folder(self.config),
-            production=self.config.getoption("--chaos-yes"),
-            ignore_freeze=self.config.getoption("--chaos-ignore-freeze"),
-        )
+        said = self.config.getoption
+        options = RunOptions(runs_folder(self.config), said("--chaos-yes"), said("--chaos-ignore-freeze"))
+        return run(prepare(loaded), options)
 
     def _judged(self, verdict: Verdict, folder: str) -> None:
         self.user_properties += properties(verdict, folder)

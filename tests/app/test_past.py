@@ -11,7 +11,7 @@ import pytest
 
 import chaos
 from chaos.app.past import NoRun, Unreadable, find, past
-from chaos.app.running import report
+from chaos.app.reports import report
 from chaos.drivers.folder import RunFolder
 
 JOURNAL = Path(__file__).parents[1] / "judging" / "confirmed.jsonl"
