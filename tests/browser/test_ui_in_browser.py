@@ -31,7 +31,8 @@ def at(tmp_path: Path) -> Iterator[Served]:
     over(tmp_path / "runs", "20261127-000000-past-12345678")
     (over(tmp_path / "runs", "20261127-000000-broken-12345678") / "journal.jsonl").write_text("{}\n")
     (tmp_path / "experiments").mkdir()
-    for name in ("quickstart.yaml", "gameday.yaml", "delay.yaml"):
+    (tmp_path / "experiments" / "catalogue").mkdir()
+    for name in ("quickstart.yaml", "gameday.yaml", "delay.yaml", "catalogue/biased_outputs.yaml"):
         (tmp_path / "experiments" / name).write_text((EXPERIMENTS / name).read_text())
     with going_on(tmp_path, "".join(lines()[:100])), served(tmp_path, enter=False) as it:
         yield it
@@ -49,6 +50,8 @@ def test_every_page_can_be_read_fits_and_asks_nobody_else(
         assert "token" not in seen.page.url
         for path in PATHS:
             seen.page.goto(at.address + path)
+            for fold in seen.page.locator("details").all():
+                fold.evaluate("fold => { fold.open = true; }")
             if path in PATHS[:2]:
                 expect(seen.page.locator("[data-now] .lead")).to_be_visible()
             assert (path, seen.weak(), seen.overflow()) == (path, [], 0)

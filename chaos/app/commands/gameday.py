@@ -157,6 +157,9 @@ def list_(
 
     kept = GameDayStore(_store(store)).history() if history else []
     told = told_of(files, variables_of(var), utc_now(), count, kept)
+    for name, day in told.items():
+        if day["left_out"] is not None:
+            say(f"! {name}: its systems' calendars are left out, so no freeze of theirs shows: {day['left_out']}")
     if as_json:
         print(json.dumps(told, indent=2))
         return

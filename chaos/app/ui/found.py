@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,9 +14,12 @@ from chaos.app import files as reading
 from chaos.app.ui.confirmed import fingerprint
 from chaos.app.ui.views import Listed, Planned, Played
 from chaos.errors import InvalidFile
+from chaos.faults import catalogue
 
 LARGEST_SUMMARY = 4 * 1024 * 1024
 MOST_FILES = 1000
+SHIPPED = re.compile(r"^tags: \[catalogue\b.*?^  - fault: (\w+)", re.MULTILINE | re.DOTALL)
+"""An experiment of the catalogue that ships, with its fault: its tag says so, also where it is wrong (a variable may have no value)."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,9 @@ class Experiments:
         try:
             found = reading.check_alone(path, self.variables)
         except InvalidFile as error:
-            return Listed(name, name, "", "", str(error.problems[0])) if _is_experiment(path) else None
-        return Listed(name, found.name, found.system, " ".join(found.description.split()))
+            wrong = Listed(name, name, "", "", str(error.problems[0]), _family(path))
+            return wrong if _is_experiment(path) else None
+        return Listed(name, found.name, found.system, " ".join(found.description.split()), family=_family(path))
 
     def planned(self, name: str, seed: str | None = None) -> Planned:
         """What would happen now. Asks the system, and touches nothing. Raises ChaosError, and KeyError for no such file."""
@@ -78,7 +83,7 @@ class Experiments:
         for name, path in self.files().items():
             if _is_day(path):
                 try:
-                    days |= told_of([path], dict(self.variables), datetime.now(UTC), 5, _served())
+                    days |= told_of([path], dict(self.variables), datetime.now(UTC), 5, _served(), self.system)
                 except InvalidFile as error:
                     wrong.append((name, str(error.problems[0])))
         return days, wrong
@@ -108,6 +113,16 @@ def _is_day(path: Path) -> bool:
 
 def _is_experiment(path: Path) -> bool:
     return bool({"faults", "steady_state"} & _keys(path))
+
+
+def _family(path: Path) -> str:
+    """The family of the fault whose experiment in the shipped catalogue this is; empty where it is none."""
+    try:
+        shipped = SHIPPED.search(reading.read_text(path))
+    except InvalidFile:
+        return ""
+    fault = catalogue().get(shipped[1]) if shipped is not None else None
+    return fault.family if fault is not None else ""
 
 
 def played(runs: Path) -> list[Played]:
