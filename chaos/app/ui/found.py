@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from chaos.app import files as reading
+from chaos.app.fault_facts import facts_of
 from chaos.app.ui.confirmed import fingerprint
 from chaos.app.ui.views import Listed, Planned, Played
 from chaos.errors import InvalidFile
 from chaos.faults import catalogue
+from chaos.faults.base import Fault
 
 LARGEST_SUMMARY = 4 * 1024 * 1024
 MOST_FILES = 1000
@@ -51,12 +53,15 @@ class Experiments:
         ]
 
     def _listed(self, name: str, path: Path) -> Listed | None:
+        shipped = _shipped(path)
+        family = shipped.family if shipped is not None else ""
         try:
             found = reading.check_alone(path, self.variables)
         except InvalidFile as error:
-            wrong = Listed(name, name, "", "", str(error.problems[0]), _family(path))
+            wrong = Listed(name, name, "", "", str(error.problems[0]), family)
             return wrong if _is_experiment(path) else None
-        return Listed(name, found.name, found.system, " ".join(found.description.split()), family=_family(path))
+        description = " ".join(found.description.split()) or (facts_of(shipped).what if shipped is not None else "")
+        return Listed(name, found.name, found.system, description, family=family)
 
     def planned(self, name: str, seed: str | None = None) -> Planned:
         """What would happen now. Asks the system, and touches nothing. Raises ChaosError, and KeyError for no such file."""
@@ -115,14 +120,13 @@ def _is_experiment(path: Path) -> bool:
     return bool({"faults", "steady_state"} & _keys(path))
 
 
-def _family(path: Path) -> str:
-    """The family of the fault whose experiment in the shipped catalogue this is; empty where it is none."""
+def _shipped(path: Path) -> type[Fault] | None:
+    """The fault whose experiment in the shipped catalogue this is; None where it is none."""
     try:
         shipped = SHIPPED.search(reading.read_text(path))
     except InvalidFile:
-        return ""
-    fault = catalogue().get(shipped[1]) if shipped is not None else None
-    return fault.family if fault is not None else ""
+        return None
+    return catalogue().get(shipped[1]) if shipped is not None else None
 
 
 def played(runs: Path) -> list[Played]:

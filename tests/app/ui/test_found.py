@@ -18,6 +18,7 @@ def found(folder: Path, *, system: str | None = None) -> Experiments:
 def test_what_ships_for_each_fault_has_its_family_and_everybody_elses_has_none() -> None:
     listed = {one.file: one for one in found(SHIPPED).listed()}
     assert listed["catalogue/biased_outputs.yaml"].family == "bias"
+    assert listed["catalogue/biased_outputs.yaml"].description, "what the fault does, where the file says nothing"
     assert listed["catalogue/stale_model.yaml"].family == "prediction quality"
     assert listed["catalogue/stale_model.yaml"].problem is not None, "its variable has no value here"
     assert {one.family for name, one in listed.items() if "/" not in name} == {""}
