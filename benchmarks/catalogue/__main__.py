@@ -31,7 +31,7 @@ from chaos.errors import ChaosError
 from chaos.faults import catalogue
 from chaos.lab import compose, monitoring, places, topology
 from chaos.lab.processes import LabStatus
-from chaos.progress import carries
+from chaos.telemetry import carries
 from chaos.version import VERSION
 
 ROOT = Path(__file__).parents[2]
