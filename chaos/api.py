@@ -57,7 +57,9 @@ def run(
     from chaos.app import running
 
     file = Path(metrics_file) if metrics_file is not None else None
-    options = running.RunOptions(Path(runs), production, ignore_freeze, command, file)
+    options = running.RunOptions(
+        Path(runs), production=production, ignore_freeze=ignore_freeze, command=command, metrics_file=file
+    )
     return running.run(running.prepare(loaded, seed), options)
 
 

@@ -147,7 +147,9 @@ class ChaosItem(pytest.Item):
         from chaos.app.running import RunOptions, prepare, run
 
         said = self.config.getoption
-        options = RunOptions(runs_folder(self.config), said("--chaos-yes"), said("--chaos-ignore-freeze"))
+        options = RunOptions(
+            runs_folder(self.config), production=said("--chaos-yes"), ignore_freeze=said("--chaos-ignore-freeze")
+        )
         return run(prepare(loaded), options)
 
     def _judged(self, verdict: Verdict, folder: str) -> None:

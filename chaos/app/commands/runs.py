@@ -96,7 +96,9 @@ def run(
             problems += error.problems
     if problems:
         raise InvalidFile(problems)
-    options = RunOptions(runs, yes, ignore_freeze, command, metrics_file, signals=True)
+    options = RunOptions(
+        runs, production=yes, ignore_freeze=ignore_freeze, command=command, metrics_file=metrics_file, signals=True
+    )
     order = list(EXIT_CODE)
     worst: VerdictName = "confirmed"
     name: VerdictName

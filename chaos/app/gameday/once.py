@@ -115,9 +115,13 @@ def _run(one: Loaded, view: DayView, index: int, wishes: Wishes, errors: Console
     prepared = running.prepare(one, wishes.seed)
     for warning in prepared.plan.warnings:
         errors.print(Text(f"! {visible(warning)}", style="yellow"), soft_wrap=True)
-    calendars = [view.loaded.own_calendar()]
     options = running.RunOptions(
-        wishes.runs, wishes.yes, wishes.ignore_freeze, signals=True, alone=True, calendars=calendars
+        wishes.runs,
+        production=wishes.yes,
+        ignore_freeze=wishes.ignore_freeze,
+        signals=True,
+        alone=True,
+        calendars=[view.loaded.own_calendar()],
     )
     with view.watching(index) as watch:
         return running.run(prepared, options, watch)
