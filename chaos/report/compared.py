@@ -10,7 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from chaos.history.compared import AlertCompared, Compared, Difference, GateTimes
+from chaos.history.compared import AlertCompared, Compared, GateTimes
+from chaos.history.differences import Difference
 from chaos.journal import Line
 from chaos.judging.trace import trace
 from chaos.report.lanes import picture_of
@@ -23,6 +24,7 @@ CAUTION = "Two runs do not say how much runs differ by themselves; `chaos histor
 SHOWN = 20
 """So many differences stand in a terminal; all of them on the page."""
 _STYLE = {"good": "green", "warn": "yellow", "bad": "red", "none": "dim"}
+ANYWAY = "the seed, the ports of a lab"
 CHANGE_TONE = {"better": "good", "worse": "bad", "other": "warn"}
 
 
@@ -43,9 +45,18 @@ def compared_view(found: Compared) -> Group:
     if any(row.difference_s is not None for one in found.alerts for row in one.gates):
         parts.append(Text(CAUTION, style="dim"))
     parts += _findings(found)
-    parts.append(Text("\nWhat was not the same" if found.differences else "\nNothing else differs", style="bold"))
-    parts.append(Padding(_differences(found.differences), (0, 0, 0, 2)))
+    telling, anyway = parted(found.differences)
+    parts.append(Text("\nWhat was not the same" if telling else "\nNothing else differs", style="bold"))
+    parts.append(Padding(_differences(telling), (0, 0, 0, 2)))
+    if anyway:
+        count = f"{len(anyway)} {'value differs' if len(anyway) == 1 else 'values differ'}"
+        parts.append(Text(f"  {count} in each run anyway ({ANYWAY}); --json and the page have them", style="dim"))
     return Group(*parts)
+
+
+def parted(rows: Sequence[Difference]) -> tuple[list[Difference], list[Difference]]:
+    """The differences that say something, and those that each run has."""
+    return [one for one in rows if not one.anyway], [one for one in rows if one.anyway]
 
 
 def _findings(found: Compared) -> list[RenderableType]:
@@ -117,16 +128,20 @@ def _differences(rows: Sequence[Difference]) -> Table:
         said = Text(visible(f"{row.first} → {row.second}"), overflow="fold")
         table.add_row(Text(row.what, style="dim"), Text(visible(row.place), overflow="fold"), said)
     if len(rows) > SHOWN:
-        table.add_row(Text("", style="dim"), f"and {len(rows) - SHOWN} more", "--json has them all")
+        table.add_row(Text("", style="dim"), f"and {len(rows) - SHOWN} more", "--json and the page have them all")
     return table
 
 
 def page(found: Compared, first: tuple[Verdict, Sequence[Line]], second: tuple[Verdict, Sequence[Line]]) -> str:
     """The page as one file, with both timelines over one axis: no script, nothing from elsewhere, everything escaped."""
     drawn = overlay(*(picture_of(trace(lines), verdict, lines) for verdict, lines in (first, second)))
+    telling, anyway = parted(found.differences)
     return render(
         "compare.html.j2",
         found=found,
+        telling=telling,
+        anyway=anyway,
+        anyway_said=ANYWAY,
         sides=[(1, first[0]), (2, second[0])],
         picture=Markup(drawn),  # noqa: S704 - overlay.py escapes every label
         caution=CAUTION,

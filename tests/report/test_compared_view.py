@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from chaos.history.compared import Compared, Difference, compare
+from chaos.history.compared import Compared, compare
+from chaos.history.differences import Difference
 from chaos.judging.trace import trace
 from chaos.report.compared import compared_view, page
 from chaos.report.lanes import picture_of
@@ -58,6 +59,16 @@ def test_many_differences_are_counted_in_the_terminal_and_all_on_the_page() -> N
     found = replace(compare(SIDE, SIDE), differences=rows)
     assert "and 40 more" in shown(found)
     assert "place-59" in page(found, (VERDICT, LINES), (VERDICT, LINES))
+
+
+def test_what_differs_in_each_run_anyway_is_counted_and_stands_folded_on_the_page() -> None:
+    found = replace(compare(SIDE, SIDE), differences=(Difference("plan", "seed", "one", "two", anyway=True),))
+    said = shown(found)
+    assert "Nothing else differs" in said
+    assert "1 value differs in each run anyway" in said
+    assert "two" not in said.split("Nothing else differs")[1].split()
+    made = page(found, (VERDICT, LINES), (VERDICT, LINES))
+    assert '<td class="wide">two</td>' in made[made.index("<details") : made.index("</details")]
 
 
 def test_nothing_of_a_run_commands_the_terminal_or_the_page() -> None:

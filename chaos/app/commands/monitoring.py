@@ -11,6 +11,7 @@ from chaos.app.commands.options import (
     STATE,
     FileArgument,
     JsonOption,
+    RunsOption,
     SystemOption,
     VarOption,
     console,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def coverage(
-    runs: Annotated[Path, typer.Option("--runs", help="where run folders are")] = Path("runs"),
+    runs: RunsOption = Path("runs"),
     system: SystemOption = None,
     var: VarOption = None,
     prometheus: Annotated[
@@ -101,7 +102,7 @@ def rehearse_(
     file: FileArgument,
     system: SystemOption = None,
     var: VarOption = None,
-    runs: Annotated[Path, typer.Option("--runs", help="where run folders are")] = Path("runs"),
+    runs: RunsOption = Path("runs"),
     run: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
