@@ -16,6 +16,7 @@ from chaos.history import head_of
 from chaos.history.compared import Compared, compare
 from chaos.history.differences import Side
 from chaos.journal import Line
+from chaos.units import format_measured
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,8 +66,8 @@ def demand(found: Compared, limit_s: float) -> None:
     slower = found.slower_than(limit_s)
     if slower:
         said = "; ".join(
-            f"{one.alert} told {one.slower_s:.1f}s later"
-            if one.second_told_s is not None
+            f"{one.alert} told {format_measured(one.slower_s, limit_s)} later"
+            if one.second_told_s is not None and one.slower_s is not None
             else f"{one.alert} did not tell"
             for one in slower
         )

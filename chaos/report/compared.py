@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from chaos.detection import Gate
 from chaos.history.compared import AlertCompared, Compared, GateTimes
 from chaos.history.differences import Difference
 from chaos.journal import Line
@@ -24,6 +25,7 @@ CAUTION = "Two runs do not say how much runs differ by themselves; `chaos histor
 SHOWN = 20
 """So many differences stand in a terminal; all of them on the page."""
 _STYLE = {"good": "green", "warn": "yellow", "bad": "red", "none": "dim"}
+RESET = Gate.reset.value
 ANYWAY = "the seed, the ports of a lab"
 CHANGE_TONE = {"better": "good", "worse": "bad", "other": "warn"}
 
@@ -41,7 +43,7 @@ def compared_view(found: Compared) -> Group:
     for one in found.alerts:
         parts.append(_alert_head(one))
         if any(row.first_s is not None or row.second_s is not None for row in one.gates):
-            parts.append(Padding(_gates(one), (0, 0, 1, 2)))
+            parts.append(Padding(Group(_gates(one), *_reset(one)), (0, 0, 1, 2)))
     if any(row.difference_s is not None for one in found.alerts for row in one.gates):
         parts.append(Text(CAUTION, style="dim"))
     parts += _findings(found)
@@ -98,10 +100,27 @@ def _gates(one: AlertCompared) -> Table:
     for name in ("gate", "1", "2", "difference", ""):
         table.add_column(name, justify="right" if name in ("1", "2", "difference") else "left")
     for row in one.gates:
-        if row.first_s is not None or row.second_s is not None:
+        if row.gate != RESET and (row.first_s is not None or row.second_s is not None):
             said = judged(row)
             table.add_row(row.gate, time_text(row.first_s), time_text(row.second_s), difference_text(row), Text(said))
     return table
+
+
+def _reset(one: AlertCompared) -> list[Text]:
+    """When it was over in both runs: a line of its own, since it counts from another zero than the gates above it."""
+    rows = [row for row in one.gates if row.gate == RESET and (row.first_s is not None or row.second_s is not None)]
+    return [Text(_reset_text(row), overflow="fold") for row in rows]
+
+
+def _reset_text(row: GateTimes) -> str:
+    difference = f"{difference_text(row)} " if row.difference_s is not None else ""
+    times = f"{time_text(row.first_s)} → {time_text(row.second_s)}"
+    return f"after the removal: {row.gate} {times}, {difference}{judged(row)}"
+
+
+def gate_text(row: GateTimes) -> str:
+    """The gate's name; of the one that counts from another zero than all others, that it does."""
+    return f"{row.gate}, after the removal" if row.gate == RESET else row.gate
 
 
 def time_text(after_s: float | None) -> str:
@@ -148,6 +167,7 @@ def page(found: Compared, first: tuple[Verdict, Sequence[Line]], second: tuple[V
         change_tone=CHANGE_TONE,
         outcome=_outcome,
         word=word,
+        gate=gate_text,
         time=time_text,
         difference=difference_text,
         judged=judged,

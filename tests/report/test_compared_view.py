@@ -35,6 +35,15 @@ def test_gates_stand_side_by_side_with_what_their_errors_allow() -> None:
     assert "Nothing else differs" in said
 
 
+def test_the_end_of_the_alert_counts_from_the_removal_and_stands_in_no_row_beside_what_counts_from_the_effect() -> None:
+    said = shown(compare(later(0.0), later(9.0)))
+    assert re.search(
+        r"after the removal: reset [\d.]+s → [\d.]+s, \+9\.0s larger than the errors", " ".join(said.split())
+    )
+    assert not re.search(r"^ *reset ", said, re.MULTILINE)
+    assert "reset, after the removal" in page(compare(SIDE, SIDE), (VERDICT, LINES), (VERDICT, LINES))
+
+
 def test_a_change_for_the_worse_is_named() -> None:
     first, *rest = VERDICT.findings
     worse = replace(SIDE, verdict=replace(VERDICT, findings=(replace(first, verdict="unsafe", answer="no"), *rest)))
