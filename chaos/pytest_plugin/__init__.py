@@ -88,6 +88,20 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return found
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A system that is named and is none is one mistake of the command line, and not one of every test. Raises UsageError.
+
+    Not in a worker of xdist, of which nobody would hear it, nor where tests are only listed.
+    """
+    config = session.config
+    if not session.items or config.option.collectonly or hasattr(config, "workerinput"):
+        return
+    if config.getoption("--chaos-system") or config.getini("chaos_system"):
+        from chaos.pytest_plugin.items import demand_system
+
+        demand_system(session)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """What a run said stands in the report as it is: of what goes wrong in a setup, pytest would show its own calls."""
