@@ -128,7 +128,7 @@ def rehearse_(
 ) -> None:
     """Says what would fire, when, and from which severity on: in virtual time, by Prometheus' own engine. Hurts nothing."""
     from chaos.app import files as reading
-    from chaos.app.rehearsal_command import Asked, command
+    from chaos.app.rehearsal_command import Asked, command, system_for
     from chaos.report.rehearsal import rehearsal_view
     from chaos.units import parse_duration
 
@@ -136,10 +136,10 @@ def rehearse_(
         over_s = parse_duration(over)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--over") from error
-    loaded = reading.load(file, system=system, variables=variables_of(var), state=STATE)
-    made = command(
-        loaded, Asked(runs, run, model, over_s, rules, scenarios, seed=seed), STATE, say, projected=projected
-    )
+    asked, given = Asked(runs, run, model, over_s, rules, scenarios, seed=seed), variables_of(var)
+    found = system_for(file, system, given, asked, STATE, say)
+    loaded = reading.load(file, system=found, variables=given, state=STATE)
+    made = command(loaded, asked, STATE, say, projected=projected)
     if as_json:
         print(made.to_json())
     else:
