@@ -42,7 +42,9 @@ def coverage(
     suggest: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            "--suggest", metavar="FILE", help="rules for the faults that nobody was told of, rehearsed; never applied"
+            "--suggest",
+            metavar="FILE",
+            help="write rules for the faults that nobody was told of, rehearsed and never applied; no file where none is found",
         ),
     ] = None,
     fail_under: Annotated[
@@ -62,7 +64,10 @@ def coverage(
     scenarios: Annotated[int, typer.Option("--scenarios", min=1, max=2000, help="with --mutate-rules")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """Says which faults nobody would be told of: every fault that was run, and every alert. Only reads."""
+    """Says which faults nobody would be told of: every fault that was run, and every alert. Changes nothing of the system.
+
+    --suggest and --mutate-rules play scenarios in a Prometheus of their own, which is unpacked into ./.chaos/tools unless one is on PATH.
+    """
     from chaos.app import mutating, rule_survey
     from chaos.app.coverage_command import Wish, command
 
@@ -126,7 +131,10 @@ def rehearse_(
     seed: Annotated[int, typer.Option("--seed", help="repeat what chance decided")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Says what would fire, when, and from which severity on: in virtual time, by Prometheus' own engine. Hurts nothing."""
+    """Says what would fire, when, and from which severity on: in virtual time, by Prometheus' own engine. Hurts nothing.
+
+    That engine is unpacked into ./.chaos/tools unless a Prometheus is on PATH.
+    """
     from chaos.app import files as reading
     from chaos.app.rehearsal_command import Asked, command, system_for
     from chaos.report.rehearsal import rehearsal_view
