@@ -253,7 +253,9 @@ def _planned_alert(alert: PlannedAlert) -> Group:
     if alert.foresight is not None:
         seen = alert.foresight
         crossing = "crosses" if seen.crosses else "does not cross"
-        expected = f", expected after {seen.expected_s:.0f}s" if seen.expected_s else ""
+        expected = (
+            f", expected after {format_measured(seen.expected_s, alert.within_s, digits=0)}" if seen.expected_s else ""
+        )
         reads = f"reads {seen.now:.4g} now, would read {seen.reachable:.4g}"
         said.append(f"{reads}: {crossing} {alert.operator} {alert.threshold:g}{expected}")
     head = _line((alert.alert, "bold"), (f" ({alert.severity})" if alert.severity else "", ""))
