@@ -97,6 +97,17 @@ def test_a_system_that_is_none_is_one_mistake_of_the_command_line(
     assert "Traceback" not in text
 
 
+def test_with_workers_it_is_one_mistake_too_and_no_test_begins(project: pytest.Pytester) -> None:
+    project.makepyfile("def test_one(): print('begun')")
+    result = project.runpytest_subprocess("-n", "2", "-s", "--chaos-system", "sistem.yaml")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = said(result)
+    assert text.count("did you mean `system.yaml`?") == 1
+    assert "begun" not in text
+    assert "passed" not in text
+    assert "Traceback" not in text
+
+
 def test_a_system_that_stands_beside_the_experiment_is_found_from_anywhere(project: pytest.Pytester) -> None:
     (project.path / "below").mkdir()
     for name in ("slow.chaos.yaml", "rows.jsonl"):
