@@ -97,6 +97,13 @@ def test_a_system_that_is_none_is_one_mistake_of_the_command_line(
     assert "Traceback" not in text
 
 
+def test_fixtures_that_ask_for_it_make_it_one_mistake_too(project: pytest.Pytester) -> None:
+    project.makepyfile("def test_one(alerts): pass\ndef test_two(chaos_fault): pass")
+    result = project.runpytest_inprocess("--chaos-system", "zzz", "-m", "not chaos")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert said(result).count("there is no system `zzz`") == 1
+
+
 def test_with_workers_it_is_one_mistake_too_and_no_test_begins(project: pytest.Pytester) -> None:
     project.makepyfile("def test_one(): print('begun')")
     result = project.runpytest_subprocess("-n", "2", "-s", "--chaos-system", "sistem.yaml")
