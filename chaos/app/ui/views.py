@@ -82,7 +82,7 @@ def told_text(run: RunSummary) -> str:
 
 def _told_after(alert: AlertSummary) -> str:
     if alert.told_after_s is not None:
-        return duration_text(alert.told_after_s)
+        return duration_text(alert.told_after_s, alert.within_s)
     return NONE if alert.told is None else "nobody"
 
 
