@@ -11,10 +11,12 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
 
 from chaos.errors import InvalidFile, Problem
+from chaos.kinds import manifests
 from chaos.units import WrittenFloat, WrittenInt
 
 Path = tuple[str | int, ...]
@@ -22,6 +24,8 @@ Path = tuple[str | int, ...]
 LARGEST_FILE = 1_000_000
 MOST_NODES = 20_000
 DEEPEST = 40
+LONGEST_ECHO = 60
+"""Characters of what stands in a file that a message repeats."""
 
 _VARIABLE = re.compile(r"\$\{([^}]{0,200})\}")
 """Bounded, for what never closes would be searched to its end from each of its beginnings."""
@@ -49,6 +53,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(known)}" if known else "there are none"
 
 
+def shortened(text: str) -> str:
+    """As much of the text as a message repeats."""
+    return text if len(text) <= LONGEST_ECHO else text[: LONGEST_ECHO - 1] + "…"
+
+
 @dataclass
 class Document:
     """One parsed file. `places` has the 1-based line and column of each value, `keys` of each mapping's keys."""
@@ -71,14 +80,35 @@ class Document:
             above = above[:-1]
         for value, written in self.hidden.get(path, ()):
             message = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", written.replace("\\", r"\\"), message)
+        if path not in self.hidden:
+            message = _echoing_less(message, (self._at(path), path[-1] if path else None))
         return Problem(self.path, place[0], place[1], where(path), message)
+
+    def _at(self, path: Path) -> object:
+        """The value at this path; None where there is none."""
+        value: Any = self.data
+        for part in path:
+            try:
+                value = value[part]
+            except (LookupError, TypeError):
+                return None
+        return value
+
+
+def _echoing_less(message: str, echoed: Iterable[object]) -> str:
+    """The message, where what it repeats of these texts is short."""
+    for text in echoed:
+        if isinstance(text, str) and len(text) > LONGEST_ECHO:
+            message = message.replace(repr(text), repr(shortened(text))).replace(text, shortened(text))
+    return message
 
 
 def where(path: Path) -> str:
     """`faults[0].share` for people."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
+        named = part if isinstance(part, int) else shortened(part)
+        text += f"[{part}]" if isinstance(part, int) else (f".{named}" if text else str(named))
     return text
 
 
@@ -110,7 +140,7 @@ class _Reader:
             self._give_up(path, f"this is nested deeper than {DEEPEST} levels; write it flatter")
             return None
         if node.tag.startswith("!") or node.tag.startswith("tag:yaml.org,2002:python"):
-            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            tag = shortened(node.tag.replace("tag:yaml.org,2002:", "!!"))
             self._say(path, f"the tag `{tag}` is not allowed; write a plain value")
         if isinstance(node, yaml.ScalarNode):
             return self._read_scalar(node, path)
@@ -155,7 +185,7 @@ class _Reader:
             key = key_node.value
             if key in found:
                 first = self.document.keys[(*path, key)][0]
-                self._say((*path, key), f"`{key}` stands twice, first in line {first}; write it once", place)
+                self._say((*path, key), f"`{shortened(key)}` stands twice, first in line {first}; write it once", place)
                 continue
             self.document.keys[(*path, key)] = place
             found[key] = self.read(value_node, (*path, key))
@@ -178,6 +208,9 @@ def read_document(text: str, path: str, variables: Mapping[str, str]) -> Documen
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
+        if "another document" in str(error.problem) and manifests(text):
+            said = "these are Kubernetes manifests, and none of our files; `chaos init` writes the first ones"
+            raise InvalidFile([Problem(path, 1, 1, "", said)]) from error
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         raise InvalidFile([Problem(path, line, column, "", _not_yaml(error, text))]) from error

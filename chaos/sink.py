@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -18,6 +19,36 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+ABOUT = """\
+The notification sink: a receiver that only remembers. It keeps every
+notification of Alertmanager, and when it came, in a log that lasts.
+
+Alertmanager can be asked what is active; only a receiver knows what was
+delivered. You need one where an experiment expects `delivered_to:` a receiver,
+or is to prove how long it took until somebody was told. The lab brings its own.
+"""
+EXAMPLE = """\
+For instance:
+
+  $ chaos sink --listen 127.0.0.1:9099 --log notifications.jsonl
+
+Add it to Alertmanager beside the real receiver, with the same matchers and
+grouping, on a route in front of it:
+
+  routes:
+    - {receiver: chaos-sink, continue: true}
+  receivers:
+    - name: chaos-sink
+      webhook_configs: [{url: 'http://127.0.0.1:9099/', send_resolved: true}]
+
+and name it in the system file, under the name of the receiver that it stands
+beside; `chaos doctor --system FILE` looks whether it answers:
+
+  receivers:
+    oncall: {sink: 'http://127.0.0.1:9099'}
+
+It ends with SIGTERM or Ctrl-C.
+"""
 MOST = 10_000
 """Notifications kept in memory; the log keeps all."""
 MOST_BYTES = 64_000_000
@@ -123,13 +154,22 @@ def main(arguments: list[str] | None = None) -> None:
     from chaos.drivers.serving import serve_forever
 
     parser = argparse.ArgumentParser(
-        prog="python -m chaos.sink", description=__doc__.splitlines()[0] if __doc__ else ""
+        prog="chaos sink", description=ABOUT, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--listen", default="127.0.0.1:9099")
-    parser.add_argument("--log", type=Path, required=True)
-    parser.add_argument("--ports-file", type=Path)
+    parser.add_argument(
+        "--listen", default="127.0.0.1:9099", metavar="HOST:PORT", help="where notifications arrive (%(default)s)"
+    )
+    parser.add_argument(
+        "--log", type=Path, required=True, metavar="FILE", help="where they are kept, one JSON object a line"
+    )
+    parser.add_argument("--ports-file", type=Path, metavar="FILE", help="written once it listens: where, as JSON")
     given = parser.parse_args(arguments)
-    serve_forever(application(Memory(given.log)), given.listen, "sink", given.ports_file)
+    try:
+        memory = Memory(given.log)
+    except OSError as error:
+        print(f"chaos sink: the log {given.log} cannot be kept ({error.strerror}); name another file", file=sys.stderr)
+        sys.exit(2)
+    serve_forever(application(memory), given.listen, "sink", given.ports_file)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 
 from chaos.document import Document, Path, did_you_mean, nearest
 from chaos.errors import Problem
+from chaos.kinds import Kind, other_kind
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -278,8 +279,20 @@ def _problems(document: Document, model: type[BaseModel], errors: list[ErrorDeta
             yield document.problem(path, _wrong_kind(kinds.pop(path), error["input"]))
 
 
-def validate(document: Document, model: type[Model]) -> tuple[Model | None, list[Problem]]:
-    """The model, and every problem of the file; the model is None when there is any."""
+def misplaced(document: Document, model: type[BaseModel], kind: Kind) -> Problem | None:
+    """The one problem of a file that is of another kind than this one, whose model is given; None where it may be of this."""
+    said = other_kind(document.data, kind, document.path, frozenset(keys_of(model)))
+    return None if said is None else document.problem((), said)
+
+
+def validate(document: Document, model: type[Model], kind: Kind | None = None) -> tuple[Model | None, list[Problem]]:
+    """The model, and every problem of the file; the model is None when there is any.
+
+    A file of another kind than `kind` has that one problem alone.
+    """
+    elsewhere = misplaced(document, model, kind) if kind is not None else None
+    if elsewhere is not None:
+        return None, [elsewhere]
     problems = list(document.problems)
     made: Model | None = None
     if not isinstance(document.data, dict):

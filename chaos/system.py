@@ -337,7 +337,7 @@ class System(Strict):
 def parse_system(text: str, path: str, variables: Mapping[str, str]) -> tuple[System, Document]:
     """The system and the document that it stood in. Raises InvalidFile with every problem."""
     document = read_document(text, path, variables)
-    made, problems = validate(document, System)
+    made, problems = validate(document, System, "system")
     if made is None:
         raise InvalidFile(problems)
     return made, document

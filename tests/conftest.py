@@ -12,6 +12,11 @@ from tests.containers import inside
 
 __all__ = ["inside"]
 
+# GNU readline, which pytest imports, writes the terminal's width into the environment behind Python's back, and every command that a
+# test runs would fold its lines to it. A test of folded lines says COLUMNS itself.
+os.environ.pop("COLUMNS", None)
+os.unsetenv("COLUMNS")
+
 # How long one example takes says how busy the machine is, and nothing else.
 settings.register_profile("quiet", deadline=None)
 settings.load_profile("quiet")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from chaos.version import VERSION
 from tests.values import EXPERIMENT, PROBES, SYSTEM, edited
 
 ROOT = Path(__file__).parents[1]
@@ -90,7 +93,7 @@ def test_a_misspelt_command_and_a_missing_file_exit_2(tmp_path: Path) -> None:
 
 
 def test_an_error_that_nobody_foresaw_exits_3_and_not_1_which_would_be_a_weakness(tmp_path: Path) -> None:
-    code = "import sys; from chaos.app import cli, files; files.check_alone = lambda *_: 1 / 0; sys.argv = ['chaos', 'check', 'x']; cli.main()"
+    code = "import sys; from chaos.app import checking, cli; checking.checked = lambda *_: 1 / 0; sys.argv = ['chaos', 'check', 'x']; cli.main()"
     found = chaos(folder=tmp_path, code=code)
     assert found.returncode == 3
     assert "an error of our own" in found.stderr
@@ -100,9 +103,9 @@ def test_an_error_that_nobody_foresaw_exits_3_and_not_1_which_would_be_a_weaknes
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_outside_of_a_run_exits_130(tmp_path: Path, number: signal.Signals) -> None:
     code = (
-        "import os, signal, sys; from chaos.app import cli, files\n"
+        "import os, signal, sys; from chaos.app import checking, cli\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # in the background it is ignored from the start
-        f"files.check_alone = lambda *_: os.kill(os.getpid(), {int(number)})\n"
+        f"checking.checked = lambda *_: os.kill(os.getpid(), {int(number)})\n"
         "sys.argv = ['chaos', 'check', 'x']; cli.main()"
     )
     found = chaos(folder=tmp_path, code=code)
@@ -114,6 +117,12 @@ def test_status_of_no_lab_exits_3_and_down_of_no_lab_is_fine(tmp_path: Path) -> 
     assert chaos("lab", "status", folder=tmp_path).returncode == 3
     assert chaos("lab", "down", folder=tmp_path).returncode == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lab_that_is_not_up_says_how_to_bring_up_the_very_one_that_was_asked_for(tmp_path: Path) -> None:
+    assert "run `chaos lab up`" in chaos("lab", "status", folder=tmp_path).stdout
+    said = chaos("lab", "status", "--name", "mine", folder=tmp_path).stdout
+    assert "run `chaos lab up --name mine`" in said
 
 
 def test_the_python_api_stays_callable_whatever_else_is_imported(tmp_path: Path) -> None:
@@ -142,3 +151,50 @@ def test_a_command_that_no_experiment_or_several_could_mean_is_refused(
     assert found.returncode == 2
     assert message in found.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_version_is_one_line_with_pythons(tmp_path: Path) -> None:
+    found = chaos("--version", folder=tmp_path)
+    assert found.returncode == 0
+    assert found.stdout == f"chaos-ml {VERSION}, Python {platform.python_version()}\n"
+
+
+@pytest.mark.parametrize("words", [(), ("lab",), ("gameday",), ("export",)])
+def test_no_summary_of_a_command_is_cut_in_a_terminal_of_80_columns(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = chaos(*words, "--help", folder=tmp_path).stdout
+    assert "Commands:" in said
+    assert "..." not in said.partition("Commands:")[2]
+    assert all(len(line) <= 80 for line in said.splitlines())
+    named = re.findall(r"^  (\S+)  ", said.partition("Commands:")[2], re.MULTILINE)
+    assert len(named) == len(said.partition("Commands:")[2].split("\n")) - 2  # each has a line, and one alone
+
+
+def test_one_protocol_is_explained_with_how_it_is_written(tmp_path: Path) -> None:
+    said = chaos("protocols", "oip", folder=tmp_path)
+    assert said.returncode == 0
+    assert "POST /v2/models/NAME" in said.stdout
+    assert "protocol: oip" in said.stdout
+    wrong = chaos("protocols", "kserve", folder=tmp_path)
+    assert (wrong.returncode, "did you mean `kserve-v1`?" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "example"),
+    [
+        ("proxy", "  $ chaos proxy --route 'replica-1="),
+        ("sink", "  $ chaos sink --listen 127.0.0.1:9099 --log notifications.jsonl"),
+    ],
+)
+def test_a_server_says_when_one_needs_it_and_shows_an_example(
+    command: str, example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = chaos(command, "--help", folder=tmp_path).stdout
+    assert said.startswith(f"usage: chaos {command} ")
+    assert "You need one where an experiment" in said
+    assert example in said
+    assert "chaos doctor --system FILE" in said
+    assert all(len(line) <= 80 for line in said.splitlines())

@@ -16,7 +16,7 @@ PROBES = Path(__file__).parents[1] / "probes"
 SYSTEM = "name: s\nenvironment: staging\ntargets: {}\ntelemetry: {prometheus: 'http://127.0.0.1:9'}\n"
 
 
-def chaos(folder: Path, *words: str) -> tuple[int, str]:
+def chaos(folder: Path, *words: str, **environment: str) -> tuple[int, str]:
     said = subprocess.run(
         [sys.executable, "-m", "chaos", *words],
         cwd=folder,
@@ -25,6 +25,7 @@ def chaos(folder: Path, *words: str) -> tuple[int, str]:
             "COLUMNS": "200",
             "CHAOS_STATE": str(folder / "state"),
             "DOCKER_HOST": "unix:///nowhere.sock",
+            **environment,
         },
         capture_output=True,
         text=True,

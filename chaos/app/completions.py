@@ -13,6 +13,8 @@ MOST = 200
 """Offers beyond that help nobody."""
 _FAULT = re.compile(r'^    fault: Literal\["(\w+)"\]', re.MULTILINE)
 _PROBE = re.compile(r"^([A-Za-z_]\w*):", re.MULTILINE)
+_PROTOCOL = re.compile(r"^PROTOCOL\b", re.MULTILINE)
+_PROTOCOL_NAME = re.compile(r'^    name = "([\w-]+)"', re.MULTILINE)
 _STATE = Path(".chaos")
 
 
@@ -31,9 +33,18 @@ def probes(incomplete: str) -> list[str]:
     return _begin([name for path in files for name in _PROBE.findall(_text(path))], incomplete)
 
 
+def protocols(incomplete: str) -> list[str]:
+    """Names of serving protocols: the shipped ones by their files, and those that packages add."""
+    from importlib.metadata import entry_points
+
+    files = [path for path in sorted(_here("protocols").glob("*.py")) if _PROTOCOL.search(_text(path))]
+    shipped = [name for path in files for name in _PROTOCOL_NAME.findall(_text(path))]
+    return _begin([*shipped, *(one.name for one in entry_points(group="chaos.protocols"))], incomplete)
+
+
 def kinds(incomplete: str) -> list[str]:
     """Kinds of files that have a schema."""
-    return _begin(["experiment", "system", "probes"], incomplete)
+    return _begin(["experiment", "system", "probes", "gameday"], incomplete)
 
 
 def labs(incomplete: str) -> list[str]:
@@ -67,7 +78,7 @@ def living_runs(incomplete: str) -> list[str]:
 
 _PLACES: Mapping[str, Callable[[str], list[str]]] = {
     "check": yaml_files, "plan": yaml_files, "run": yaml_files, "rehearse": yaml_files, "judge": run_folders,
-    "faults": faults, "probes": probes, "schema": kinds, "stop": living_runs,
+    "faults": faults, "probes": probes, "protocols": protocols, "schema": kinds, "stop": living_runs,
 }  # fmt: skip
 """Command → what its arguments are."""
 

@@ -6,15 +6,16 @@ import importlib.util
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from chaos.app.widths import NARROWEST
 from chaos.drivers import this_machine
 from chaos.drivers.state import State
 from chaos.errors import ChaosError
+from chaos.folded import folded
 from chaos.visible import visible
 
 Condition = Literal["ok", "warning", "missing"]
@@ -201,49 +202,38 @@ def examine(tools: Path) -> list[Finding]:
     ]
 
 
-def examine_system(name: str, variables: Mapping[str, str], state: Path) -> Iterator[Finding]:
-    """Whether the system's monitoring answers, and how far apart the clocks are. Raises InvalidFile for a file that is wrong."""
-    from chaos.app.files import Variables, read_text, system_path
-    from chaos.drivers.alertmanager import AlertmanagerDriver
-    from chaos.drivers.http import ask, json_of, session, understood, without_secrets
-    from chaos.system import parse_system
+def told(found: Sequence[Finding], *, as_json: bool, width: int | None = None) -> str:
+    """One line for each finding, the command that mends it below, folded to this width; or one JSON list.
 
-    path = system_path(name, Path(name), state)
-    system, _ = parse_system(read_text(path), str(path), Variables(variables, path.parent))
-    address = system.telemetry.prometheus
-    asking = session({key: value.get_secret_value() for key, value in system.telemetry.headers.items()})
-    try:
-        before = time.time()
-        answer = ask(
-            asking, "GET", f"{address}/api/v1/query", what="Prometheus", timeout_s=1.0, params={"query": "time()"}
-        )
-        with understood("Prometheus", address):
-            theirs = float(json_of(answer, "Prometheus")["data"]["result"][1])
-        yield Finding("Prometheus", "ok", f"{without_secrets(address)} answers")
-        yield clock(theirs - (before + time.time()) / 2)
-    except ChaosError as error:
-        yield Finding("Prometheus", "missing", str(error), f"mend `telemetry.prometheus` in {path}")
-    finally:
-        asking.close()
-    if system.telemetry.alertmanager is not None:
-        try:
-            AlertmanagerDriver(system.telemetry.alertmanager, timeout_s=1.0).ready()
-            yield Finding("Alertmanager", "ok", f"{without_secrets(system.telemetry.alertmanager)} answers")
-        except ChaosError as error:
-            yield Finding("Alertmanager", "missing", str(error), f"mend `telemetry.alertmanager` in {path}")
-
-
-def told(found: Sequence[Finding], *, as_json: bool) -> str:
-    """One line for each finding, the command that mends it below; or one JSON list."""
+    A command is never folded, for it is copied; what is to be done otherwise is, and stands out by its backticks.
+    """
     if as_json:
         return json.dumps([asdict(one) for one in found], indent=2)
     wide = max(len(one.what) for one in found)
     lines: list[str] = []
     for one in found:
-        lines.append(f"{MARKS[one.condition]} {one.what:{wide}}  {visible(one.says)}")
-        lines += [f"  {'':{wide}}  → {visible(one.mend)}"] if one.mend else []
+        head = f"{MARKS[one.condition]} {one.what:{wide}}  "
+        lines += _beside(head, visible(one.says), width)
+        lines += _mending(visible(one.mend), width) if one.mend else []
     counts = {condition: sum(one.condition == condition for one in found) for condition in MARKS}
     lines.append(
         f"{counts['ok']} ok, {counts['warning']} warning{'' if counts['warning'] == 1 else 's'}, {counts['missing']} missing"
     )
     return "\n".join(lines)
+
+
+def _beside(head: str, text: str, width: int | None) -> list[str]:
+    """The text beside its head, and what goes on below itself."""
+    if width is None:
+        return [head + text]
+    first, *more = folded(text, max(NARROWEST, width - len(head)), hanging="").split("\n")
+    return [head + first, *(" " * len(head) + line for line in more)]
+
+
+def _mending(mend: str, width: int | None) -> list[str]:
+    if "`" in mend:
+        return _beside("    → ", mend, width)
+    command_line, _, comment = mend.partition("    # ")
+    if comment and width is not None and len(f"    → {mend}") > width:
+        return [f"    → {command_line}", *_beside("      # ", comment, width)]
+    return [f"    → {mend}"]

@@ -27,11 +27,18 @@ def say(text: str) -> None:
     print(visible(text, keep="\n"), file=sys.stderr, flush=True)
 
 
+def say_folded(text: str) -> None:
+    """The same for sentences, which nobody copies: on a terminal they are folded to its width."""
+    from chaos.app.widths import fold  # not above: most of the time nothing is said
+
+    say(fold(visible(text, keep="\n"), sys.stderr))
+
+
 def tell_refusal(error: Refused) -> None:
     """Every reason why something must not run is said."""
     say("this must not run:")
     for reason in error.reasons:
-        say(f"  - {reason}")
+        say_folded(f"  - {reason}")
 
 
 def plain_stop(words: Sequence[str]) -> tuple[str | None, bool] | None:
@@ -88,7 +95,7 @@ def through(command: Callable[[], object]) -> None:
         command()
     except InvalidFile as error:
         for problem in error.problems:
-            say(str(problem))
+            say_folded(str(problem))
         sys.exit(error.exit_code)
     except Refused as error:
         tell_refusal(error)
@@ -97,7 +104,7 @@ def through(command: Callable[[], object]) -> None:
         say(f"chaos: {error}\n  do it by hand: {error.by_hand}")
         sys.exit(error.exit_code)
     except ChaosError as error:
-        say(f"chaos: {error}")
+        say_folded(f"chaos: {error}")
         sys.exit(error.exit_code)
     except Exception:
         import logging

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chaos.document import LARGEST_FILE, Document, did_you_mean, nearest, read_document
 from chaos.errors import InvalidFile, Problem
-from chaos.experiment import Experiment, experiment_of, link, link_names, parse
+from chaos.experiment import Experiment, elsewhere, experiment_of, link, link_names, parse
 from chaos.probe import Catalogue, merge
 from chaos.system import System, parse_system
 
@@ -170,7 +170,13 @@ def load(
     document: Document | None = None
     try:
         document = read_document(text, str(path), Variables(given))
-        experiment = experiment_of(document)
+    except InvalidFile as error:
+        problems += error.problems
+    if document is not None and (wrong_kind := elsewhere(document)) is not None:
+        raise InvalidFile([wrong_kind])  # whatever else could be said would be said of the wrong thing
+    try:
+        if document is not None:
+            experiment = experiment_of(document)
     except InvalidFile as error:
         problems += error.problems
     probes: Catalogue = {}

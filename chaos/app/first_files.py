@@ -20,6 +20,7 @@ from chaos.errors import InvalidFile, Problem
 from chaos.first_steps.files import Guess, WrittenFile, files_of
 from chaos.first_steps.found import Found
 from chaos.first_steps.system_text import Wish
+from chaos.report.hanging import Hanging
 from chaos.visible import visible
 
 EASY = ("delay", "http_error", "slow_first_token", "wrong_predictions")
@@ -125,52 +126,36 @@ def tell(found: Found, written: Sequence[WrittenFile], guesses: Sequence[Guess],
     """What was found, guessed with which reason, what is left, and the next command."""
     console.print(Text("Found", style="bold"))
     for sentence in found.looked:
-        console.print(Text(f"  {visible(sentence)}"))
-    if not guesses:
-        console.print(
-            Text(
-                "\nThere is no alert rule to guess for: write one, load it, and begin again; docs/rules.md",
-                style="yellow",
-            )
-        )
-    else:
+        console.print(Hanging(sentence))
+    if guesses:
         _tell_guesses(guesses, console)
+    else:
+        console.print()
+        said = "There is no alert rule to guess for: write one, load it, and begin again; docs/rules.md"
+        console.print(Hanging(said, "yellow", indent=""))
     console.print(Text("\nWritten", style="bold"))
     experiments = [one for one in written if one.path != "system.yaml"]
-    console.print(
-        Text(
-            f"  {into / 'system.yaml'}, {len(experiments)} experiments in {into / 'experiments'}, and schemas for your editor"
-        )
-    )
-    left = [one for one in written if one.left]
-    if left:
+    console.print(Hanging(f"{into / 'system.yaml'}"))
+    if experiments:
+        console.print(Hanging(f"{len(experiments)} experiments in {into / 'experiments'}"))
+    console.print(Hanging("schemas for your editor beside them"))
+    places = sum(one.left for one in written)
+    if places:
         console.print(Text("\nLeft to fill in", style="bold"))
-        places = sum(one.left for one in left)
-        console.print(
-            Text(
-                f"  {places} places are marked TODO"
-                + (f", {written[0].left} of them in {into / 'system.yaml'}: begin there" if written[0].left else "")
-            )
-        )
+        first = f", {written[0].left} of them in {into / 'system.yaml'}: begin there" if written[0].left else ""
+        console.print(Hanging(f"{places} places are marked TODO{first}"))
     console.print(Text("\nNext", style="bold"))
-    first = _first(written, guesses)
-    check = (
-        f"chaos check {shlex.quote(str(into / first))}"
-        if first
-        else f"chaos check {shlex.quote(str(into))}/experiments/*.yaml"
-    )
-    console.print(
-        Text(f"  $ {check}    # is it right, and what is left to fill in?", no_wrap=True, overflow="ignore"),
-        soft_wrap=True,
-    )
-    if first:
-        console.print(
-            Text(
-                f"  $ chaos plan {shlex.quote(str(into / first))}     # who would be hurt and told; touches nothing",
-                no_wrap=True,
-            ),
-            soft_wrap=True,
-        )
+    _tell_next(into, _first(written, guesses), console)
+
+
+def _tell_next(into: Path, first: str | None, console: Console) -> None:
+    """The commands, each whole in a line of its own, so that it can be copied."""
+    where = shlex.quote(str(into / first)) if first else f"{shlex.quote(str(into))}/experiments/*.yaml"
+    following = [(f"chaos check {where}", "is it right, and what is left to fill in?")]
+    following += [(f"chaos plan {where}", "who would be hurt and told; touches nothing")] if first else []
+    for command_line, why in following:
+        console.print(Hanging(f"# {why}", "dim"))
+        console.print(Text(f"  $ {command_line}", no_wrap=True, overflow="ignore"), soft_wrap=True)
 
 
 def _tell_guesses(guesses: Sequence[Guess], console: Console) -> None:
@@ -178,7 +163,7 @@ def _tell_guesses(guesses: Sequence[Guess], console: Console) -> None:
     console.print(_table(guesses))
     doubtful = [one for one in guesses if one.how_sure != "sure"]
     for one in doubtful:
-        console.print(Text(f"  ? {visible(one.alert)}: {visible(one.why)}"))
+        console.print(Hanging(f"? {one.alert}: {one.why}"))
 
 
 def _table(guesses: Sequence[Guess]) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from chaos.app import files as reading
 from chaos.app.files import Loaded
 from chaos.app.surveyor import Drivers, drivers_of
+from chaos.app.widths import fold
 from chaos.drivers.rule_facts import Servers, ask_about
 from chaos.errors import InvalidFile, Problem
 from chaos.planning.alerts import matching_rule, not_loaded
@@ -105,10 +107,10 @@ def _tell(loaded: Loaded, checked: list[CheckedAlert]) -> None:
         said += f"; can fire: {', '.join(right)}"
     elif not checked:
         said += "; it expects no alert"
-    print(visible(said))
+    print(fold(visible(said), sys.stdout))
     for one in checked:
         for doubt in one.doubts():
-            print(visible(f"  ? {doubt}"))
+            print(fold(visible(f"  ? {doubt}"), sys.stdout))
 
 
 def _row(loaded: Loaded, checked: list[CheckedAlert]) -> dict[str, object]:

@@ -15,6 +15,8 @@ from chaos.errors import ChaosError
 from chaos.faults import catalogue as fault_catalogue
 from chaos.probe import Catalogue, Probe
 from chaos.protocols import catalogue as protocol_catalogue
+from chaos.protocols.base import Asking, Protocol, Streaming
+from chaos.report.hanging import Hanging
 
 
 class Unknown(ChaosError):
@@ -110,6 +112,31 @@ def list_protocols() -> RenderableType:
     """Every serving protocol that the proxy can read."""
     table = _table("protocol", "what it is")
     for name, protocol in protocol_catalogue().items():
-        about = inspect.getmodule(type(protocol)).__doc__
-        table.add_row(Text(name), Text(_prose(about).split("\n\n")[0]))
-    return table
+        table.add_row(Text(name), Text(_about(protocol)[0]))
+    return Group(
+        table, Text("\n`chaos protocols NAME` explains one: its messages, and what the proxy can change in them.")
+    )
+
+
+def explain_protocol(name: str) -> RenderableType:
+    """One protocol: what its own file says of it, what the proxy can do in it, and how it is written. Raises Unknown."""
+    known = protocol_catalogue()
+    if name not in known:
+        raise Unknown(f"there is no protocol `{name}`; {did_you_mean(name, known)}")
+    one = known[name]
+    facts = _table("", "")
+    facts.show_header = False
+    facts.add_row("faults on inputs", Text("yes" if isinstance(one, Asking) else "no"))
+    facts.add_row("streamed answers", Text("yes" if isinstance(one, Streaming) else "no"))
+    written = f"\nWritten under `targets:` of the system file\n  model: {{protocol: {name}, proxies: [http://127.0.0.1:8474]}}"
+    said: list[RenderableType] = []
+    for part in _about(one):
+        messages = part.split("\n") if part.startswith(" ") else []
+        said += [*(Hanging(line, indent="") for line in messages), Text()] if messages else [Text(f"{part}\n")]
+    return Group(*said, facts, Text(written))
+
+
+def _about(one: Protocol) -> list[str]:
+    """The paragraphs that its own file says; what is indented there stays as it is."""
+    said = inspect.cleandoc(inspect.getdoc(inspect.getmodule(type(one))) or "")
+    return [part if part.startswith(" ") else " ".join(part.split()) for part in said.split("\n\n")]

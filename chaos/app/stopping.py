@@ -25,6 +25,7 @@ STOP_S = 45.0
 """How long a stop is waited for: the run's own undo deadline, and its warden's beginning."""
 LOOK_S = 0.02
 
+_OTHERS = "`chaos history` shows runs that are over, and `chaos recover` undoes what dead ones have left"
 Say = Callable[[str], None]
 
 
@@ -47,18 +48,26 @@ def living(state: State) -> list[RunState]:
 
 
 def chosen(state: State, name: str | None) -> RunState:
-    """The run of this name, of this beginning of a name, or the only one. Raises NoRun."""
+    """The run of this name or folder, of this beginning of a name, or the only one. Raises NoRun, which says what there is."""
     runs = living(state)
     names = ", ".join(run.name for run in runs)
     if not runs:
-        raise NoRun("no run goes on; nothing is to be stopped (`chaos recover` looks for what dead ones have left)")
+        asked = "" if name is None else f" that is called {name!r}, nor any other"
+        raise NoRun(f"no run goes on{asked}; {_OTHERS}")
     if name is None:
         if len(runs) > 1:
             raise NoRun(f"{len(runs)} runs go on: {names}; name one, or write --all")
         return runs[0]
-    found = [run for run in runs if run.name == name] or [run for run in runs if run.name.startswith(name)]
-    if len(found) != 1:
-        raise NoRun(f"{'several runs are' if found else 'no run is'} called {name!r}; these go on: {names}")
+    folder = Path(name).name
+    found = (
+        [run for run in runs if run.name == name]
+        or [run for run in runs if folder.endswith(f"-{run.name}")]
+        or [run for run in runs if run.name.startswith(name)]
+    )
+    if len(found) > 1:
+        raise NoRun(f"{len(found)} runs begin with {name!r}: {', '.join(run.name for run in found)}; write more of it")
+    if not found:
+        raise NoRun(f"no run that goes on is called {name!r}; these go on: {names}; {_OTHERS}")
     return found[0]
 
 

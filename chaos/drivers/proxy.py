@@ -32,6 +32,15 @@ class Silent(Unreachable):
     """Nothing answers at this proxy's address: it is gone, or cannot be reached."""
 
 
+class WrongToken(Unreachable):
+    """A fault proxy answers, and does not accept the token."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"the fault proxy at {without_secrets(address)} does not accept the token; write the right `token:` in the system file"
+        )
+
+
 @dataclass
 class _Members:
     """The proxies that one run has armed, and those that have left or joined the name since."""
@@ -152,9 +161,7 @@ class ProxyFleet:
         except (ValueError, RecursionError):
             body = {"error": " ".join(answer.text.split())[:200]}
         if answer.status_code == 401:
-            raise Unreachable(
-                f"the fault proxy at {without_secrets(address)} does not accept the token; write the right `token:` in the system file"
-            )
+            raise WrongToken(address)
         if answer.status_code >= 400:
             raise Unreachable(
                 f"the fault proxy at {without_secrets(address)} refused ({answer.status_code}): {body.get('error', '?')}"
@@ -173,9 +180,7 @@ class ProxyFleet:
         body = self._ask(address, "GET", "/version")
         probe = self._answer(address, "GET", "/runs/none")
         if probe.status_code == 401:
-            raise Unreachable(
-                f"the fault proxy at {without_secrets(address)} does not accept the token; write the right `token:` in the system file"
-            )
+            raise WrongToken(address)
         try:
             return ProxyInfo(str(body.get("version", "?")), _holders(body))
         except (AttributeError, KeyError, TypeError) as error:

@@ -11,7 +11,7 @@ from chaos.experiment.blast_radius import AlertMatch, BlastRadius, Guard, GuardA
 from chaos.experiment.expect import Expect, ExpectedAlert
 from chaos.experiment.links import link, link_names
 from chaos.experiment.load import Load, LoadFeedback
-from chaos.experiment.parsing import experiment_of, parse
+from chaos.experiment.parsing import elsewhere, experiment_of, parse
 from chaos.experiment.severities import TRAFFIC, Bisection, Sweep, at, sweep_of, text_of
 from chaos.experiment.steady_state import Bounded, Steady, SteadyEntry, SteadyInline, SteadyProbe
 from chaos.experiment.sweep import SweepEntry
@@ -38,6 +38,7 @@ __all__ = [
     "Sweep",
     "SweepEntry",
     "at",
+    "elsewhere",
     "experiment_of",
     "json_schema",
     "link",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chaos.document import Document, read_document
-from chaos.errors import InvalidFile
+from chaos.errors import InvalidFile, Problem
 from chaos.experiment.problems import own_problems
 from chaos.experiment.whole import Experiment, model
-from chaos.strict import validate
+from chaos.strict import misplaced, validate
 
 
 def parse(text: str, path: str, variables: Mapping[str, str]) -> tuple[Experiment, Document]:
@@ -19,10 +19,15 @@ def parse(text: str, path: str, variables: Mapping[str, str]) -> tuple[Experimen
 
 def experiment_of(document: Document) -> Experiment:
     """The experiment of a document that was read. Raises InvalidFile with every problem of this file."""
-    made, problems = validate(document, model())
+    made, problems = validate(document, model(), "experiment")
     if made is None:
         raise InvalidFile(problems)
     problems = [*own_problems(made, document)]
     if problems:
         raise InvalidFile(problems)
     return made
+
+
+def elsewhere(document: Document) -> Problem | None:
+    """The one problem of a file that is no experiment at all; None where it may be one."""
+    return misplaced(document, model(), "experiment")

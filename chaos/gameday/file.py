@@ -180,7 +180,7 @@ class GameDay(Strict):
 def parse_gameday(text: str, path: str, variables: Mapping[str, str]) -> tuple[GameDay, Document]:
     """The game day and the document that it stood in. Raises InvalidFile with every problem."""
     document = read_document(text, path, variables)
-    made, problems = validate(document, GameDay)
+    made, problems = validate(document, GameDay, "game day")
     if made is None:
         raise InvalidFile(problems)
     return made, document

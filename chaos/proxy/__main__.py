@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import ssl
 import sys
 from pathlib import Path
@@ -14,13 +15,39 @@ from chaos.proxy.shadow import parse_consumer
 from chaos.proxy.upstream import tls_context
 from chaos.units import parse_share
 
+ABOUT = """\
+The fault proxy: a process of its own in front of a model. While no run holds
+it, every byte passes as it came; while one does, it delays, breaks or changes
+what happens to the treatment arm, and to nobody else.
+
+You need one where an experiment hurts requests, answers or inputs of a model
+(`chaos faults` lists them). Faults of containers and of the run's own load need
+none, and the lab brings its own.
+"""
+EXAMPLE = """\
+For instance:
+
+  $ head -c 24 /dev/urandom | base64 > token
+  $ chaos proxy --route 'replica-1=127.0.0.1:9001>10.0.0.11:8080' \\
+                --token-file token
+
+Point whatever asks the model at 127.0.0.1:9001, and name the proxy in the
+system file, where `chaos doctor --system FILE` looks whether it answers:
+
+  targets:
+    model: {proxies: ['http://127.0.0.1:8474'], token: '${file:token}'}
+
+docs/proxy.md says everything of it. It ends with SIGTERM or Ctrl-C.
+"""
 MOST_WORKERS = 32
 """Fewer than there are places to count connections: workers that are on their way out keep theirs for a moment."""
 
 
 def parser() -> argparse.ArgumentParser:
     """Every flag, with what it does."""
-    made = argparse.ArgumentParser(prog="chaos proxy", description="The fault proxy: invisible until a run arms it.")
+    made = argparse.ArgumentParser(
+        prog="chaos proxy", description=ABOUT, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     made.add_argument(
         "--route",
         action="append",
@@ -33,9 +60,15 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--control-cert", type=Path, metavar="FILE", help="serve the control API over TLS: certificates")
     made.add_argument("--control-key", type=Path, metavar="FILE", help="the private key of --control-cert")
-    made.add_argument("--token-file", type=Path, required=True, help="a file with the token of the control API")
-    made.add_argument("--ports-file", type=Path, help="written once everything listens: where, as JSON")
-    made.add_argument("--protocol", default="auto", help="used when an arming says `auto`")
+    made.add_argument(
+        "--token-file",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the token of the control API, 16 characters or more",
+    )
+    made.add_argument("--ports-file", type=Path, metavar="FILE", help="written once everything listens: where, as JSON")
+    made.add_argument("--protocol", default="auto", metavar="NAME", help="used when an arming says `auto`")
     made.add_argument("--upstream-ca", type=Path, metavar="FILE", help="trust these authorities, not the system's")
     made.add_argument("--workers", type=int, default=1, metavar="N", help="processes that serve data (%(default)s)")
     made.add_argument("--observe", default="0%", metavar="SHARE", help="look at so many answers, for /metrics (0%%)")
@@ -61,13 +94,25 @@ def _control_tls(given: argparse.Namespace) -> ssl.SSLContext | None:
     return made
 
 
+def _token(path: Path) -> str:
+    """Raises ValueError that says how to make one."""
+    how = f"write one with: head -c 24 /dev/urandom | base64 > {shlex.quote(str(path))}"
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(f"the token cannot be read from {path} ({error.strerror}); {how}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"what is in {path} is no text, and so no token; {how}") from error
+    if len(token) < 16:
+        raise ValueError(f"the token in {path} is shorter than 16 characters; {how}")
+    return token
+
+
 def _options(given: argparse.Namespace) -> Options:
     """Raises OSError and ValueError, which say what is wrong."""
-    token = given.token_file.read_text().strip()
+    token = _token(given.token_file)
     routes = tuple(parse_route(text) for text in given.route)
     control = parse_control(given.control)
-    if len(token) < 16:
-        raise ValueError(f"the token in {given.token_file} is shorter than 16 characters; make a longer one")
     if given.protocol not in ("auto", *protocols()):
         raise ValueError(f"the protocol {given.protocol!r} is unknown; known: auto, {', '.join(protocols())}")
     names = [route.name for route in routes]

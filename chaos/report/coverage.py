@@ -13,6 +13,7 @@ from rich.text import Text
 
 from chaos.coverage import Cell, Column, FaultRow, Matrix
 from chaos.coverage.matrix import DAY_S, CellState, Quadrant
+from chaos.report.hanging import Hanging
 from chaos.report.page import ALONE, Around, render
 from chaos.units import format_share
 from chaos.visible import visible
@@ -94,7 +95,7 @@ def coverage_view(found: Matrix) -> Group:
     if never:
         parts.append(Text(f"\nNever tried ({len(never)})", style="bold dim"))
         for family, rows_ in groupby(sorted(never, key=lambda row: row.family), key=lambda row: row.family):
-            parts.append(Text(f"  {family}: {', '.join(row.fault for row in rows_)}", style="dim", overflow="fold"))
+            parts.append(Hanging(f"{family}: {', '.join(row.fault for row in rows_)}", "dim"))
     parts += _unproven([column for column in found.columns if not column.proven_by])
     return Group(*parts)
 
@@ -107,14 +108,14 @@ def _unproven(columns: list[Column]) -> list[RenderableType]:
     for column in columns:
         if column.rule in WRONG:
             why = f": {column.why}" if column.why else ""
-            parts.append(Text(visible(f"  {column.alert} {column.rule}{why}"), style="red", overflow="fold"))
+            parts.append(Hanging(f"{column.alert} {column.rule}{why}", "red"))
     others: dict[str, list[str]] = {}
     for column in columns:
         if column.rule not in WRONG:
             others.setdefault(column.rule, []).append(column.alert)
     for rule, names in others.items():
         said = f"{rule}: " if rule else ""
-        parts.append(Text(visible(f"  {said}{', '.join(names)}"), overflow="fold"))
+        parts.append(Hanging(f"{said}{', '.join(names)}"))
     return parts
 
 

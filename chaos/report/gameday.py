@@ -15,6 +15,7 @@ from rich.text import Text
 
 from chaos.calendar import moment_text
 from chaos.gameday import Outcome, Summary
+from chaos.report.hanging import Hanging
 from chaos.units import format_duration
 from chaos.verdict import EXIT_CODE
 from chaos.visible import visible
@@ -58,11 +59,14 @@ def gameday_view(made: Summary, folder: str | None) -> Group:
     return Group(*parts)
 
 
-def list_view(told: Mapping[str, Mapping[str, Any]]) -> Group:
-    """The next starts of each day, and what became of earlier ones."""
+def list_view(told: Mapping[str, Mapping[str, Any]], store: str | None = None) -> Group:
+    """The next starts of each day, and what became of earlier ones; `store` is where those were looked for, if they were."""
     parts: list[RenderableType] = []
     for name, day in told.items():
         parts.append(Text.assemble((visible(name), "bold"), f"  {visible(day['purpose'])}", overflow="fold"))
+        if store is not None and not day["history"]:
+            said = f"no earlier start is in {store}; `chaos gameday serve` keeps there what becomes of each"
+            parts.append(Hanging(said, "dim"))
         for past in day["history"]:
             said = " ".join(word for word in (past["status"], past["verdict"], past["why"]) if word)
             parts.append(Padding(Text(visible(f"{past['start']}  {said}"), style="dim", overflow="fold"), (0, 0, 0, 2)))

@@ -13,9 +13,11 @@ import pytest
 
 from chaos.app import completions
 from chaos.app.files import probe_files
+from chaos.app.schemas import KINDS
 from chaos.drivers.state import State
 from chaos.faults import catalogue
 from chaos.probe import merge
+from chaos.protocols import catalogue as protocols
 from chaos.undo_list import UndoList
 
 HEAVY = ("typer", "pydantic", "yaml", "rich", "requests", "numpy")
@@ -50,6 +52,11 @@ def test_every_fault_of_the_catalogue_is_offered_without_the_catalogue() -> None
     assert set(completions.faults("")) == set(catalogue())
 
 
+def test_every_protocol_and_every_kind_of_file_is_offered() -> None:
+    assert set(completions.protocols("")) == set(protocols())
+    assert set(completions.kinds("")) == set(KINDS)
+
+
 def test_every_shipped_probe_is_offered() -> None:
     assert set(completions.probes("")) >= set(merge(probe_files(None)))
 
@@ -75,6 +82,7 @@ def folder(tmp_path: Path) -> Path:
         ("chaos faults wrong_", ["wrong_language", "wrong_predictions", "wrong_usage"]),
         ("chaos probes accu", ["accuracy", "accuracy_model"]),
         ("chaos schema s", ["system"]),
+        ("chaos protocols ml", ["mlflow"]),
         ("chaos run exp", ["experiments/"]),
         ("chaos run experiments/", ["experiments/delay.yaml"]),
         ("chaos plan experiments/d", ["experiments/delay.yaml"]),

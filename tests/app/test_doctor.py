@@ -17,7 +17,6 @@ from chaos.drivers import this_machine
 from chaos.drivers.state import State
 from chaos.drivers.this_machine import Engine
 from chaos.undo_list import UndoList
-from tests.first_steps.servers import serving
 
 HEAVY = ("requests", "docker", "numpy", "pydantic", "sklearn", "pandas", "aiohttp", "yaml")
 
@@ -132,16 +131,6 @@ def test_a_clock_that_is_not_prometheus_is_told(offset_s: float, condition: str)
     assert found.condition == condition
 
 
-def test_a_systems_monitoring_that_does_not_answer_is_missing(tmp_path: Path) -> None:
-    with serving({"/api/v1/query": {"status": "success", "data": {"result": [0, "1.0"]}}}) as prometheus:
-        (tmp_path / "system.yaml").write_text(
-            f"name: s\nenvironment: staging\ntargets: {{}}\ntelemetry: {{prometheus: '{prometheus}', alertmanager: 'http://127.0.0.1:9'}}\n"
-        )
-        found = {one.what: one for one in doctor.examine_system(str(tmp_path / "system.yaml"), {}, tmp_path)}
-    assert [found[name].condition for name in ("Prometheus", "clock", "Alertmanager")] == ["ok", "missing", "missing"]
-    assert found["clock"].mend == "sudo timedatectl set-ntp true"
-
-
 def test_few_open_files_are_a_warning_with_the_command_that_raises_them() -> None:
     assert doctor.files(1024, 4096).mend == "ulimit -n 4096"
     assert doctor.files(65536, -1).condition == "ok"
@@ -149,3 +138,17 @@ def test_few_open_files_are_a_warning_with_the_command_that_raises_them() -> Non
 
 def test_an_old_python_is_missing() -> None:
     assert doctor.python((3, 10, 4)).condition == "missing"
+
+
+def test_lines_fit_the_terminal_and_a_command_stays_whole() -> None:
+    long = "word " * 30
+    command = "sudo something --with-options    # or: another thing that takes its time to explain itself"
+    found = [
+        doctor.Finding("Docker", "warning", long, command),
+        doctor.Finding("NET_ADMIN", "warning", "not held", f"write `docker: tools` {long}"),
+    ]
+    lines = doctor.told(found, as_json=False, width=60).splitlines()
+    assert all(len(line) <= 60 for line in lines)
+    assert "    → sudo something --with-options" in lines
+    assert lines[1].startswith(" " * len("! NET_ADMIN  ") + "word")
+    assert f"→ {command}" in doctor.told(found, as_json=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.app.stopping import NotBlocked, command, recover_all, stop
+from chaos.app.stopping import NoRun, NotBlocked, chosen, command, recover_all, stop
 from chaos.drivers.state import Lock, RunState, State
 from chaos.errors import NotUndone
 from chaos.undo_list import EXTERNAL_BY_HAND, Step, UndoList
@@ -42,6 +42,29 @@ def test_what_another_tool_did_is_undone_when_it_was_seen_off(tmp_path: Path) ->
     run.note("undone", EFFECT)
     stopping.join(10)
     assert "everything is undone" in said[-1]
+    over(run, alive)
+
+
+@pytest.mark.parametrize(
+    "name", ["run-1a", "run-1", "runs/20260101-000000-an-experiment-run-1a", "20260101-000000-e-run-1a/"]
+)
+def test_a_run_is_named_by_its_id_its_beginning_or_its_folder(name: str, tmp_path: Path) -> None:
+    run, alive = begun(tmp_path)
+    assert chosen(State(tmp_path / "state"), name) == run
+    over(run, alive)
+
+
+def test_a_run_that_is_not_there_is_named_with_those_that_are_and_how_to_find_others(tmp_path: Path) -> None:
+    with pytest.raises(NoRun, match=r"no run goes on that is called 'nosuch', .*`chaos history` shows"):
+        chosen(State(tmp_path / "state"), "nosuch")
+    run, alive = begun(tmp_path)
+    with pytest.raises(NoRun, match=r"'nosuch'; these go on: run-1a; `chaos history` shows"):
+        chosen(State(tmp_path / "state"), "nosuch")
+    other = State(tmp_path / "state").run("run-1b")
+    second = other.begin(UndoList(other.name, "test", str(tmp_path), 1.0, 1.0))
+    with pytest.raises(NoRun, match=r"2 runs begin with 'run-1': run-1a, run-1b; write more of it"):
+        chosen(State(tmp_path / "state"), "run-1")
+    second.release()
     over(run, alive)
 
 

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from chaos.drivers.webhook import SinkClient
-from chaos.sink import MOST, Memory
+from chaos.sink import MOST, Memory, main
 from tests.drivers.loopback import eventually, module, now_wall_s
 
 ALERT = {
@@ -26,6 +26,13 @@ def tell(url: str, receiver: str = "oncall") -> int:
     answer = requests.post(f"{url}/", json={**NOTE, "receiver": receiver}, timeout=5)
     answer.raise_for_status()
     return int(answer.json()["id"])
+
+
+def test_a_log_that_cannot_be_kept_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--log", str(tmp_path / "nowhere" / "log")])
+    assert left.value.code == 2
+    assert "cannot be kept (No such file or directory); name another file" in capsys.readouterr().err
 
 
 def test_what_arrived_before_a_restart_is_there_after_it_and_ids_go_on(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from tests.gameday.test_due import CATCHES_UP, TUESDAY, day, due
 CRON = 'cron: "0 10 * * Tue", timezone: Europe/Berlin'
 
 
-def gameday(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def gameday(folder: Path, *words: str, columns: str = "200") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "chaos", "gameday", *words], cwd=folder, capture_output=True, text=True, check=False,
-        timeout=60, stdin=subprocess.DEVNULL, env={**os.environ, "CHAOS_STATE": str(folder / "state"), "COLUMNS": "80"},
+        timeout=60, stdin=subprocess.DEVNULL, env={**os.environ, "CHAOS_STATE": str(folder / "state"), "COLUMNS": columns},
     )  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def test_the_next_starts_are_listed_with_the_freezes_of_day_and_systems(tmp_path
     told = json.loads(gameday(tmp_path, "list", "day.yaml", "--count", "3", "--json").stdout)["drill"]
     assert len(told["next"]) == 3
     assert all("lab is frozen until Wed" in one["frozen"] for one in told["next"])
-    shown = gameday(tmp_path, "list", "day.yaml", "--count", "1").stdout
+    shown = gameday(tmp_path, "list", "day.yaml", "--count", "1", columns="80").stdout
     assert "Tue 20" in shown
     assert "by `Tue` of its calendar" in shown
     assert max(map(len, shown.splitlines())) <= 80
@@ -105,3 +105,12 @@ def test_a_wrong_file_is_said_with_its_place_and_exits_2(tmp_path: Path) -> None
         assert found.returncode == 2
         assert "day.yaml:2:1: purpos: unknown key; did you mean `purpose`?" in found.stderr
         assert "Traceback" not in found.stderr
+
+
+def test_a_history_in_which_nothing_is_says_so(tmp_path: Path) -> None:
+    written(tmp_path)
+    assert (
+        "no earlier start is in s.sqlite"
+        in gameday(tmp_path, "list", "day.yaml", "--history", "--store", "s.sqlite").stdout
+    )
+    assert "no earlier start" not in gameday(tmp_path, "list", "day.yaml").stdout

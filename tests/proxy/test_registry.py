@@ -193,9 +193,10 @@ def test_a_route_that_is_none_is_refused(text: str) -> None:
     ("token", "more", "said"),
     [
         ("short", [], "shorter than 16"),
+        (None, [], "the token cannot be read from"),
+        (None, [], "write one with: head -c 24 /dev/urandom | base64 >"),
         ("a" * 20, ["--protocol", "telepathy"], "telepathy"),
         ("a" * 20, ["--control", "nowhere"], "no address"),
-        (None, [], "token"),
     ],
 )
 def test_the_proxy_does_not_start_on_a_wrong_command_line(

@@ -66,3 +66,13 @@ def test_no_score_is_rounded_up() -> None:
     assert percent(0.796) == "79%"
     assert percent(0.999) == "99%"
     assert percent(1.0) == "100%"
+
+
+def test_what_goes_on_in_a_list_of_names_is_indented_more_than_the_list() -> None:
+    catalogue = {f"a_fault_with_a_name_{number}": "time" for number in range(8)}
+    console = Console(file=io.StringIO(), width=80)
+    console.print(coverage_view(matrix((), catalogue, (), NOW_S)))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    named = [line for line in text.splitlines() if "a_fault_with" in line]
+    assert len(named) > 1
+    assert all(line.startswith("      a_fault_with") and len(line) <= 80 for line in named[1:])

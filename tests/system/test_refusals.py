@@ -76,7 +76,7 @@ def test_bad_input_is_refused_before_anything_is_touched(process_lab: Work, name
         more = ["--system", str(lab / "bad-system.yaml")]
     before = process_lab.runs()
     answered = process_lab.chaos("run", process_lab.experiment(experiment), *more)
-    assert re.search(case.says, answered.err.replace("\n", " ")), answered.err
+    assert re.search(case.says, " ".join(answered.err.split())), answered.err
     assert answered.code == case.code, answered
     clear(answered)
     assert process_lab.runs() == before, "a run folder was made"
@@ -104,7 +104,7 @@ def test_a_taken_port_is_named_and_nothing_starts(process_lab: Work, tmp_path: P
         answered = process_lab.chaos(command, *arguments)
     assert answered.code == 1
     assert address.rpartition(":")[2] in answered.err
-    assert "is the port taken?" in answered.err
+    assert "is the port taken?" in " ".join(answered.err.split())
     clear(answered)
 
 

@@ -23,7 +23,7 @@ def openmetrics(
         bool, typer.Option("--score/--no-score", help="the detection score, which reads every journal whole")
     ] = True,
 ) -> None:
-    """Verdicts, times to detect and the detection score, as metrics for Prometheus. Only reads."""
+    """Verdicts, times and the score, as Prometheus metrics. Times are those to detect, the score is that of detection. Only reads."""
     from chaos.app.export_command import openmetrics as export
 
     export(folder_of_runs(context, folder, runs), out, say, score=score)
@@ -32,7 +32,7 @@ def openmetrics(
 def grafana_dashboard(
     out: Annotated[Optional[Path], typer.Option("--out", metavar="FILE.json", help="else stdout")] = None,  # noqa: UP045
 ) -> None:
-    """A dashboard over those metrics and the fault proxies' own, to be imported into Grafana."""
+    """A Grafana dashboard over these metrics. It shows the fault proxies' own, too."""
     from chaos.app.export_command import dashboard
 
     dashboard(out, say)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -18,19 +18,14 @@ from chaos.app.commands.options import (
     SystemOption,
     VarOption,
     console,
-    given,
     variables_of,
 )
 from chaos.app.door import say
-from chaos.errors import InvalidFile, Refused
-from chaos.visible import visible
-
-if TYPE_CHECKING:
-    from chaos.app.files import Loaded
+from chaos.errors import Refused
 
 
 def check(
-    files: Files = None,
+    files: Files,
     system: SystemOption = None,
     var: VarOption = None,
     live: Annotated[
@@ -39,109 +34,17 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="with --live: for machines")] = False,
 ) -> None:
     """Reads the files and says everything that is wrong with them."""
-    from chaos.app import files as reading
+    from chaos.app import checking
 
-    named, variables = given(files), variables_of(var)
+    variables = variables_of(var)
     if as_json and not live:
         raise typer.BadParameter("it says how the rules are; write --live, too", param_hint="--json")
     if live:
         from chaos.app.live_check import command
 
-        command(named, system, variables, STATE, say, as_json=as_json)
+        command(files, system, variables, STATE, say, as_json=as_json)
         return
-    problems = []
-    marked: dict[Path, None] = {}
-    for path in named:
-        try:
-            if system is None and not _system_there(path, variables):
-                experiment = reading.check_alone(path, variables)
-                print(
-                    visible(
-                        f"{path}: {experiment.name}: the file is right; its system `{experiment.system}` is not there to check against"
-                    )
-                )
-            else:
-                loaded = reading.load(path, system=system, variables=variables, state=STATE)
-                _look_for_data(loaded)
-                print(
-                    visible(
-                        f"{path}: {loaded.experiment.name}: the file is right, and fits the system {loaded.system.name}"
-                    )
-                )
-                marked |= dict.fromkeys((loaded.system_path, path))
-        except InvalidFile as error:
-            try:
-                other = _of_another_kind(path, variables)
-            except InvalidFile as wrong:
-                problems += wrong.problems
-                continue
-            if other is None:
-                problems += error.problems
-            else:
-                print(visible(f"{path}: {other}"))
-                marked[path] = None
-    if problems:
-        raise InvalidFile(problems)
-    _tell_marks(list(marked))
-
-
-def _of_another_kind(path: Path, variables: dict[str, str]) -> str | None:
-    """What a right system or probes file is; None for an experiment. Raises InvalidFile with what is wrong with such a file."""
-    from chaos.app.files import Variables, read_text
-    from chaos.document import read_document
-    from chaos.probe import merge
-    from chaos.system import parse_system
-
-    text = read_text(path)
-    data = read_document(text, str(path), Variables(variables, path.parent)).data
-    if not isinstance(data, dict) or {"faults", "steady_state", "expect"} & set(data):
-        return None
-    if {"telemetry", "targets"} & set(data):
-        system, _ = parse_system(text, str(path), Variables(variables, path.parent))
-        return f"the file is right: the system {system.name}"
-    if data and all(isinstance(one, dict) and "query" in one for one in data.values()):
-        return f"the file is right: {len(merge({str(path): text}))} probes"
-    return None
-
-
-def _look_for_data(loaded: Loaded) -> None:
-    """Raises InvalidFile where the data of its load is not there, unless the system file marks it as still to be named."""
-    from chaos.app.files import data_path, read_text
-    from chaos.first_steps.writing import marks
-
-    if loaded.experiment.load is None:
-        return
-    try:
-        data_path(loaded)
-    except InvalidFile:
-        text = read_text(loaded.system_path)
-        name = loaded.experiment.load.data.partition(":")[2]
-        marked = (text.splitlines()[line - 1].split(":")[0].strip() for line, _, _ in marks(text))
-        if name not in loaded.system.data or not {"data", name} & set(marked):
-            raise
-
-
-def _tell_marks(paths: list[Path]) -> None:
-    """What somebody (such as `chaos init`) has marked in right files as still to be filled in: said, and no mistake."""
-    from chaos.app.files import read_text
-    from chaos.first_steps.writing import marks
-
-    found = [(path, *mark) for path in paths for mark in marks(read_text(path))]
-    for path, line, column, sentence in found:
-        say(f"{path}:{line}:{column}: to fill in: {sentence}")
-    if found:
-        say(f"{len(found)} places are still to be filled in; take `TODO` away from each that is done")
-
-
-def _system_there(path: Path, variables: dict[str, str]) -> bool:
-    from chaos.app import files as reading
-
-    experiment = reading.check_alone(path, variables)
-    try:
-        reading.system_path(experiment.system, path, STATE)
-    except InvalidFile:
-        return False
-    return True
+    checking.command(files, system, variables, STATE)
 
 
 def plan(
@@ -151,7 +54,7 @@ def plan(
     seed: SeedOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Says exactly what would happen, to whom, and who is told; touches nothing."""
+    """Says what would happen, to whom, and who is told. Touches nothing."""
     from dataclasses import replace
     from datetime import UTC, datetime
 
@@ -220,11 +123,15 @@ def probes(
     console().print(list_probes(catalogue) if name is None else explain_probe(name, catalogue))
 
 
-def protocols() -> None:
-    """Lists the serving protocols."""
-    from chaos.app.manual import list_protocols
+def protocols(
+    name: Annotated[
+        str | None, typer.Argument(help="one protocol, in full", autocompletion=completions.protocols)
+    ] = None,
+) -> None:
+    """Lists the serving protocols, or explains one."""
+    from chaos.app.manual import explain_protocol, list_protocols
 
-    console().print(list_protocols())
+    console().print(list_protocols() if name is None else explain_protocol(name))
 
 
 def add(app: typer.Typer) -> None:

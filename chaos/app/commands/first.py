@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -77,7 +78,10 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="replace files that are there")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Looks at what runs, and writes a system file and an experiment for each alert rule. Only reads, but for its files."""
+    """Looks at what runs, and writes the first files.
+
+    They are a system file, and an experiment for each alert rule. Only reads, but for its files.
+    """
     from chaos.app.first_files import Asked, command
     from chaos.app.looking import Addresses
 
@@ -102,13 +106,18 @@ def init(
 
 
 def doctor(system: SystemOption = None, var: VarOption = None, as_json: JsonOption = False) -> None:
-    """Says what is missing on this machine, and the command that mends it: exit 0 when nothing is, 3 when something is."""
-    from chaos.app.doctor import examine, examine_system, told
+    """Says what is missing on this machine, and what mends it.
+
+    Exit 0 when nothing is, 3 when something is. With --system, also whether its monitoring, proxies and sinks answer.
+    """
+    from chaos.app.doctor import examine, told
+    from chaos.app.doctor_system import examine_system
+    from chaos.app.widths import width_of
 
     found = examine(STATE)
     if system is not None:
         found += examine_system(system, variables_of(var), STATE)
-    print(told(found, as_json=as_json))
+    print(told(found, as_json=as_json, width=width_of(sys.stdout)))
     raise typer.Exit(3 if any(one.condition == "missing" for one in found) else 0)
 
 

@@ -20,7 +20,7 @@ from chaos.app.commands.options import (
     console,
     variables_of,
 )
-from chaos.app.door import say
+from chaos.app.door import say, say_folded
 from chaos.errors import Refused
 from chaos.visible import visible
 
@@ -47,7 +47,7 @@ def run(
     store: Annotated[Optional[Path], typer.Option("--store", hidden=True)] = None,  # noqa: UP045
     start: Annotated[Optional[str], typer.Option("--start", hidden=True)] = None,  # noqa: UP045
 ) -> None:
-    """Plays a game day now: announces it, runs its experiments, sums up. The exit code is the worst of its runs'."""
+    """Plays a game day now. Announces it, runs its experiments, sums up. The exit code is the worst of its runs'."""
     from chaos.app.gameday.loading import load_day
     from chaos.app.gameday.once import Claimed, Wishes, play_once
     from chaos.drivers.gameday_store import GameDayStore
@@ -84,7 +84,10 @@ def serve(
     store: StoreOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="ask nobody, and run against production")] = False,
 ) -> None:
-    """Plays game days at the starts of their calendars, until SIGTERM or Ctrl-C undoes everything and ends it."""
+    """Plays game days at the starts of their calendars.
+
+    SIGTERM or Ctrl-C ends it, and undoes everything first.
+    """
     from chaos.app.freezing import utc_now
     from chaos.app.gameday.loading import load_days
     from chaos.app.gameday.server import Server, beginning, recovered
@@ -155,17 +158,20 @@ def list_(
     from chaos.app.gameday.listing import told_of
     from chaos.drivers.gameday_store import GameDayStore
 
-    kept = GameDayStore(_store(store)).history() if history else []
+    shared = GameDayStore(_store(store)) if history else None
+    kept = shared.history() if shared is not None else []
     told = told_of(files, variables_of(var), utc_now(), count, kept)
     for name, day in told.items():
         if day["left_out"] is not None:
-            say(f"! {name}: its systems' calendars are left out, so no freeze of theirs shows: {day['left_out']}")
+            say_folded(
+                f"! {name}: its systems' calendars are left out, so no freeze of theirs shows: {day['left_out']}"
+            )
     if as_json:
         print(json.dumps(told, indent=2))
         return
     from chaos.report.gameday import list_view
 
-    console().print(list_view(told))
+    console().print(list_view(told, str(shared.path) if shared is not None else None))
 
 
 def add(app: typer.Typer) -> None:

@@ -52,7 +52,8 @@ def lab_status(docker: DockerOption = False, name: NameOption = None, as_json: J
             )
         )
     elif not found.services:
-        print(f"the lab `{found.name}` is not up; run `chaos lab up{' --docker' if docker else ''}`")
+        which = (" --docker" if docker else "") + (f" --name {name}" if name else "")
+        print(f"the lab `{found.name}` is not up; run `chaos lab up{which}`")
     else:
         for service, state in found.services.items():
             print(f"{service:14} {state:10} {found.outside.get(service, '')}")
@@ -68,7 +69,7 @@ def lab_rules(
     docker: DockerOption = False,
     name: NameOption = None,
 ) -> None:
-    """Loads rules into the lab's Prometheus, beside the lab's own: does the missing rule close the gap?"""
+    """Loads rules into the lab's Prometheus, beside its own. Does the missing rule close the gap?"""
     from chaos.lab import added_rules, monitoring, places
 
     if (file is None) is not drop:

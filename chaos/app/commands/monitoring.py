@@ -64,9 +64,10 @@ def coverage(
     scenarios: Annotated[int, typer.Option("--scenarios", min=1, max=2000, help="with --mutate-rules")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """Says which faults nobody would be told of: every fault that was run, and every alert. Changes nothing of the system.
+    """Says which faults nobody would be told of. Changes nothing of the system.
 
-    --suggest and --mutate-rules play scenarios in a Prometheus of their own, which is unpacked into ./.chaos/tools unless one is on PATH.
+    It looks at every fault that was run, and at every alert. --suggest and --mutate-rules play scenarios in a Prometheus of their own,
+    which is unpacked into ./.chaos/tools unless one is on PATH.
     """
     from chaos.app import mutating, rule_survey
     from chaos.app.coverage_command import Wish, command
@@ -90,6 +91,8 @@ def coverage(
         return
     if alertmanager is not None:
         raise typer.BadParameter("it says whom rules reach; write --prometheus, too", param_hint="--alertmanager")
+    if not runs.is_dir():
+        say(f"there is no folder {runs}, so no run is known; --runs names the folder where they are")
     wish = Wish(runs, system, variables_of(var), over, html, suggest, fail_under, max_age)
     command(wish, STATE, say, console(), as_json=as_json)
 
@@ -131,9 +134,9 @@ def rehearse_(
     seed: Annotated[int, typer.Option("--seed", help="repeat what chance decided")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Says what would fire, when, and from which severity on: in virtual time, by Prometheus' own engine. Hurts nothing.
+    """Says what would fire, and when, in virtual time. Hurts nothing.
 
-    That engine is unpacked into ./.chaos/tools unless a Prometheus is on PATH.
+    From which severity on, too. Prometheus' own engine evaluates the rules; it is unpacked into ./.chaos/tools unless one is on PATH.
     """
     from chaos.app import files as reading
     from chaos.app.rehearsal_command import Asked, command, system_for

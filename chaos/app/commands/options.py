@@ -17,8 +17,8 @@ WRITTEN = "chaos-experiments"
 """Where `chaos init` writes; not `chaos`, which is this package in a clone, and hides it from Python elsewhere."""
 
 Files = Annotated[
-    Optional[list[Path]],  # noqa: UP045
-    typer.Argument(metavar="FILE…", help="experiment files", autocompletion=completions.yaml_files, show_default=False),
+    list[Path],
+    typer.Argument(metavar="FILE…", help="experiment files", autocompletion=completions.yaml_files),
 ]
 SystemOption = Annotated[
     str | None,
@@ -33,7 +33,12 @@ FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="an experiment file", autocompletion=completions.yaml_files)
 ]
 FolderArgument = Annotated[
-    Path, typer.Argument(metavar="FOLDER", help="a run's folder", autocompletion=completions.run_folders)
+    Path,
+    typer.Argument(
+        metavar="FOLDER",
+        help="a run's folder, its id or the beginning of it, or `last`",
+        autocompletion=completions.run_folders,
+    ),
 ]
 SeedOption = Annotated[Optional[str], typer.Option("--seed", help="repeat a run's choices: arms, rows, containers")]  # noqa: UP045
 RunArgument = Annotated[
@@ -64,22 +69,6 @@ def folder_of_runs(context: typer.Context, place: Path | None, runs: Path) -> Pa
     if named is not None and named.name != "DEFAULT" and place != runs:
         raise typer.BadParameter(f"{place} and {runs} are two folders; write --runs FOLDER once", param_hint="--runs")
     return place
-
-
-def given(files: list[Path] | None) -> list[Path]:
-    """The files that were named. Raises BadParameter that names one, when none was."""
-    if files:
-        return files
-    near = next(
-        (
-            str(one)
-            for folder in ("experiments", f"{WRITTEN}/experiments", ".")
-            for one in sorted(Path(folder).glob("*.yaml"))
-        ),
-        None,
-    )
-    how = f"write one, such as {near}" if near else "write the path of an experiment; `chaos init` makes the first ones"
-    raise typer.BadParameter(f"Missing argument: {how}", param_hint="FILE…")
 
 
 def variables_of(given: list[str] | None) -> dict[str, str]:

@@ -24,7 +24,7 @@ def history(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Says how experiments went over time, and whether alerts have become slower. Only reads."""
+    """Says how experiments went, and which alerts became slower. Only reads."""
     from chaos.app.history_command import Wish, command
 
     wish = Wish(folder_of_runs(context, folder, runs), experiment, alert, since, page)
@@ -47,7 +47,10 @@ def compare(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Says what differs between two runs, and which differences are larger than the errors. Only reads."""
+    """Says what differs between two runs. Only reads.
+
+    Differences that are larger than the errors are told from those that are not.
+    """
     from chaos.app.compare_command import Wish, command
     from chaos.units import parse_duration
 

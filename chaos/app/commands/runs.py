@@ -20,7 +20,6 @@ from chaos.app.commands.options import (
     SystemOption,
     VarOption,
     console,
-    given,
     variables_of,
 )
 from chaos.app.door import say, tell_refusal
@@ -63,7 +62,7 @@ def _command_of(context: typer.Context, files: list[Path]) -> list[str]:
 
 def run(
     context: typer.Context,
-    files: Files = None,
+    files: Files,
     system: SystemOption = None,
     var: VarOption = None,
     seed: SeedOption = None,
@@ -86,10 +85,9 @@ def run(
     from chaos.app.running import RunOptions
     from chaos.verdict import EXIT_CODE
 
-    named = given(files)
-    command = _command_of(context, named)
+    command = _command_of(context, files)
     loaded, problems = [], []
-    for path in named:
+    for path in files:
         try:
             loaded.append(reading.load(path, system=system, variables=variables_of(var), state=STATE))
         except InvalidFile as error:
@@ -206,7 +204,7 @@ def stop(
         bool, typer.Option("--all", help="every run of yours on this machine, and no new ones until `chaos resume`")
     ] = False,
 ) -> None:
-    """Ends a run now: everything is undone at once, and the run says what it saw until then."""
+    """Ends a run now, and undoes everything at once. The run says what it saw until then."""
     from chaos.app import stopping
 
     if everything and run is not None:
@@ -238,18 +236,18 @@ def recover() -> None:
 
 
 def judge(folder: FolderArgument, as_json: JsonOption = False) -> None:
-    """Judges an old run anew, from its journal alone, and writes its reports again."""
+    """Judges an old run anew, from its journal alone. Writes its reports again."""
     from chaos.app.reports import report
-    from chaos.drivers.folder import RunFolder
+    from chaos.app.run_folders import run_folder
     from chaos.judging.trace import trace
     from chaos.report.terminal import summary
 
-    run_folder = RunFolder(folder)
-    verdict = report(run_folder)
+    found = run_folder(folder)
+    verdict = report(found)
     if as_json:
         print(verdict.to_json())
     else:
-        console().print(summary(verdict, trace(run_folder.lines()).plan, str(folder)))
+        console().print(summary(verdict, trace(found.lines()).plan, str(found.path)))
     raise typer.Exit(verdict.exit_code)
 
 

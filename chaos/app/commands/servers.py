@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def proxy(context: typer.Context) -> None:
-    """The fault proxy alone; `chaos proxy --help` says more."""
+    """Serves the fault proxy, which stands in front of a model."""
     # A process of its own in place of this one: what the command line has loaded would stay with the proxy for months.
     os.execv(sys.executable, [sys.executable, "-P", "-m", "chaos.proxy", *context.args])  # noqa: S606
 
 
 def sink(context: typer.Context) -> None:
-    """The notification sink alone; `chaos sink --help` says more."""
+    """Serves the sink, which remembers what a receiver was told."""
     from chaos.sink import main as sink_main
 
     sink_main(context.args)

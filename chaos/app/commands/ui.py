@@ -29,7 +29,10 @@ def ui(
     ] = "127.0.0.1",
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="open it")] = True,
 ) -> None:
-    """Serves a page: runs as they go, experiments to start, coverage, history, game days, and the off-switch."""
+    """Serves a page with everything, and the off-switch.
+
+    Runs as they go, experiments to start, coverage, history and game days.
+    """
     from chaos.app.ui.server import Wish, command
 
     command(

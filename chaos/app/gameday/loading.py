@@ -58,7 +58,7 @@ def load_day(
     """The game day and its experiments. `system` overrides what the files say. Raises InvalidFile with every problem."""
     given = variables or {}
     document = read_document(read_text(path), str(path), Variables(given, path.parent))
-    day, problems = validate(document, GameDay)
+    day, problems = validate(document, GameDay, "game day")
     if day is None:
         raise InvalidFile(problems)
     loaded: list[Loaded] = []
