@@ -24,16 +24,21 @@ from chaos.rehearsal.models import NoModel
 from chaos.rehearsal.of_runs import measured
 from chaos.rehearsal.outcome import AtSeverity, Rehearsed, by_severity
 from chaos.rehearsal.recording import Recording
-from chaos.rehearsal.suggestion import Suggestion, rule_of, threshold
+from chaos.rehearsal.suggestion import Suggestion, counted, rule_of, thresholds
 from chaos.rehearsal.timeline import openmetrics, timeline
 from chaos.telemetry import RuleInfo
 
 SCENARIOS = 100
 LEARNED_FROM = 40
 """Scenarios that the threshold is taken from; it is proven on others."""
+PROOF = 4
+"""The seed of the first scenarios that prove a rule; those before it have chosen."""
+MOST_PROOFS = 5
 PATIENCE = (0, 2, 5, 10, 20)
 """Evaluations that `for` may last, from the shortest on."""
 TOLD = 0.9
+SURELY = 0.97
+"""Of those that tell as often as this, the one is taken whose threshold lies farthest from what is usual."""
 
 
 def suggest(
@@ -76,50 +81,82 @@ def _for_fault(row: FaultRow, harmed: Sequence[str], programs: Programs) -> Sugg
 
 def _for_probe(case: _Case, probe: PlannedProbe, programs: Programs) -> Suggestion:
     query = query_of(probe, case.plan.window_s)
+    count = query_of(replace(probe, query=probe.count), case.plan.window_s) if probe.count is not None else None
     nothing = Suggestion(case.row.fault, case.row.run, probe.title)
     if any(rule.record in metric_names(query) for rule in case.recording.recording_rules):
         return replace(
             nothing,
             why_not=f"{probe.title} reads what a recording rule makes; write a probe that reads what that one reads",
         )
-    usual, hurt = _values(programs, case, query)
+    usual, hurt = _values(programs, case, counted(f"({query})", count, probe.needs))
     if not usual or not hurt:
         return replace(nothing, why_not=f"nothing of what {probe.title} reads was recorded")
     low_is_bad = probe.minimum is not None and (probe.maximum is None or median(hurt) < median(usual))
-    apart = threshold(usual, hurt, low_is_bad=low_is_bad)
-    if apart is None:
-        return replace(nothing, why_not=f"{probe.title} reads with the fault what it sometimes reads without")
-    bound, worst, middle = apart
-    count = query_of(replace(probe, query=probe.count), case.plan.window_s) if probe.count is not None else None
-    for evaluations in PATIENCE:
-        rule = rule_of(
-            probe.title, query, bound, low_is_bad=low_is_bad, count=count, needs=probe.needs,
-            for_s=evaluations * case.recording.evaluation_s, labels=dict(case.plan.match),
-        )  # fmt: skip
-        # Chosen by some scenarios, and proven on others.
-        if _good(_played(case, rule, programs, seed=1), case) and (
-            proof := _good(_played(case, rule, programs, seed=4), case)
-        ):
+    tries = _tries(case, probe, thresholds(usual, hurt, low_is_bad=low_is_bad), query, count, low_is_bad=low_is_bad)
+    if not tries:
+        return replace(nothing, why_not=f"{probe.title} reads with the fault what it often reads without")
+    # Chosen by some scenarios, and proven on others, which no other try has seen.
+    for seed, (one, _) in enumerate(_chosen(tries, _played(case, [one.rule for one in tries], programs, seed=1), case)):
+        if proof := _good(_played(case, [one.rule], programs, seed=PROOF + seed), case):
             hours = SCENARIOS * (case.lengths.baseline_s + case.lengths.fault_s + case.lengths.recovery_s) / 3600
             return replace(
-                nothing,
-                rule=rule,
-                baseline=worst,
-                at_fault=middle,
-                caught=proof,
-                quiet_scenarios=SCENARIOS,
-                quiet_hours=hours,
-            )
+                nothing, rule=one.rule, baseline=min(usual) if low_is_bad else max(usual), beyond=one.beyond,
+                at_fault=median(hurt), caught=proof, quiet_scenarios=SCENARIOS, quiet_hours=hours,
+            )  # fmt: skip
     asked = f" within {case.within_s:g}s" if case.within_s is not None else ""
     return replace(
-        nothing, why_not=f"with no `for` does {probe.title} both tell of the fault{asked} and stay quiet without it"
+        nothing,
+        why_not=f"none of {len(tries)} rules over {probe.title} both tells of the fault{asked} and stays quiet without it",
     )
 
 
-def _played(case: _Case, rule: RuleInfo, programs: Programs, seed: int) -> list[Rehearsed]:
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One rule that may do, and the share of what is usual beyond its threshold."""
+
+    rule: RuleInfo
+    beyond: float
+
+
+def _tries(
+    case: _Case,
+    probe: PlannedProbe,
+    bounds: Sequence[tuple[float, float]],
+    query: str,
+    count: str | None,
+    *,
+    low_is_bad: bool,
+) -> list[_Try]:
+    """Every threshold with every `for`."""
+    return [
+        _Try(
+            rule_of(
+                probe.title, query, bound, low_is_bad=low_is_bad, count=count, needs=probe.needs,
+                for_s=evaluations * case.recording.evaluation_s, labels=dict(case.plan.match),
+            ),
+            beyond,
+        )
+        for bound, beyond in bounds
+        for evaluations in PATIENCE
+    ]  # fmt: skip
+
+
+def _chosen(tries: Sequence[_Try], found: Sequence[Rehearsed], case: _Case) -> list[tuple[_Try, AtSeverity]]:
+    """Those that did well, the best first, and no more than are worth a proof. `found` has every try's scenarios one after another."""
+    each = len(found) // len(tries)
+    good = [
+        (one, did)
+        for place, one in enumerate(tries)
+        if (did := _good(found[place * each : (place + 1) * each], case)) is not None
+    ]
+    good.sort(key=lambda pair: (pair[1].share < SURELY, pair[0].beyond, pair[0].rule.for_s, -pair[1].share))
+    return good[:MOST_PROOFS]
+
+
+def _played(case: _Case, rules: Sequence[RuleInfo], programs: Programs, seed: int) -> list[Rehearsed]:
     return rehearse(
-        programs, case.alteration, [Wanted(rule, {})], [0.0, case.alteration.severity], SCENARIOS, case.lengths,
-        evaluation_s=case.recording.evaluation_s, seed=seed,
+        programs, case.alteration, [Wanted(rule, {}) for rule in rules], [0.0, case.alteration.severity], SCENARIOS,
+        case.lengths, evaluation_s=case.recording.evaluation_s, seed=seed,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chaos.lab import monitoring
 from chaos.promql import left_side
 from chaos.rehearsal.outcome import AtSeverity
-from chaos.rehearsal.suggestion import Suggestion, rule_of, rules_file, threshold
+from chaos.rehearsal.suggestion import Suggestion, rule_of, rules_file, threshold, thresholds
 from chaos.rules_file import parse_rules
 
 STATE = Path(__file__).parents[2] / ".chaos"
@@ -46,6 +46,27 @@ def test_where_the_two_cannot_be_told_apart_there_is_none(usual: list[float], hu
     assert threshold(usual, hurt, low_is_bad=True) is None
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_where_luck_makes_the_worst_of_the_usual_more_are_worth_a_try(sign: int) -> None:
+    usual = [0.4, *(0.8 + place / 1000 for place in range(199))]  # one of two hundred is as bad as the fault
+    hurt = [0.45 + place / 1000 for place in range(100)]
+    assert threshold(usual, hurt, low_is_bad=True) is None
+    found = thresholds([sign * one for one in usual], [sign * one for one in hurt], low_is_bad=sign > 0)
+    assert len(found) == 6
+    for bound, beyond in found:
+        assert 0.46 <= sign * bound <= 0.81
+        assert beyond == sum(one < sign * bound for one in usual) / len(usual)
+    assert [beyond for _, beyond in found] == sorted(beyond for _, beyond in found)
+
+
+def test_what_is_apart_has_its_best_threshold_first_and_no_fault_that_reads_as_usual_has_one() -> None:
+    apart = thresholds([0.8, 0.9], [0.3, 0.4], low_is_bad=True)
+    assert apart[0] == (0.6, 0.0)
+    assert all(beyond <= 0.5 for _, beyond in apart)
+    assert thresholds([0.8, 0.9], [0.85, 0.95], low_is_bad=True) == []
+    assert thresholds([], [0.5], low_is_bad=True) == thresholds([0.9], [math.nan], low_is_bad=True) == []
+
+
 def test_the_rule_compares_the_probes_own_expression_and_asks_for_enough_events() -> None:
     assert RULE.name == "ApprovalHispanicLow"
     compared = left_side(RULE.expr)
@@ -53,6 +74,13 @@ def test_the_rule_compares_the_probes_own_expression_and_asks_for_enough_events(
     assert (compared.operator, compared.threshold) == ("<", 0.6)
     assert RULE.expr.endswith("and (sum(increase(a[30s]))) > 20")
     assert RULE.labels == {"service": "loan", "severity": "page"}
+
+
+def test_a_rule_says_how_often_the_usual_is_beyond_its_threshold() -> None:
+    assert "read 0.79 at worst, with it 0.41" in rules_file([FOUND])
+    assert "at worst (beyond the threshold 0.14 % of the time), with it 0.41" in rules_file(
+        [replace(FOUND, beyond=0.00135)]
+    )
 
 
 def test_nothing_of_a_hostile_run_becomes_a_rule_or_a_template() -> None:

@@ -26,7 +26,7 @@ from chaos.errors import InvalidFile, Refused
 from chaos.visible import visible
 
 if TYPE_CHECKING:
-    pass
+    from chaos.app.files import Loaded
 
 
 def check(
@@ -62,8 +62,7 @@ def check(
                 )
             else:
                 loaded = reading.load(path, system=system, variables=variables, state=STATE)
-                if loaded.experiment.load is not None:
-                    reading.data_path(loaded)  # raises InvalidFile where the data of its load is not there
+                _look_for_data(loaded)
                 print(
                     visible(
                         f"{path}: {loaded.experiment.name}: the file is right, and fits the system {loaded.system.name}"
@@ -103,6 +102,23 @@ def _of_another_kind(path: Path, variables: dict[str, str]) -> str | None:
     if data and all(isinstance(one, dict) and "query" in one for one in data.values()):
         return f"the file is right: {len(merge({str(path): text}))} probes"
     return None
+
+
+def _look_for_data(loaded: Loaded) -> None:
+    """Raises InvalidFile where the data of its load is not there, unless the system file marks it as still to be named."""
+    from chaos.app.files import data_path, read_text
+    from chaos.first_steps.writing import marks
+
+    if loaded.experiment.load is None:
+        return
+    try:
+        data_path(loaded)
+    except InvalidFile:
+        text = read_text(loaded.system_path)
+        name = loaded.experiment.load.data.partition(":")[2]
+        marked = (text.splitlines()[line - 1].split(":")[0].strip() for line, _, _ in marks(text))
+        if name not in loaded.system.data or not {"data", name} & set(marked):
+            raise
 
 
 def _tell_marks(paths: list[Path]) -> None:

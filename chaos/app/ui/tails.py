@@ -109,12 +109,10 @@ class Tails:
                     tail.task.cancel()
 
     async def _news(self, tail: Tail, seen: int) -> bool:
-        async def changed() -> None:
-            async with tail.changed:
-                await tail.changed.wait_for(lambda: tail.version != seen or tail.over)
-
         try:
-            await asyncio.wait_for(changed(), self._beat_s)
+            # Not asyncio.wait_for: where news comes in the same moment, Python 3.11's forgets that a viewer is being sent away.
+            async with asyncio.timeout(self._beat_s), tail.changed:
+                await tail.changed.wait_for(lambda: tail.version != seen or tail.over)
         except TimeoutError:
             return False
         return True

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
-from chaos.app.ui.tails import LONGEST_LINE, MOST_BYTES, JournalTail
+from chaos.app.ui.tails import LONGEST_LINE, MOST_BYTES, JournalTail, Tail, Tails
 from chaos.journal import BrokenJournal
 from tests.app.ui.serving import FOLDER, going_on, lines, served, until
 
@@ -52,6 +55,37 @@ def test_two_viewers_share_one_reader_which_ends_when_both_have_gone(tmp_path: P
         assert at.ui.tails.count() == 1
         two.close()
         until(lambda: at.ui.tails.count() == 0, "nobody looks, and the journal is still read")
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_viewer_that_goes_in_the_moment_of_news_is_gone(tmp_path: Path, turns: int) -> None:
+    async def left_over() -> int:
+        journal = tmp_path / "journal.jsonl"
+        journal.write_text("".join(lines()[:60]))
+        heard: asyncio.Queue[Tail | None] = asyncio.Queue()
+        with ThreadPoolExecutor(1) as reading:
+            tails = Tails(lambda run: True, reading)
+
+            async def look() -> None:
+                async with aclosing(tails.follow(journal)) as news:
+                    async for one in news:
+                        await heard.put(one)
+
+            viewer = asyncio.create_task(look())
+            tail = await heard.get()
+            assert tail is not None
+            async with tail.changed:
+                tail.version += 1
+                tail.changed.notify_all()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            viewer.cancel()
+            await asyncio.wait([viewer], timeout=5)
+            left = tails.viewers()
+            viewer.cancel()
+            return left
+
+    assert asyncio.run(left_over()) == 0
 
 
 def test_whoever_comes_back_is_not_sent_what_it_has(tmp_path: Path) -> None:
