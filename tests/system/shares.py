@@ -14,7 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 FOLDER = "tests/system"
 LASTS_S = {
-    "test_tutorial.py": 345,
+    "test_tutorial.py": 385,
     "test_lab_in_docker.py": 255,
     "test_pytest_plugin.py": 195,
     "test_interrupts.py": 145,

@@ -80,9 +80,9 @@ def test_an_experiment_that_passes_one_that_fails_and_one_that_cannot_tell(proce
     )
     assert "holds: [replicas_up]" in failing
     quickstart = hurried("quickstart").split("expect:")[0].replace("duration: 90s", "duration: 20s")
-    open_ = quickstart.replace("name: wrong-predictions-page-the-on-call", "name: too-weak-to-tell").replace(
-        "traffic: 10%", "traffic: 1%"
-    )
+    open_ = quickstart.replace("name: wrong-predictions-page-the-on-call", "name: too-weak-to-tell")
+    open_ = open_.replace("traffic: 10%", "traffic: 1%").replace("recovery: 90s", "recovery: 15s")
+    assert "recovery: 15s" in open_
     for name, text in {"a": passing, "b": failing, "c": open_ + "expect:\n  harms: [accuracy]\n"}.items():
         (project / f"{name}.chaos.yaml").write_text(text)
     done = lines(project, "--junitxml", "junit.xml")
