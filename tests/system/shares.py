@@ -16,7 +16,7 @@ FOLDER = "tests/system"
 LASTS_S = {
     "test_tutorial.py": 385,
     "test_lab_in_docker.py": 255,
-    "test_pytest_plugin.py": 195,
+    "test_pytest_plugin.py": 140,
     "test_interrupts.py": 145,
     "test_quality_experiments.py::test_bias": 160,
     "test_quality_experiments.py::test_concept_drift": 110,
