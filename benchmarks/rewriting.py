@@ -14,6 +14,7 @@ import sys
 import time
 import timeit
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -60,10 +61,7 @@ def main() -> None:
     measured |= {"json.loads": json.loads, "orjson.loads": orjson.loads}
     for name in ("small", "large", "rows-400"):
         body = answer(MODELS[name])
-        timers = {
-            what: timeit.Timer(lambda one=one, body=body: one(body), timer=time.process_time)
-            for what, one in measured.items()
-        }
+        timers = {what: timeit.Timer(partial(one, body), timer=time.process_time) for what, one in measured.items()}
         numbers = {what: max(1, int(LEAST_S / min(timer.repeat(5, 1)))) for what, timer in timers.items()}
         taken: dict[str, list[float]] = {what: [] for what in timers}
         for _ in range(asked.repeat):

@@ -57,15 +57,10 @@ def run(
     from chaos.app import running
 
     file = Path(metrics_file) if metrics_file is not None else None
-    prepared = running.prepare(loaded, seed)
-    return running.run(
-        prepared,
-        Path(runs),
-        production=production,
-        command=command,
-        ignore_freeze=ignore_freeze,
-        metrics_file=file,
+    options = running.RunOptions(
+        Path(runs), production=production, ignore_freeze=ignore_freeze, command=command, metrics_file=file
     )
+    return running.run(running.prepare(loaded, seed), options)
 
 
 def judge(folder: str | Path) -> Verdict:

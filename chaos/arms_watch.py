@@ -14,7 +14,7 @@ from chaos.comparisons import ALPHA, EACH, TITLE, Compared, Comparison, begun, d
 from chaos.exposure import Sample
 from chaos.observation import SLOW_S, ProxyRead
 from chaos.plans import Plan, PlannedGuard
-from chaos.proxy_counts import KNOWN, each_at_proxies, windows
+from chaos.proxy_counts import KNOWN, each_at_proxies, windows_of_subjects
 from chaos.statistics import bonferroni
 
 __all__ = ["ArmsWatch", "each_guard"]
@@ -104,7 +104,8 @@ class ArmsWatch:
                 self._advance_at(target, first_wall_s)
 
     def _advance_at(self, target: str, first_wall_s: float) -> None:
-        for wall_s, counted in islice(windows(self.looks[target], first_wall_s), self._taken.get(target, 0), None):
+        windows = windows_of_subjects(self.looks[target], first_wall_s)
+        for wall_s, counted in islice(windows, self._taken.get(target, 0), None):
             self._taken[target] = self._taken.get(target, 0) + 1
             for one in self._running:
                 found = counted.get(one.what) if one.source == target else None

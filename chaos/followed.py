@@ -90,7 +90,7 @@ class Followed:
 
     def _entered(self, entered: StateEntered, at_s: float) -> None:
         if entered.state is State.inject:
-            self.progress.baseline_problems()  # it keeps what multiples of the baseline are multiples of
+            self.progress.keep_baseline()
         if entered.state is State.baseline:
             self.progress.arms.baseline_begins()
         self.progress.phase.clear()

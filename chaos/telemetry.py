@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 
+def carries(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Whether these labels contain all the wanted ones."""
+    return all(labels.get(name) == value for name, value in wanted.items())
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """One time series: labels, and (wall_s, value) in order of time."""

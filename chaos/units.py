@@ -65,6 +65,23 @@ def format_duration(seconds: float) -> str:
     return "".join(parts)
 
 
+def format_measured(seconds: float, limit_s: float | None = None, *, digits: int = 1, sign: str = "") -> str:
+    """A measured time, `60.2s`, with so many decimals; with more where only they show on which side of its limit it lies.
+
+    `sign` is `+` for one that always shows its sign.
+    """
+    for more in range(digits, 10):
+        said = f"{seconds:{sign}.{more}f}"
+        if limit_s is None or same_side(float(said), seconds, limit_s):
+            return f"{said}s"
+    return f"{seconds:{sign}}s"
+
+
+def same_side(shown: float, value: float, limit: float) -> bool:
+    """Whether what is shown lies on the same side of a limit as the value: below, at, or above it."""
+    return (shown > limit, shown < limit) == (value > limit, value < limit)
+
+
 def format_error(seconds: float) -> str:
     """A stated error with as many figures as it deserves: `± 2s`, `± 0.1s`, `± 0.004s`."""
     return f"± {float(f'{seconds:.2g}'):g}s"

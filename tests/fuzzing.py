@@ -1,4 +1,4 @@
-"""How many examples the fuzzers try: few with every test run, as many times more as CHAOS_FUZZ says with `make fuzz`."""
+"""How many examples are tried: few with every test run, as many times more as CHAOS_FUZZ says with `make fuzz`."""
 
 from __future__ import annotations
 

@@ -29,7 +29,9 @@ from chaos.judging.trace import trace
 from chaos.observation import ExternalRead, ExternalSeen, ProbeReading, ProbesRead
 from chaos.planning import queries
 from chaos.plans import Plan, PlannedEffect
-from chaos.progress import Progress, shown
+from chaos.progress import Progress
+from chaos.progress.externals import shown
+from chaos.progress.questions import baseline_problems, waiting_for
 from chaos.proxy.arming import FaultBody
 from chaos.report.terminal import plan_view
 from chaos.verdict import Finding
@@ -157,20 +159,20 @@ def test_the_first_effect_is_the_first_reading_that_was_on() -> None:
     progress = Progress(ALONE)
     progress.await_external(OUTSIDE)
     progress.learn(seen(1, 0.0, on=False), 1.0)
-    assert progress.waiting_for() == ["the external effect at model"]
+    assert waiting_for(progress) == ["the external effect at model"]
     progress.learn(seen(2, 1.0, on=True), 2.0)
     progress.learn(seen(3, 1.0, on=True), 3.0)
     assert progress.first_effect_wall_s == WALL + 2
-    assert progress.waiting_for() == []
+    assert waiting_for(progress) == []
 
 
 def test_what_was_there_before_it_was_to_begin_is_no_effect_and_spoils_the_baseline() -> None:
     progress = Progress(ALONE)
     progress.learn(seen(1, 1.0, on=True), 1.0)
     assert progress.first_effect_wall_s is None
-    assert "what another tool is to do to model is there already" in " ".join(progress.baseline_problems())
+    assert "what another tool is to do to model is there already" in " ".join(baseline_problems(progress))
     progress.await_external(OUTSIDE)
-    assert progress.waiting_for() == ["the external effect at model"]
+    assert waiting_for(progress) == ["the external effect at model"]
 
 
 def test_an_effect_that_ended_by_itself_was_gone_when_it_was_first_seen_off() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from chaos.engine.moment import moment
-from chaos.events import State
+from chaos.events import Observed, Record, RunStarted, State, StateEntered
 from chaos.followed import Followed
 from chaos.journal import BrokenJournal, Line, read
+from chaos.plans import Plan
+from tests.progress.observations import WALL, proxies, reading
+from tests.worlds import ACCURACY, PLAN
 
 LINES = read((Path(__file__).parent / "judging" / "confirmed.jsonl").read_text())
 
@@ -55,6 +59,31 @@ def test_nothing_that_a_run_waits_for_is_left_when_it_has_settled() -> None:
     it = followed([line for line in LINES if line.at_s < entered_s])
     assert it.state is State.recovery
     assert moment(it, it.at_s).waiting == ()
+
+
+def told(plan: Plan, *records: Record) -> Followed:
+    """A run of this plan, second by second, from what it measured before the fault on."""
+    begun = (RunStarted("run", "1", "", plan.to_json()), StateEntered(State.baseline, "the warm-up is over"))
+    return followed([Line(place, place, WALL + place, "", record) for place, record in enumerate((*begun, *records))])
+
+
+INJECTED = (StateEntered(State.inject, "the baseline is met"), Observed(proxies(first_effect=WALL + 3)))
+OPEN = "accuracy to leave its bound"
+
+
+def test_what_was_read_before_the_fault_is_no_harm_of_it() -> None:
+    it = told(PLAN, Observed(reading(0.5)), *INJECTED)
+    assert OPEN in moment(it, it.at_s).waiting
+    it = told(PLAN, Observed(reading(0.93)), *INJECTED, Observed(reading(0.5)))
+    assert OPEN not in moment(it, it.at_s).waiting
+
+
+def test_a_multiple_of_the_baseline_is_one_of_what_was_read_before_the_fault() -> None:
+    twice = replace(PLAN, probes=(replace(ACCURACY, minimum=None, maximum="2x baseline"),))
+    it = told(twice, Observed(reading(0.2)), *INJECTED, Observed(reading(0.3)))
+    assert OPEN in moment(it, it.at_s).waiting
+    it = told(twice, Observed(reading(0.2)), *INJECTED, Observed(reading(0.5)))
+    assert OPEN not in moment(it, it.at_s).waiting
 
 
 def test_what_begins_otherwise_is_no_run() -> None:

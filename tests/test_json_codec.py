@@ -36,7 +36,7 @@ def without_large(value: Any) -> Any:
     return float(value) if type(value) is int and not -(2**63) <= value < 2**64 else value
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(100))
 @given(VALUES.flatmap(written))
 def test_read_quickly_a_text_is_refused_or_means_the_same_but_for_integers_beyond_64_bits(text: str) -> None:
     exact = json_codec.exactly(text.encode())
@@ -49,7 +49,7 @@ def test_read_quickly_a_text_is_refused_or_means_the_same_but_for_integers_beyon
     assert same(quick, exact) or json_codec.doubtful(leaves(quick))
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(100))
 @given(st.from_regex(r"\A-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?\Z"))
 @example("9223372036854775807")
 @example("9223372036854775808")
@@ -69,7 +69,7 @@ def test_a_number_is_the_same_to_the_last_bit_whatever_its_form(text: str) -> No
     assert repr(quick) == repr(exact) or (json_codec.doubtful([quick]) and repr(quick) == repr(float(exact)))
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(100))
 @given(
     st.binary(max_size=12)
     | st.text('{}[]:,"\\0123456789.eE+-truefalsn NaInfity\t\n\u00e9\u0661', max_size=14).map(str.encode)

@@ -28,7 +28,7 @@ def in_bytes(text: str, span: Span) -> tuple[int, int]:
     return start, start + len(text[span.start : span.end].encode())
 
 
-@settings(max_examples=examples(200))
+@settings(max_examples=examples(67))
 @given(st.data())
 def test_every_value_is_found_where_it_stands(data: st.DataObject) -> None:
     text = data.draw(VALUES.flatmap(written))
@@ -60,7 +60,7 @@ NESTED = st.recursive(st.lists(SCALARS, max_size=6), lambda inner: st.lists(inne
 OF_NUMBERS = st.lists(NUMBERS, min_size=1, max_size=300) | st.lists(st.lists(NUMBERS, max_size=3), max_size=40)
 
 
-@settings(max_examples=examples(200))
+@settings(max_examples=examples(67))
 @given(st.data())
 def test_scalars_of_a_list_are_replaced_and_no_other_byte_is(data: st.DataObject) -> None:
     text = data.draw((NESTED | OF_NUMBERS).flatmap(written)).strip()
@@ -76,7 +76,7 @@ def test_scalars_of_a_list_are_replaced_and_no_other_byte_is(data: st.DataObject
     assert made.decode() == json_spans.replace(text, edits)
 
 
-@settings(max_examples=examples(200))
+@settings(max_examples=examples(67))
 @given(st.integers(0, 300), st.integers(0, 300), st.booleans(), st.data())
 def test_an_item_of_a_long_list_is_found_however_uneven_its_items_are(
     short: int, long: int, swapped: bool, data: st.DataObject
@@ -93,7 +93,7 @@ def test_an_item_of_a_long_list_is_found_however_uneven_its_items_are(
 # --- lists by their key -----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(100))
 @given(st.data())
 def test_lists_by_their_key_are_found_where_they_stand_or_not_at_all(data: st.DataObject) -> None:
     lists = data.draw(st.lists(NESTED | OF_NUMBERS, min_size=1, max_size=3))

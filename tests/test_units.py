@@ -19,6 +19,7 @@ from chaos.units import (
     format_byte_rate,
     format_duration,
     format_error,
+    format_measured,
     format_rate,
     format_share,
     format_size,
@@ -287,3 +288,35 @@ def test_sizes_and_bandwidths_are_written_with_units_and_stay_as_the_program_mad
 )
 def test_a_stated_error_has_as_many_figures_as_it_deserves(seconds: float, text: str) -> None:
     assert format_error(seconds) == text
+
+
+@given(
+    st.floats(0.0, 1e4),
+    st.one_of(st.none(), st.floats(0.0, 1e4)),
+    st.sampled_from([0, 1, 3]),
+)
+@example(60.04, 60.0, 1)
+@example(59.97, 60.0, 1)
+def test_a_measured_time_lies_on_the_same_side_of_its_limit_when_it_is_shown(
+    seconds: float, limit_s: float | None, digits: int
+) -> None:
+    shown = format_measured(seconds, limit_s, digits=digits)
+    read = float(shown.removesuffix("s"))
+    assert abs(read - seconds) <= 0.5 * 10.0**-digits + 1e-9
+    if limit_s is not None:
+        assert (read > limit_s, read < limit_s) == (seconds > limit_s, seconds < limit_s)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "limit_s", "shown"),
+    [
+        (60.2, 60.0, "60.2s"),
+        (60.04, 60.0, "60.04s"),
+        (60.04, None, "60.0s"),
+        (28.74, 60.0, "28.7s"),
+        (60.0, 60.0, "60.0s"),
+    ],
+)
+def test_a_measured_time_has_no_more_figures_than_that_takes(seconds: float, limit_s: float | None, shown: str) -> None:
+    assert format_measured(seconds, limit_s) == shown
+    assert format_measured(seconds, limit_s, sign="+") == f"+{shown}"

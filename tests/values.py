@@ -41,8 +41,8 @@ SYSTEM = """\
 name: lab
 environment: lab
 entry: http://127.0.0.1:8080/score
-request: {json: {application: $row.application}, subject: header:x-applicant-id}
-feedback: {post: 'http://127.0.0.1:8080/feedback', json: {outcome: $label}}
+request: {json: {application: $row.application}, answer: {decision: $.decision}, subject: header:x-applicant-id}
+feedback: {post: 'http://127.0.0.1:8080/feedback', json: {outcome: $row.outcome}}
 data: {applications: traffic.jsonl}
 targets:
   loan-model:

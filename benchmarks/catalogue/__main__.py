@@ -24,14 +24,14 @@ import yaml
 from benchmarks.catalogue.page import page
 from benchmarks.catalogue.results import result_of, store, stored
 from chaos.app import files as loading
-from chaos.app.running import prepare, run
+from chaos.app.running import RunOptions, prepare, run
 from chaos.drivers.folder import RunFolder
 from chaos.drivers.http import session
 from chaos.errors import ChaosError
 from chaos.faults import catalogue
 from chaos.lab import compose, monitoring, places, topology
 from chaos.lab.processes import LabStatus
-from chaos.progress import carries
+from chaos.telemetry import carries
 from chaos.version import VERSION
 
 ROOT = Path(__file__).parents[2]
@@ -135,7 +135,7 @@ def one(path: Path, lab: LabStatus, given: Mapping[str, str], took_part: Mapping
     wait_quiet(lab)
     begun_s = time.monotonic()
     loaded = loading.load(path, system=system_of(path, lab.name), variables=given, state=STATE)
-    ended = run(prepare(loaded), STATE / "catalogue", signals=False, command=command(path, lab))
+    ended = run(prepare(loaded), RunOptions(STATE / "catalogue", command=command(path, lab)))
     lines = RunFolder(ended.folder).lines()
     watched = alerts(loaded.system.alerts.match)
     result = result_of(lines, date=time.strftime("%Y-%m-%d"), rules=watched, versions=dict(took_part))

@@ -15,7 +15,7 @@ import requests
 
 from benchmarks.catalogue import __main__ as catalogue
 from chaos.app import files as loading
-from chaos.app.running import prepare, run
+from chaos.app.running import RunOptions, prepare, run
 from chaos.app.telemetry_kept import NAME as TELEMETRY
 from chaos.errors import ChaosError
 from chaos.lab import places
@@ -65,7 +65,7 @@ def _once(path: Path, lab: LabStatus, values: Mapping[str, str]) -> None:
     try:
         catalogue.wait_quiet(lab)
         loaded = loading.load(path, system=catalogue.system_of(path, lab.name), variables=values, state=catalogue.STATE)
-        ended = run(prepare(loaded), RUNS, signals=False, command=catalogue.command(path, lab))
+        ended = run(prepare(loaded), RunOptions(RUNS, command=catalogue.command(path, lab)))
     except (ChaosError, requests.RequestException) as error:
         print(f"{path.stem:24} {error}", flush=True)
         return

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+from functools import cache
 
 import uvloop
 
@@ -21,9 +22,14 @@ from benchmarks.soak.pipes import obey
 EVENTS = tuple(b'data: {"choices":[{"index":0,"delta":{"content":"word %d "}}]}\n\n' % place for place in range(20))
 PAUSE_S = 0.05
 CHUNK = 4096
-ANSWERS = {model.path: answer(model) for model in MODELS.values()}
 _LENGTH = re.compile(rb"\ncontent-length: *(\d+)", re.IGNORECASE)
 _JSON = b"Content-Type: application/json\r\n"
+
+
+@cache
+def answers() -> dict[str, bytes]:
+    """Path → body. It takes a second to make, and whoever only imports this needs none."""
+    return {model.path: answer(model) for model in MODELS.values()}
 
 
 def chunk(data: bytes) -> bytes:
@@ -68,7 +74,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             length = _LENGTH.search(head)
             await reader.readexactly(int(length[1]) if length else 0)
             path, _, query = head.split(b" ", 2)[1].decode().partition("?")
-            if not await _reply(writer, query.removeprefix("as="), ANSWERS.get(path, b"{}")):
+            if not await _reply(writer, query.removeprefix("as="), answers().get(path, b"{}")):
                 break
     except (asyncio.IncompleteReadError, ConnectionError):
         pass  # the proxy has hung up: its client has left
@@ -78,6 +84,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 async def main() -> None:
     """Serves until it is told to end."""
+    answers()
     server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     obey(lambda line: line)

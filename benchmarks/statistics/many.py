@@ -54,4 +54,5 @@ class ManyRuns:
         """The logarithm of each run's e-value."""
         logs = self.logs[runs] + LOG_WEIGHTS
         highest = logs.max(axis=1)
-        return highest + np.log(np.exp(logs - highest[:, None]).sum(axis=1))
+        found: np.ndarray = highest + np.log(np.exp(logs - highest[:, None]).sum(axis=1))
+        return found

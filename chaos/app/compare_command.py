@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos.app.past import find, verdict_of
+from chaos.app.past import NoRun, find, verdict_of
 from chaos.drivers.folder import RunFolder
 from chaos.drivers.whole_file import write_asked
 from chaos.errors import ChaosError
 from chaos.events import RunStarted
 from chaos.history import head_of
-from chaos.history.compared import Compared, Side, compare
+from chaos.history.compared import Compared, compare
+from chaos.history.differences import Side
 from chaos.journal import Line
+from chaos.units import format_measured
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,10 +44,10 @@ class Wish:
 
 
 def command(wish: Wish, console: Console, say: Say, *, as_json: bool) -> None:
-    """Everything that was asked for is shown. Raises NoRun for a run that is not there, and Slower, after everything was shown."""
+    """Everything that was asked for is shown. Raises NoRun for runs that are not there, and Slower, after everything was shown."""
     from chaos.report.compared import compared_view, page
 
-    first, second = (_side(find(wish.runs, said)) for said in (wish.first, wish.second))
+    first, second = (_side(folder) for folder in _meant(wish))
     found = compare(first[0], second[0])
     if as_json:
         print(found.to_json())
@@ -64,12 +66,26 @@ def demand(found: Compared, limit_s: float) -> None:
     slower = found.slower_than(limit_s)
     if slower:
         said = "; ".join(
-            f"{one.alert} told {one.slower_s:.1f}s later"
-            if one.second_told_s is not None
+            f"{one.alert} told {format_measured(one.slower_s, limit_s)} later"
+            if one.second_told_s is not None and one.slower_s is not None
             else f"{one.alert} did not tell"
             for one in slower
         )
         raise Slower(f"--fail-if-slower {limit_s:g}s: {said}")
+
+
+def _meant(wish: Wish) -> list[RunFolder]:
+    """The folders of both runs. Raises NoRun that says which of the two arguments means none, or both."""
+    found: list[RunFolder] = []
+    wrong: list[str] = []
+    for argument, said in (("A", wish.first), ("B", wish.second)):
+        try:
+            found.append(find(wish.runs, said))
+        except NoRun as error:
+            wrong.append(f"{argument}: {error}")
+    if wrong:
+        raise NoRun("\n".join(wrong))
+    return found
 
 
 def _side(folder: RunFolder) -> tuple[Side, Sequence[Line]]:

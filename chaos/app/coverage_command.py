@@ -15,6 +15,7 @@ from chaos.app.coverage import possible_faults, tried_in
 from chaos.app.suggesting import suggest
 from chaos.coverage import Column, Matrix, matrix
 from chaos.drivers.throwaway import Programs
+from chaos.drivers.whole_file import write_asked
 from chaos.errors import ChaosError
 from chaos.rehearsal.suggestion import Suggestion, rules_file
 from chaos.report.coverage import page, percent
@@ -87,16 +88,14 @@ def suggestions_for(covered: Covered, programs: Programs, say: Say) -> tuple[Sug
 
 
 def write_page(covered: Covered, path: Path, title: str) -> None:
-    """The page stands in this file."""
-    path.write_text(page(covered.found, title), encoding="utf-8")
+    """The page stands in this file. Raises ChaosError when it cannot be written."""
+    write_asked(path, page(covered.found, title))
 
 
-def write_rules(suggestions: Sequence[Suggestion], path: Path) -> int:
-    """The suggested rules stand in this file, when there are any; how many. Nothing loads them."""
-    count = sum(one.rule is not None for one in suggestions)
-    if count:
-        path.write_text(rules_file(suggestions), encoding="utf-8")
-    return count
+def write_rules(suggestions: Sequence[Suggestion], path: Path) -> None:
+    """The suggested rules stand in this file, when there are any. Nothing loads them. Raises ChaosError when it cannot be written."""
+    if any(one.rule is not None for one in suggestions):
+        write_asked(path, rules_file(suggestions))
 
 
 def demand(found: Matrix, least: float) -> None:
@@ -116,7 +115,7 @@ def command(wish: Wish, state: Path, say: Say, console: Console, *, as_json: boo
     """`chaos coverage`, whole. Raises BelowThreshold, after everything was shown."""
     from chaos.lab import monitoring
     from chaos.report.coverage import coverage_view
-    from chaos.report.suggestions import suggestions_view
+    from chaos.report.suggestions import file_sentence, suggestions_view
 
     least = _said(wish.fail_under, parse_share, "--fail-under")
     max_age_s = _said(wish.max_age, parse_duration, "--max-age")
@@ -135,13 +134,9 @@ def command(wish: Wish, state: Path, say: Say, console: Console, *, as_json: boo
         covered = replace(covered, suggestions=suggestions_for(covered, programs, say))
         if covered.suggestions and not as_json:
             console.print(suggestions_view(covered.suggestions))
-        count = write_rules(covered.suggestions, wish.suggest)
-        untouched = f", and {wish.suggest} is as it was" if wish.suggest.exists() else ""
-        say(
-            f"suggested: {count}, in {wish.suggest}; read before you load"
-            if count
-            else f"no rule is suggested{untouched}"
-        )
+        stands, tried = wish.suggest.exists(), covered.found.score is not None
+        write_rules(covered.suggestions, wish.suggest)
+        say(file_sentence(covered.suggestions, str(wish.suggest), stands=stands, tried=tried))
     if as_json:
         print(covered.to_json())
     if least is not None:
@@ -164,8 +159,8 @@ def _system(wish: Wish, state: Path, say: Say) -> tuple[System, dict[str, tuple[
     """The system, and what its alerting rules are like; of a Prometheus that does not answer nothing is said but that."""
     from chaos.app import rule_survey
     from chaos.app.files import Variables, read_text, system_path
-    from chaos.progress import carries
     from chaos.system import parse_system
+    from chaos.telemetry import carries
 
     assert wish.system is not None
     path = system_path(wish.system, Path("chaos coverage"), state)

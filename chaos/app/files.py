@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
 
-from chaos.document import LARGEST_FILE, Document, did_you_mean, read_document
+from chaos.document import LARGEST_FILE, Document, did_you_mean, nearest, read_document
 from chaos.errors import InvalidFile, Problem
 from chaos.experiment import Experiment, elsewhere, experiment_of, link, link_names, parse
 from chaos.probe import Catalogue, merge
@@ -18,6 +18,8 @@ LARGEST_SECRET = 64 * 1024
 """Bytes of a file behind `${file:NAME}` that are read."""
 STATE = Path(".chaos")
 """Where labs, tools and caches live, below the folder that the command is run in."""
+MOST_NEAR = 200
+"""So many files of a folder are looked at for one that may be meant."""
 LANGUAGE_MODEL = "-llm"
 """`lab-llm` is the language model of the lab `lab`."""
 
@@ -129,7 +131,7 @@ def system_path(name: str, experiment: Path, state: Path = STATE) -> Path:
     for lab in (state / "labs" / name / "system.yaml", *_language_model(name, state)):
         if lab.is_file():
             return lab
-    if name == "lab" or name.startswith("lab-"):
+    if is_lab(name):
         name = name.removesuffix(LANGUAGE_MODEL) or name
         how = (
             "chaos lab up --docker"
@@ -137,19 +139,24 @@ def system_path(name: str, experiment: Path, state: Path = STATE) -> Path:
             else "chaos lab up" + ("" if name == "lab" else f" --name {name}")
         )
         raise InvalidFile([Problem(str(experiment), 0, 0, "system", f"the lab `{name}` is not up; run `{how}` first")])
-    known = [path.parent.name for path in state.glob("labs/*/system.yaml")]
-    hint = f" (labs that are up: {', '.join(sorted(known))})" if known else ""
-    raise InvalidFile(
-        [
-            Problem(
-                str(experiment),
-                0,
-                0,
-                "system",
-                f"there is no system `{name}`; write the path of a system file, or `lab`{hint}",
-            )
-        ]
-    )
+    raise InvalidFile([Problem(str(experiment), 0, 0, "system", _no_system(name, experiment, state))])
+
+
+def is_lab(name: str) -> bool:
+    """Whether this is what labs are called by default."""
+    return name == "lab" or name.startswith("lab-")
+
+
+def _no_system(name: str, experiment: Path, state: Path) -> str:
+    """There is none of this name, and which one may be meant: a lab that is up, or a file that stands here or beside the experiment."""
+    labs = sorted(path.parent.name for path in state.glob("labs/*/system.yaml"))
+    here = [path for folder in (Path(), experiment.parent) for path in sorted(folder.glob("*.y*ml"))[:MOST_NEAR]]
+    known = {one: one for one in labs} | {word: path.name for path in here for word in (path.stem, path.name)}
+    near = nearest(name, known)
+    if near is not None:
+        return f"there is no system `{name}`; did you mean `{known[near]}`?"
+    hint = f" (labs that are up: {', '.join(labs)})" if labs else ""
+    return f"there is no system `{name}`; write the path of a system file, or `lab`{hint}"
 
 
 def load(
@@ -202,9 +209,11 @@ def _system_name(document: Document | None) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def load_system(name: str, variables: Mapping[str, str] | None = None, state: Path = STATE) -> tuple[System, Path]:
-    """A system by its file or by a lab's name, and where its file is. Raises InvalidFile."""
-    where = system_path(name, Path(name), state)
+def load_system(
+    name: str, variables: Mapping[str, str] | None = None, state: Path = STATE, *, experiment: Path | None = None
+) -> tuple[System, Path]:
+    """A system by its file or by a lab's name, and where its file is; it may stand beside the experiment. Raises InvalidFile."""
+    where = system_path(name, experiment or Path(name), state)
     found, _ = parse_system(read_text(where), str(where), Variables(variables or {}, where.parent))
     return found, where
 

@@ -80,7 +80,7 @@ def _nothing(wish: Wish, read: Past) -> str:
     import difflib
 
     if not read.runs:
-        return f"there is no run in {wish.runs}; run an experiment, or name the folder of runs"
+        return f"there is no run in {wish.runs}; run an experiment, or say where they are with --runs"
     experiments = sorted({run.experiment for run in read.runs})
     if wish.experiment is not None and wish.experiment not in experiments:
         near = difflib.get_close_matches(wish.experiment, experiments, 1)

@@ -30,7 +30,7 @@ from chaos.observation import (
     SeriesRead,
 )
 from chaos.plans import Plan, PlannedEffect, PlannedProbe
-from chaos.progress import shown
+from chaos.progress.externals import shown
 
 
 def duration_text(seconds: float) -> str:

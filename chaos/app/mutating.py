@@ -19,14 +19,13 @@ from chaos.drivers.throwaway import Programs
 from chaos.errors import ChaosError, Refused
 from chaos.judging.trace import trace
 from chaos.plans import Plan, PlannedAlert
-from chaos.progress import carries
 from chaos.rehearsal.alteration import Alteration
 from chaos.rehearsal.models import NoModel
 from chaos.rehearsal.mutants import Judged, Mutant, MutationReport, Seen, judged, mutants
 from chaos.rehearsal.of_runs import measured
 from chaos.rehearsal.outcome import CLAIM, AtSeverity, Rehearsed, by_severity
 from chaos.rehearsal.recording import Recording
-from chaos.telemetry import RuleInfo
+from chaos.telemetry import RuleInfo, carries
 from chaos.verdict import PROVES_NOTHING
 
 if TYPE_CHECKING:

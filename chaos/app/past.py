@@ -5,6 +5,7 @@ A folder that cannot be read is named with the reason, and never keeps the other
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ STALE_S = 5.0
 """A verdict.json that is so much older than its journal was written before the journal's last line."""
 GOING_S = 60.0
 """A run without an end whose journal has been written since then may still go on; an older one is of a runner that died."""
+SHOWN = 4
+"""So many of the runs that a beginning could mean are named, the newest."""
 UNREADABLE = (
     ChaosError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError, OSError,
 )  # fmt: skip
@@ -125,7 +128,8 @@ def find(runs: Path, said: str) -> RunFolder:
     back = _steps_back(said)
     if back is not None:
         if back >= len(folders):
-            raise NoRun(f"{said}: there are only {len(folders)} runs in {runs}")
+            only = f"are only {len(folders)} runs" if len(folders) > 1 else "is only one run"
+            raise NoRun(f"there is no {said}: there {only} in {runs}")
         return RunFolder(folders[-1 - back])
     named = [path for path in folders if path.name.startswith(said) or _run_part(path.name).startswith(said)]
     exact = [path for path in named if said in (path.name, _run_part(path.name))]
@@ -133,10 +137,14 @@ def find(runs: Path, said: str) -> RunFolder:
         case [one]:
             return RunFolder(one)
         case []:
-            raise NoRun(f"no run in {runs} begins with {said!r}; the last one is {folders[-1].name}")
+            raise NoRun(
+                f"no run in {runs} begins with {said!r}; the last one is {folders[-1].name}, `ls {shlex.quote(str(runs))}` lists all, "
+                "and --runs FOLDER looks elsewhere"
+            )
         case several:
-            names = ", ".join(path.name for path in several[-4:])
-            raise NoRun(f"{said!r} is the beginning of {len(several)} runs; write more of it: {names}")
+            names = ", ".join(path.name for path in several[-SHOWN:])
+            more = f" and {len(several) - SHOWN} more" if len(several) > SHOWN else ""
+            raise NoRun(f"{said!r} is the beginning of {len(several)} runs; write more of it: {names}{more}")
 
 
 def _steps_back(said: str) -> int | None:

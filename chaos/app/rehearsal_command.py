@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chaos.app.files import Loaded, read_text
+from chaos.app.files import Loaded, check_alone, read_text, system_path
 from chaos.app.rehearsing import Lengths, Wanted, rehearse
 from chaos.app.surveyor import drivers_of
 from chaos.app.telemetry_kept import kept, newest_run
 from chaos.drivers.recorder import record
 from chaos.drivers.throwaway import Programs
-from chaos.errors import Refused
+from chaos.errors import InvalidFile, Refused
 from chaos.planning.alerts import matching_rule
 from chaos.rehearsal.alteration import Alteration
 from chaos.rehearsal.models import NoModel
@@ -28,6 +28,8 @@ from chaos.units import format_duration
 
 OVER_S = 3600.0
 """How much of a live Prometheus' past is taken for the baseline, unless it is said otherwise."""
+KEPT_SYSTEM = "system.yaml"
+"""The system file in a run's folder, without secrets."""
 MOST_OF_A_SCENARIO_S = 12 * 3600.0
 CALENDAR = ("hour(", "day_of_week(", "day_of_month(", "month(", "minute(")
 
@@ -44,6 +46,30 @@ class Asked:
     scenarios: int = 50
     most: float | None = None
     seed: int = 0
+
+
+def system_for(
+    path: Path, system: str | None, variables: Mapping[str, str], asked: Asked, state: Path, say: Callable[[str], None]
+) -> str | None:
+    """The system to rehearse with: the one that is named or, where that is not here, the one that the run's folder keeps.
+
+    None is the experiment's own. What is wrong with the files, whoever loads them says. Raises Refused for a folder that is not there.
+    """
+    if asked.run is not None and not asked.run.is_dir():
+        raise Refused([f"there is no folder {asked.run}; name a run's folder, as `ls {asked.runs}` lists them"])
+    try:
+        experiment = check_alone(path, variables)
+    except InvalidFile:
+        return system
+    name = system or experiment.system
+    try:
+        system_path(name, path, state)
+    except InvalidFile:
+        folder = None if asked.model else asked.run or newest_run(asked.runs, experiment.name)
+        if folder is not None and (folder / KEPT_SYSTEM).is_file():
+            say(f"the system `{name}` is not here; taking it as the run had it, from {folder / KEPT_SYSTEM}")
+            return str((folder / KEPT_SYSTEM).resolve())
+    return system
 
 
 def command(

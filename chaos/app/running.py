@@ -7,7 +7,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +19,12 @@ from chaos.app.load_plan import load_plan, with_data
 from chaos.app.redacted import redacted
 from chaos.app.surveyor import Drivers, drivers_of, survey
 from chaos.calendar import Calendar
-from chaos.drivers.folder import FileName, JournalWriter, RunFolder
+from chaos.drivers.folder import JournalWriter, RunFolder
 from chaos.drivers.http import without_secrets
 from chaos.engine import Run
 from chaos.errors import ChaosError, Problem, Refused
 from chaos.events import RunStarted
-from chaos.journal import BrokenJournal, Line
+from chaos.journal import Line
 from chaos.planning import plan
 from chaos.plans import Plan
 from chaos.system import System
@@ -34,7 +34,9 @@ from chaos.version import VERSION
 
 if TYPE_CHECKING:
     from chaos.app.announcing import Announcement
-    from chaos.app.look import Look
+    from chaos.app.performer import HeldProxies, World
+    from chaos.app.safeguard import Safeguard
+    from chaos.drivers.load import LoadPlan
 
 log = logging.getLogger("chaos.run")
 
@@ -94,45 +96,43 @@ class Ended:
     plan: Plan
 
 
-def run(
-    prepared: Prepared,
-    runs: Path,
-    watch: Watch | None = None,
-    *,
-    signals: bool = False,
-    production: bool = False,
-    command: Sequence[str] = (),
-    ignore_freeze: str | None = None,
-    alone: bool = False,
-    calendars: Sequence[tuple[str, Calendar]] = (),
-    metrics_file: Path | None = None,
-) -> Ended:
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a run is made: what neither the experiment's file nor the system's says."""
+
+    runs: Path = Path("runs")
+    """Where the run's folder goes."""
+    production: bool = False
+    """Whether a system in production is meant."""
+    ignore_freeze: str | None = None
+    """The reason for which no calendar forbids it."""
+    command: Sequence[str] = ()
+    """What begins the experiment's only external fault; without one, somebody begins it by hand."""
+    metrics_file: Path | None = None
+    """Says at every moment which faults are on."""
+    signals: bool = False
+    """Whether Ctrl-C and its kin end the run and are part of the verdict; else KeyboardInterrupt is raised once everything is undone."""
+    alone: bool = False
+    """Whether no other run of this user may hurt one of its targets meanwhile, as in a game day; else others may, as far as the proxies
+    allow."""
+    calendars: Sequence[tuple[str, Calendar]] = ()
+    """Whose calendars count besides the system's, by name."""
+
+
+def run(prepared: Prepared, options: RunOptions, watch: Watch | None = None) -> Ended:
     """The experiment has been run, judged and reported; its folder has everything.
 
-    Raises Refused when the plan forbids it, or when the system is production and nobody said `production=True`; Frozen when the
-    system's calendar forbids it now and nobody gave a reason to `ignore_freeze`. `command` is what begins the experiment's only
-    external fault; without one, somebody begins it by hand. With `signals`, Ctrl-C and its kin end the run and are part of the
-    verdict; without, KeyboardInterrupt is raised once everything is undone. `alone`: no other run of this user may hurt one of its
-    targets at the same time, as in a game day; else others may, as far as the proxies allow. `calendars`: whose calendars count
-    besides the system's, by name. `metrics_file` says at every moment which faults are on.
+    Raises Refused when the plan forbids it, or when the system is production and nobody said so; Frozen when a calendar forbids it now and
+    nobody gave a reason to ignore that.
     """
     from chaos.app.followed import followed
-    from chaos.app.performer import World
+    from chaos.app.reports import report_first
     from chaos.app.runner import Runner
     from chaos.app.safeguard import Safeguard
-    from chaos.drivers.external import ExternalCommand
-    from chaos.drivers.load import LoadDriver
     from chaos.drivers.state import State
 
-    frozen = frozen_now(prepared.loaded, utc_now(), ignore_freeze, calendars)
-    prepared = replace(prepared, plan=replace(prepared.plan, frozen=frozen))
+    prepared = _allowed(prepared, options)
     made, loaded = prepared.plan, prepared.loaded
-    if made.refusals:
-        raise Refused(list(made.refusals))
-    if made.environment == "production" and not production:
-        raise Refused([f"the system {made.system} is production; write --yes when that is what you want"])
-    if command:
-        _refuse_command(made)
     name = secrets.token_hex(4)
     run_id = f"{made.experiment}-{name}"
     key = secrets.token_hex(16)
@@ -141,34 +141,24 @@ def run(
     told.before()
     verdict: Verdict | None = None
     try:
-        folder = _folder(prepared, runs, name)
+        folder = _folder(prepared, options.runs, name)
         hurt = targets_by_name(loaded.system, [effect.target for effect in made.faults()])
-        guard = Safeguard(State.of_user(), _undo_list(prepared, run_id, folder), proxies_of(prepared), hurt, alone)
-        world = World(
-            made,
-            proxies=held_proxies(prepared, run_id, key),
-            containers=prepared.drivers.containers,
-            load=LoadDriver(load, (folder.path / "locust").resolve(), made.lease_s) if load is not None else None,
-            look=_look(prepared),
-            safeguard=guard,
-            command=ExternalCommand(command, folder.path / "external.log", guard.on_leash) if command else None,
+        guard = Safeguard(
+            State.of_user(), _undo_list(prepared, run_id, folder), proxies_of(prepared), hurt, options.alone
         )
+        world = _world(prepared, held_proxies(prepared, run_id, key), load, guard, folder, options.command)
         journal = JournalWriter(folder.path / "journal.jsonl")
-        following = followed(loaded.system, run_id, metrics_file, watch)
+        following = followed(loaded.system, run_id, options.metrics_file, watch)
         runner = Runner(Run(made), world, journal, following, guard)
         try:
-            with runner.signals() if signals else contextlib.nullcontext():
+            with runner.signals() if options.signals else contextlib.nullcontext():
                 try:
                     guard.begin()
                     runner.play(RunStarted(run_id, VERSION, loaded.text, made.to_json()))
                 finally:
                     guard.end(clean=not any(effect.active() for effect in runner.run.effects.values()))
         finally:
-            following.end()
-            try:  # what the run was for, while those who looked on hear the rest; then those
-                verdict = report(folder, lines, quick=runner.interrupts > 1) if (lines := journal.lines()) else None
-            finally:
-                following.close(wait=not runner.interrupts)
+            lines, verdict = report_first(folder, journal, following, interrupts=runner.interrupts)
     finally:
         told.after(verdict)
     assert verdict is not None
@@ -177,9 +167,23 @@ def run(
     return Ended(folder.path, verdict, made)
 
 
+def _allowed(prepared: Prepared, options: RunOptions) -> Prepared:
+    """What may run now, with the freeze that it ignores. Raises Refused and Frozen."""
+    made = prepared.plan
+    frozen = frozen_now(prepared.loaded, utc_now(), options.ignore_freeze, options.calendars)
+    if made.refusals:
+        raise Refused(list(made.refusals))
+    if made.environment == "production" and not options.production:
+        raise Refused([f"the system {made.system} is production; write --yes when that is what you want"])
+    if options.command:
+        _refuse_command(made)
+    return replace(prepared, plan=replace(made, frozen=frozen))
+
+
 def _afterwards(prepared: Prepared, folder: RunFolder, lines: Sequence[Line], verdict: Verdict) -> Verdict:
     """The telemetry is kept, and what is asked for projected. The verdict stands already: whatever goes wrong here, it is not lost."""
     from chaos.app.projecting import projected
+    from chaos.app.reports import report
     from chaos.app.telemetry_kept import keep
 
     try:
@@ -205,11 +209,30 @@ def _folder(prepared: Prepared, runs: Path, name: str) -> RunFolder:
     return folder
 
 
-def _look(prepared: Prepared) -> Look:
+def _world(
+    prepared: Prepared,
+    proxies: Mapping[str, HeldProxies],
+    load: LoadPlan | None,
+    guard: Safeguard,
+    folder: RunFolder,
+    command: Sequence[str],
+) -> World:
+    """Everything that the run acts on and looks at."""
     from chaos.app.look import Look
+    from chaos.app.performer import World
+    from chaos.drivers.external import ExternalCommand
+    from chaos.drivers.load import LoadDriver
 
-    drivers = prepared.drivers
-    return Look(prepared.plan, drivers.prometheus, drivers.rules, drivers.alertmanager, drivers.sinks)
+    made, drivers = prepared.plan, prepared.drivers
+    return World(
+        made,
+        proxies=proxies,
+        containers=drivers.containers,
+        load=LoadDriver(load, (folder.path / "locust").resolve(), made.lease_s) if load is not None else None,
+        look=Look(made, drivers.prometheus, drivers.rules, drivers.alertmanager, drivers.sinks),
+        safeguard=guard,
+        command=ExternalCommand(command, folder.path / "external.log", guard.on_leash) if command else None,
+    )
 
 
 def _announcement(system: System, made: Plan, run_id: str) -> Announcement:
@@ -235,37 +258,6 @@ def _refuse_command(made: Plan) -> None:
                 f"{made.experiment} has {count} external faults and one command; leave one of them, or begin them all by hand"
             ]
         )
-
-
-def report(folder: RunFolder, lines: Sequence[Line] | None = None, *, quick: bool = False) -> Verdict:
-    """The journal (the folder's, unless its lines are given) is judged; the reports stand beside it, as far as they can be
-    written: a full disk or a picture that cannot be drawn costs nobody the verdict.
-    """
-    from chaos.judging import judge
-    from chaos.judging.trace import trace
-    from chaos.report import html, junit
-
-    read = lines if lines is not None else folder.lines()
-    try:
-        verdict = judge(read)
-    except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, MemoryError) as error:
-        if lines is not None:
-            raise  # our own run's: whatever this is, no journal of somebody else is to blame
-        log.debug("", exc_info=True)
-        raise BrokenJournal(f"the journal in {folder.path} says what no run can have said: {error}") from error
-    _keep(folder, "verdict.json", verdict.to_json)
-    _keep(folder, "junit.xml", lambda: junit.junit(verdict))
-    if not quick:
-        _keep(folder, "report.html", lambda: html.render(verdict, trace(read).plan, read))
-    return verdict
-
-
-def _keep(folder: RunFolder, name: FileName, made: Callable[[], str]) -> None:
-    try:
-        folder.write(name, made())
-    except Exception as error:
-        log.error("%s could not be written: %s; `chaos judge %s` makes it again", name, error, folder.path)
-        log.debug("", exc_info=True)
 
 
 def _undo_list(prepared: Prepared, run_id: str, folder: RunFolder) -> UndoList:
@@ -296,4 +288,4 @@ def _undo_list(prepared: Prepared, run_id: str, folder: RunFolder) -> UndoList:
     )
 
 
-__all__ = ["ChaosError", "Ended", "Prepared", "Problem", "Variables", "prepare", "report", "run"]
+__all__ = ["ChaosError", "Ended", "Prepared", "Problem", "RunOptions", "Variables", "prepare", "run"]

@@ -156,7 +156,7 @@ _SMALL = {
     "ProcessSelector.table": "a JSON table of processes beside this file",
     "ProcessSelector.labels": "labels that all must match",
     "Feedback.post": "where true outcomes are posted",
-    "Feedback.json": "the body; $row.NAME, $answer.id and $label are placed",
+    "Feedback.json": "the body; $row.NAME, $label (its column: `request.label`) and $answer.id (its path: `request.answer.id`) are placed",
     "RealUsers.allowed_by": "who allowed it",
     "RealUsers.reason": "why",
     "Receiver.sink": "the address of its `chaos sink`",

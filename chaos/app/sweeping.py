@@ -21,12 +21,12 @@ from chaos.drivers.throwaway import Programs
 from chaos.errors import ChaosError, Refused, Unreachable
 from chaos.experiment import TRAFFIC, Bisection, at, sweep_of, text_of
 from chaos.planning.alerts import matching_rule
-from chaos.progress import carries
 from chaos.rehearsal.models import NoModel
 from chaos.rehearsal.of_runs import measured
 from chaos.rehearsal.outcome import CLAIM_FROM, AtSeverity, Rehearsed, by_severity, threshold
 from chaos.rehearsal.report import between
 from chaos.sensitivity import Curve, Sensitivity, Swept, Trial, TrialAlert, next_severity, sensitivity
+from chaos.telemetry import carries
 from chaos.verdict import EXIT_CODE, PROVES_NOTHING, TOLD, UNKNOWN, Verdict, VerdictName
 
 QUIET_S = 300.0

@@ -10,7 +10,7 @@ from chaos.detection import Gate
 from chaos.journal import Line
 from chaos.judging import judge
 from chaos.judging.trace import Trace, trace
-from chaos.progress import carries
+from chaos.telemetry import carries
 from chaos.verdict import PROVES_NOTHING, TOLD, UNKNOWN, Verdict, VerdictName
 
 State = Literal["broken", "held", "unknown"]

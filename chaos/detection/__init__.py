@@ -37,6 +37,7 @@ from chaos.detection.parts import offsets, parts
 from chaos.detection.reasons import blind, elsewhere, grouped, instead, suppressed, unheard
 from chaos.detection.silence import detect_silence
 from chaos.plans import PlannedAlert
+from chaos.units import format_measured
 
 
 def detect(alert: PlannedAlert, history: AlertHistory, times: Times) -> Detection:
@@ -170,12 +171,12 @@ def _outcome(
     waited = grouped(alert, history, times, walk[Gate.active].at_wall_s)
     if alert.within_s is not None and told > alert.within_s:
         why = f"; {waited}" if waited else ""
-        return "late", f"told after {told:.1f}s; asked for within {alert.within_s:g}s{why}"
+        return "late", f"told after {format_measured(told, alert.within_s)}; asked for within {alert.within_s:g}s{why}"
     if alert.resolved_within_s is not None:
         open_ = _unresolved(alert, alert.resolved_within_s, history, times, end)
         if open_ is not None:
             return open_
-    return "detected", f"told after {told:.1f}s" + (f"; {end.note}" if end.note else "")
+    return "detected", f"told after {format_measured(told, alert.within_s)}" + (f"; {end.note}" if end.note else "")
 
 
 def _untold(
@@ -184,7 +185,7 @@ def _untold(
     hurt_for_s = times.until - times.effect
     if hurt_for_s < alert.lower_bound_s:
         soonest = f"nobody can be told sooner than {alert.lower_bound_s:g}s after it began"
-        return "undecided", f"the fault was on for {hurt_for_s:.1f}s; {soonest}"
+        return "undecided", f"the fault was on for {format_measured(hurt_for_s, alert.lower_bound_s)}; {soonest}"
     if alert.delivered_to is not None and walk[Gate.firing].at_wall_s is not None:
         if history.sink_asked_wall_s < min(times.until, times.end - LOOK_S):
             return "not_observed", f"it fired, and no sink could say whether {alert.delivered_to} was told"
@@ -215,12 +216,16 @@ def _unresolved(
         watched_s = until - times.removal
         if watched_s < within_s:
             asked = f"asked for resolved within {within_s:g}s"
-            return "undecided", f"watched for {max(0.0, watched_s):.0f}s after the removal; {asked}"
+            watched = format_measured(max(0.0, watched_s), within_s, digits=0)
+            return "undecided", f"watched for {watched} after the removal; {asked}"
         return "unresolved", FAILURE[Gate.reset]
     after_s = end.at_wall_s - times.removal
     if after_s > within_s:
         note = f"; {end.note}" if end.note else ""
-        return "unresolved", f"resolved after {after_s:.1f}s; asked for within {within_s:g}s{note}"
+        return (
+            "unresolved",
+            f"resolved after {format_measured(after_s, within_s)}; asked for within {within_s:g}s{note}",
+        )
     return None
 
 

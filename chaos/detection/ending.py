@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from chaos.detection.history import AlertHistory, Times, active_since, evaluation_s, last_resolve
 from chaos.observation import AlertsRead, SeriesRead
 from chaos.plans import PlannedAlert
-from chaos.progress import carries
+from chaos.telemetry import carries
 
 
 @dataclass(frozen=True, slots=True)

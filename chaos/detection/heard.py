@@ -9,7 +9,8 @@ from chaos.detection.gates import Detection, Gate, Outcome, Stage
 from chaos.detection.history import LOOK_S, AlertHistory, Times, first_delivery, last_resolve
 from chaos.observation import Delivered
 from chaos.plans import PlannedAlert
-from chaos.progress import carries
+from chaos.telemetry import carries
+from chaos.units import format_measured
 
 NOT_OBSERVED = "not observed: Prometheus does not know this alert"
 
@@ -47,14 +48,20 @@ def _outcome(
             return "not_observed", f"no sink could say whether {alert.delivered_to} was told"
         hurt_for_s = times.until - times.effect
         if alert.within_s is not None and hurt_for_s < alert.within_s:
-            return "undecided", f"the fault was on for {hurt_for_s:.1f}s; asked for within {alert.within_s:g}s"
+            return (
+                "undecided",
+                f"the fault was on for {format_measured(hurt_for_s, alert.within_s)}; asked for within {alert.within_s:g}s",
+            )
         return (
             "undetected",
             f"{alert.delivered_to} was not told; Prometheus, which does not know this alert, cannot say which gate failed",
         )
     if alert.within_s is not None and told_s > alert.within_s:
-        return "late", f"told after {told_s:.1f}s; asked for within {alert.within_s:g}s"
-    return unresolved(alert, history, times, reset) or ("detected", f"told after {told_s:.1f}s")
+        return "late", f"told after {format_measured(told_s, alert.within_s)}; asked for within {alert.within_s:g}s"
+    return unresolved(alert, history, times, reset) or (
+        "detected",
+        f"told after {format_measured(told_s, alert.within_s)}",
+    )
 
 
 def unresolved(
@@ -66,12 +73,17 @@ def unresolved(
             return "undecided", "the fault was not removed, so whether the alert resolves is open"
         watched_s = min(times.end, history.sink_asked_wall_s + LOOK_S) - times.removal
         if reset is None and watched_s < alert.resolved_within_s:
+            watched = format_measured(max(0.0, watched_s), alert.resolved_within_s, digits=0)
             return (
                 "undecided",
-                f"watched for {max(0.0, watched_s):.0f}s after the removal; asked for within {alert.resolved_within_s:g}s",
+                f"watched for {watched} after the removal; asked for within {alert.resolved_within_s:g}s",
             )
         if reset is None or reset - times.removal > alert.resolved_within_s:
-            after = "it did not resolve" if reset is None else f"resolved after {reset - times.removal:.1f}s"
+            after = (
+                "it did not resolve"
+                if reset is None
+                else f"resolved after {format_measured(reset - times.removal, alert.resolved_within_s)}"
+            )
             return "unresolved", f"{after}; asked for within {alert.resolved_within_s:g}s"
     return None
 

@@ -14,8 +14,8 @@ from statistics import median
 
 from chaos.observation import AlertsRead, Delivered, RoutedAlert, RoutedRead, ScrapeClock, SeriesRead
 from chaos.plans import PlannedAlert
-from chaos.progress import carries
 from chaos.statistics import quantile_band, window_deviation
+from chaos.telemetry import carries
 
 BAND = 5.0
 """A signal has left its baseline when it is this many standard deviations away. By chance, with a deviation estimated from twenty

@@ -14,9 +14,8 @@ from chaos.detection.history import (
 )
 from chaos.observation import AlertSeen
 from chaos.plans import PlannedAlert
-from chaos.progress import carries
-from chaos.telemetry import Silence
-from chaos.units import format_duration
+from chaos.telemetry import Silence, carries
+from chaos.units import format_duration, format_measured
 
 MOST_NAMED = 3
 """Alerts named in one sentence."""
@@ -104,7 +103,8 @@ def grouped(alert: PlannedAlert, history: AlertHistory, times: Times, active: fl
     if not told or active - max(told) >= alert.group_interval_s:
         return None
     waits = format_duration(alert.group_interval_s)
-    return f"its group was told {active - max(told):.0f}s before and waits group_interval {waits}"
+    before = format_measured(active - max(told), alert.group_interval_s, digits=0)
+    return f"its group was told {before} before and waits group_interval {waits}"
 
 
 def elsewhere(alert: PlannedAlert, history: AlertHistory) -> str | None:

@@ -13,7 +13,8 @@ from chaos.detection.gates import Detection, Gate, Outcome, Stage
 from chaos.detection.heard import unresolved
 from chaos.detection.history import LOOK_S, AlertHistory, Times
 from chaos.plans import PlannedAlert
-from chaos.progress import carries
+from chaos.telemetry import carries
+from chaos.units import format_measured
 
 SOURCE = "the sink's clock"
 NOT_OBSERVED = "not observed: what tells is a silence"
@@ -106,12 +107,13 @@ def _outcome(
         if times.until - times.effect < silent_for_s:
             return (
                 "undecided",
-                f"the fault was on for {times.until - times.effect:.1f}s; the switch waits {silent_for_s:g}s",
+                f"the fault was on for {format_measured(times.until - times.effect, silent_for_s)}; the switch waits {silent_for_s:g}s",
             )
         return "undetected", f"{alert.delivered_to} went on hearing it, never silent for {silent_for_s:g}s"
     if alert.within_s is not None and told_s > alert.within_s:
-        return "late", f"silent for {silent_for_s:g}s only after {told_s:.1f}s; asked for within {alert.within_s:g}s"
+        after = format_measured(told_s, alert.within_s)
+        return "late", f"silent for {silent_for_s:g}s only after {after}; asked for within {alert.within_s:g}s"
     return unresolved(alert, history, times, again) or (
         "detected",
-        f"told by a silence of {silent_for_s:g}s, after {told_s:.1f}s",
+        f"told by a silence of {silent_for_s:g}s, after {format_measured(told_s, alert.within_s)}",
     )

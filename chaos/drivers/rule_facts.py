@@ -212,40 +212,48 @@ class _Asker:
         return self.late
 
     def _series(self, batch: list[str]) -> dict[str, int | None]:
-        """How many series each of these returns. One that is refused spoils the query for all, so each half is asked again."""
-        if self._too_late():
-            return dict.fromkeys(batch)
-        query = " or ".join(_named(f"count({one})", str(place)) for place, one in enumerate(batch))
-        try:
-            rows = self.prometheus.query(query)
-        except ChaosError:
-            if len(batch) == 1:
-                return {batch[0]: None}
-            middle = len(batch) // 2
-            return {**self._series(batch[:middle]), **self._series(batch[middle:])}
-        counts = {row.labels.get("q"): round(row.samples[-1][1]) for row in rows if row.samples}
-        return {one: counts.get(str(place), 0) for place, one in enumerate(batch)}
+        """How many series each of these returns."""
+
+        def counts(place: int, one: str) -> str:
+            return _named(f"count({one})", str(place))
+
+        def read(place: int, values: Mapping[str, float]) -> int:
+            return round(values.get(str(place), 0))
+
+        return self._asked(batch, counts, read)
 
     def _spans(self, batch: list[str]) -> dict[str, Span | None]:
         """The least and the most of each over the recording."""
-        if self._too_late():
-            return dict.fromkeys(batch)
         step = duration(math.ceil(max(1.0, self.recording_s / LOOKS)))
         window = f"[{duration(max(60.0, round(self.recording_s)))}:{step}]"
-        query = " or ".join(
-            f"{_named(f'min(min_over_time(({one}){window}))', f'{place} least')} or "
-            f"{_named(f'max(max_over_time(({one}){window}))', f'{place} most')}"
-            for place, one in enumerate(batch)
-        )
+
+        def ends(place: int, one: str) -> str:
+            least = _named(f"min(min_over_time(({one}){window}))", f"{place} least")
+            return f"{least} or {_named(f'max(max_over_time(({one}){window}))', f'{place} most')}"
+
+        def read(place: int, values: Mapping[str, float]) -> Span | None:
+            return _span(values.get(f"{place} least"), values.get(f"{place} most"))
+
+        return self._asked(batch, ends, read)
+
+    def _asked(
+        self, batch: list[str], query: Callable[[int, str], str], read: Callable[[int, Mapping[str, float]], Found]
+    ) -> dict[str, Found | None]:
+        """The answer to each of these, from one query for all; None for one that is refused, or that there was no time for.
+
+        One that is refused spoils the query for all, so each half is asked again.
+        """
+        if self._too_late():
+            return dict.fromkeys(batch)
         try:
-            rows = self.prometheus.query(query)
+            rows = self.prometheus.query(" or ".join(query(place, one) for place, one in enumerate(batch)))
         except ChaosError:
             if len(batch) == 1:
                 return {batch[0]: None}
             middle = len(batch) // 2
-            return {**self._spans(batch[:middle]), **self._spans(batch[middle:])}
-        read = {row.labels.get("q"): row.samples[-1][1] for row in rows if row.samples}
-        return {one: _span(read.get(f"{place} least"), read.get(f"{place} most")) for place, one in enumerate(batch)}
+            return self._asked(batch[:middle], query, read) | self._asked(batch[middle:], query, read)
+        values = {row.labels.get("q", ""): row.samples[-1][1] for row in rows if row.samples}
+        return {one: read(place, values) for place, one in enumerate(batch)}
 
     def _labels(self, expr: str) -> tuple[str, tuple[Mapping[str, str], ...] | None]:
         if self._too_late():

@@ -9,6 +9,7 @@ from chaos.bounds import format_value
 from chaos.events import State
 from chaos.plans import Plan
 from chaos.progress import Progress
+from chaos.progress.questions import unsettled, waiting_for
 from chaos.readings import values_of
 
 STEPS = (State.preflight, State.warmup, State.baseline, State.inject, State.undo, State.recovery, State.collect)
@@ -88,10 +89,10 @@ def _waiting(run: Shown) -> list[str]:
     """What the run waits for now, in words."""
     match run.state:
         case State.inject:
-            return run.progress.waiting_for()
+            return waiting_for(run.progress)
         case State.undo:
             return [f"the external effect at {one.target} to end" for one in run.progress.externals_on()]
         case State.recovery:
-            return run.progress.unsettled()
+            return unsettled(run.progress)
         case _:
             return []

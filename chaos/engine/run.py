@@ -40,6 +40,8 @@ from chaos.events import (
 )
 from chaos.plans import Plan
 from chaos.progress import Progress
+from chaos.progress.guards import breached
+from chaos.progress.questions import baseline_problems, decided, unread, unsettled
 
 POLL_S = 1.0
 GUARD_POLL_S = 0.25
@@ -230,12 +232,13 @@ class Run:
             return
         if at_s - self.entered_at_s < self.plan.baseline_s:
             return
-        problems = self.progress.baseline_problems()
+        self.progress.keep_baseline()
+        problems = baseline_problems(self.progress)
         if problems:
             # The last readings may be a poll late; a baseline that is not met gets a few evaluations of grace, no more. The first ones take
             # longer on a busy machine, and until they are there nobody knows whether it is met.
             grace_s = 3 * self.plan.evaluation_s
-            grace_s = max(grace_s, FIRST_READING_S) if self.progress.unread() else grace_s
+            grace_s = max(grace_s, FIRST_READING_S) if unread(self.progress) else grace_s
             if at_s - self.entered_at_s >= self.plan.baseline_s + grace_s:
                 self._enter(Trigger.unmet, at_s, "the baseline is not met: " + "; ".join(problems))
         else:
@@ -256,7 +259,7 @@ class Run:
         full = any(effect.planned.until == "full" for effect in unfinished)
         if not unfinished or elapsed_s >= self.plan.max_duration_s:
             self._enter(Trigger.over, at_s)
-        elif not full and all(effect.issued_at_s is not None for effect in faults) and self.progress.decided():
+        elif not full and all(effect.issued_at_s is not None for effect in faults) and decided(self.progress):
             self._enter(Trigger.decided, at_s)
 
     def _act_undo(self, at_s: float) -> None:
@@ -288,7 +291,7 @@ class Run:
         gone = self._everything_gone(at_s)  # an Apply that was given up for dead may land even now
         elapsed_s = at_s - self.entered_at_s
         fresh = self.progress.alerts_at_s is not None and self.progress.alerts_at_s > self.entered_at_s + POLL_S
-        if not (gone and fresh) or self.progress.unsettled():
+        if not (gone and fresh) or unsettled(self.progress):
             self._settled_since_s = None
         elif self._settled_since_s is None:
             self._settled_since_s = at_s
@@ -312,7 +315,7 @@ class Run:
     # --- parts of moving ---------------------------------------------------------------------------------------------
 
     def _guard(self, at_s: float) -> bool:
-        broken = self.progress.breached(at_s, self._breaking)
+        broken = breached(self.progress, at_s, self._breaking)
         if broken is None:
             return False
         self.breached = GuardBreached(*broken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from chaos.arms import place_of, with_subject
@@ -14,7 +15,7 @@ from chaos.experiment.whole import Experiment
 from chaos.faults.base import Fault
 from chaos.faults.loads import LoadFault
 from chaos.probe import Catalogue, unknown
-from chaos.system import System, Target
+from chaos.system import Feedback, System, Target
 from chaos.units import format_duration, parse_duration
 
 
@@ -145,11 +146,38 @@ def _load_problems(experiment: Experiment, document: Document, system: System) -
         message = f"the system `{system.name}` has no `feedback:` to send labels to; add it or drop `feedback:` here"
         found.append(document.problem(("load", "feedback"), message))
     elif experiment.load.feedback is not None and system.feedback is not None:
-        named = any(text == "$answer.id" for _, text in _texts(system.feedback.json_, ()))
-        if named and (system.request.answer is None or system.request.answer.id is None):
-            message = f"the feedback of `{system.name}` places `$answer.id`, and its `request.answer` has no `id:`; add it there"
-            found.append(document.problem(("load", "feedback"), message))
+        found += [document.problem(("load", "feedback"), message) for message in _untellable(system, system.feedback)]
     return found
+
+
+_PLACED = re.compile(r"\$(answer\.\w+|label)\b")
+
+
+def _untellable(system: System, feedback: Feedback) -> Iterator[str]:
+    """Why the load could tell no outcome, or would tell one without what the system's feedback places in it."""
+    placed = {one for _, text in _texts(feedback.json_, ()) for one in _PLACED.findall(text)}
+    answer = system.request.answer
+    if answer is None:
+        paths = "{decision: $.decision, id: $.id}" if "answer.id" in placed else "{decision: $.decision}"
+        yield (
+            f"outcomes are told of answers whose decision can be read, and `request:` of the system `{system.name}` does not say "
+            f"where it stands; write something like `answer: {paths}` there, with the paths of your answers"
+        )
+    elif answer.id is None and "answer.id" in placed:
+        yield (
+            f"the feedback of `{system.name}` places `$answer.id`, and its `request.answer` has no `id:`; write something like "
+            f"`answer: {{decision: {answer.decision}, id: $.id}}`, with the path of the id in your answers, or place `$row.NAME`"
+        )
+    for other in sorted(one for one in placed if one.startswith("answer.") and one != "answer.id"):
+        yield (
+            f"the feedback of `{system.name}` places `${other}`, which nobody knows; write `$answer.id`, and its path as "
+            "`id:` of `request.answer`"
+        )
+    if "label" in placed and system.request.label is None:
+        yield (
+            f"the feedback of `{system.name}` places `$label`, and its `request:` does not say which column has the truth; "
+            "write `label: COLUMN` there"
+        )
 
 
 def _probe_problems(experiment: Experiment, document: Document, system: System, probes: Catalogue) -> list[Problem]:

@@ -150,14 +150,23 @@ def _entry(wish: Wish, *, outcomes: bool) -> list[str]:
 
 
 def _outcomes(wish: Wish) -> list[str]:
-    """Where the truth stands in a row, and where it is told."""
+    """Where the truth stands in a row, where an answer says what was decided, and where outcomes are told.
+
+    An outcome is told by the row's own id where rows have one, and else by that of the answer.
+    """
     named = next((name for name in ("label", "target", "outcome", "y") if name in wish.columns), None)
     mark = "" if named is not None else "    # TODO: the column of your data with the truth"
     where = urlsplit(wish.entry or ENTRY)
     post = f"{where.scheme}://{where.netloc.rpartition('@')[2]}/feedback"
+    if "id" in wish.columns:
+        answer, told_by = "{decision: $.decision}    # TODO: where in an answer the decision stands", "$row.id"
+    else:
+        answer = "{decision: $.decision, id: $.id}    # TODO: where in an answer stand the decision, and the id that its outcome is told by"
+        told_by = "$answer.id"
     return [
+        f"  answer: {answer}",
         f"  label: {named or 'label'}{mark}",
-        f"feedback: {{post: {scalar(post)}, json: {{id: $row.id, outcome: $label}}}}    # TODO: where true outcomes are told",
+        f"feedback: {{post: {scalar(post)}, json: {{id: {told_by}, outcome: $label}}}}    # TODO: where true outcomes are told",
     ]
 
 

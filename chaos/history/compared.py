@@ -7,27 +7,12 @@ called `beyond` only when it cannot come from that alone. How much runs differ b
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-import yaml
-
 from chaos.detection import Detection, Gate, Stage
-from chaos.plans import Plan
+from chaos.history.differences import Difference, Side, differences
 from chaos.verdict import Finding, Verdict, VerdictName
-
-LONGEST = 120
-"""Characters of a value that is shown; a longer one is cut."""
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One of the two runs: its verdict, its plan, and the texts that it was made of, as its folder keeps them."""
-
-    verdict: Verdict
-    plan: Plan
-    experiment: str
-    system: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +70,6 @@ class FindingCompared:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One thing that was not the same: `what` is the experiment, the system, the plan or the version."""
-
-    what: str
-    place: str
-    first: str
-    second: str
-
-
-@dataclass(frozen=True, slots=True)
 class Compared:
     """Everything that differs between two runs."""
 
@@ -133,7 +108,7 @@ def compare(first: Side, second: Side) -> Compared:
         second_verdict=second.verdict.verdict,
         alerts=tuple(_alert(name, _of(first, name), _of(second, name)) for name in names),
         findings=tuple(_findings(first.verdict, second.verdict)),
-        differences=tuple(_differences(first, second)),
+        differences=differences(first, second),
     )
 
 
@@ -185,56 +160,3 @@ def _change(old: Finding | None, new: Finding | None) -> str:
     """A question that only one run asked is worse or better when its answer is bad, and otherwise no change at all."""
     was_good, is_good = old is None or old.good, new is None or new.good
     return "other" if was_good == is_good else "better" if is_good else "worse"
-
-
-def _differences(first: Side, second: Side) -> Iterator[Difference]:
-    if first.verdict.version != second.verdict.version:
-        yield Difference("version", "chaos-ml", first.verdict.version, second.verdict.version)
-    for what, before, after in (
-        ("experiment", _flat_text(first.experiment), _flat_text(second.experiment)),
-        ("system", _flat_text(first.system), _flat_text(second.system)),
-        ("plan", dict(_planned(first.plan)), dict(_planned(second.plan))),
-    ):
-        if before and after:
-            for place in dict.fromkeys([*before, *after]):
-                if before.get(place) != after.get(place):
-                    yield Difference(what, place, _shown(before, place), _shown(after, place))
-
-
-def _shown(values: Mapping[str, str], place: str) -> str:
-    said = values.get(place, "–")
-    return said if len(said) <= LONGEST else said[: LONGEST - 1] + "…"
-
-
-def _flat_text(text: str) -> dict[str, str]:
-    """Every scalar of a YAML text by its place; nothing of a text that cannot be read."""
-    try:
-        return dict(_flat(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), ""))  # noqa: S506 - safe, in C
-    except (yaml.YAMLError, RecursionError, ValueError):
-        return {}
-
-
-def _flat(value: object, place: str) -> Iterator[tuple[str, str]]:
-    match value:
-        case dict():
-            for name, inner in value.items():
-                yield from _flat(inner, f"{place}.{name}" if place else str(name))
-        case list():
-            for number, inner in enumerate(value):
-                yield from _flat(inner, f"{place}[{number}]")
-        case None:
-            return  # what an older version did not know is not there, and what says nothing is as good as not there
-        case _:
-            yield place, " ".join(str(value).split())
-
-
-def _planned(plan: Plan) -> Iterator[tuple[str, str]]:
-    """What the plan found on the day, and no file says: the rules, Prometheus' own pace, and who is in which arm."""
-    yield "seed", plan.seed
-    yield "scrape interval", f"{plan.scrape_s:g}s"
-    yield "evaluation interval", f"{plan.evaluation_s:g}s"
-    for alert in plan.alerts:
-        yield f"{alert.alert}: rule", " ".join(alert.expr.split())
-        yield f"{alert.alert}: for", f"{alert.for_s:g}s"
-        yield f"{alert.alert}: group_wait", f"{alert.group_wait_s:g}s"
-        yield f"{alert.alert}: routed to", ", ".join(alert.routed_to)

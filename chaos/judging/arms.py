@@ -10,7 +10,7 @@ from chaos.judging import compared, compared_at_proxies
 from chaos.judging.steady import bound_text, unresolved, worst_value
 from chaos.judging.trace import Trace
 from chaos.plans import PlannedProbe
-from chaos.progress import broken_bound
+from chaos.readings import broken_bound
 from chaos.statistics import clopper_pearson
 from chaos.units import format_share
 from chaos.verdict import ArmRow, Finding, VerdictName

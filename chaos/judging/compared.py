@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chaos.comparisons import (
@@ -23,9 +23,7 @@ from chaos.comparisons import (
 from chaos.events import State
 from chaos.exposure import Sample
 from chaos.judging.trace import Trace
-from chaos.observation import SLOW_S
-from chaos.proxied_arms import COUNTED_BY_PROXIES, increments
-from chaos.statistics import bonferroni, e_benjamini_hochberg
+from chaos.statistics import e_benjamini_hochberg
 from chaos.units import format_duration
 from chaos.verdict import Finding, VerdictName
 
@@ -83,38 +81,6 @@ def _judged(trace: Trace, seen: _Seen, what: Compared) -> Finding:
     if apart:
         answer += "; control has left its own baseline, so a fault that reached it, too, would not show here"
     return Finding("resilience", question, verdict_of(trace, found, apart=apart), answer, evidence)
-
-
-def by_requests(trace: Trace, targets: Iterable[str]) -> Iterator[Finding]:
-    """Of traffic that is not ours, by the requests that the proxies of these targets counted: told, and judging nothing.
-
-    A proxy knows a retry from a first attempt, and not whether somebody comes back: people who do are counted again, and then a
-    comparison errs more often than alpha. It is no proof, so it settles no verdict.
-    """
-    first, removal, span = trace.first_effect(), trace.removal(), trace.span(State.baseline)
-    if first is None:
-        return
-    until = (removal or trace.last_wall_s) + 1.0
-    counted = {target: increments(trace.proxies.get(target, ())) for target in targets}
-    answered = {target: samples for target, samples in counted.items() if any(sample.sent for sample in samples)}
-    alpha = bonferroni(ALPHA, len(COUNTED_BY_PROXIES) * max(1, len(answered)))
-    for target, samples in answered.items():
-        before = [one for one in samples if span is not None and span[0] < one.wall_s <= min(span[1], first)]
-        seen = _Seen(before, [one for one in samples if first < one.wall_s <= until], first, SLOW_S)
-        for what in COUNTED_BY_PROXIES:
-            yield _proxied(target, seen, what, alpha)
-
-
-def _proxied(target: str, seen: _Seen, what: Compared, alpha: float) -> Finding:
-    found = compare(seen.during, what, alpha, seen.bound_s)
-    apart = moved(seen.before, seen.during, what, INTERFERENCE, seen.bound_s)
-    question = f"How does treatment compare with control in {TITLE[what]}, by the proxies at {target}?"
-    answer = (
-        answer_of(found, seen.first_wall_s)
-        + "; requests are counted, and whoever comes back is counted again; judges nothing"
-    )
-    evidence = evidence_of(found, seen.first_wall_s) | {"control moved": str(apart).lower(), "source": "proxy"}
-    return Finding("resilience", question, "confirmed", answer, evidence)
 
 
 def _asked(trace: Trace, what: Compared) -> bool:

@@ -11,7 +11,7 @@ from chaos.events import State
 from chaos.judging.trace import Trace
 from chaos.observation import AlertSeen
 from chaos.plans import PlannedAlert
-from chaos.progress import carries
+from chaos.telemetry import carries
 from chaos.verdict import Finding, VerdictName
 
 _VERDICT: dict[Outcome, VerdictName] = {

@@ -21,7 +21,7 @@ from chaos.observation import ProbeReading
 from chaos.plans import PlannedProbe
 from chaos.readings import Judged, Standing, broken_bound, enough, judged, own_baseline, unresolved, values_of
 from chaos.statistics import clopper_pearson
-from chaos.units import format_duration
+from chaos.units import format_duration, format_measured
 from chaos.verdict import Finding, ProbeRow, VerdictName
 
 __all__ = ["bound_text", "findings", "probe_rows", "recovered", "unresolved", "worst_value"]
@@ -237,18 +237,19 @@ def _told(
     looks = [look for look, _ in seen]
     out_s = max((last - first for first, last in excursions(looks)), default=0.0)
     unmet_s = longest_unmet([look.at_wall_s for look in looks if look.standing == "met"], start, end)
+    out, unmet = (format_measured(lasted_s, probe.tolerance_s) for lasted_s in (out_s, unmet_s))
     broken = [one for _, one in seen if one.standing == "broken"]
     worst = max(broken, key=lambda one: one.excess) if broken else Judged("unknown")
     allowed = f"less than {format_duration(probe.tolerance_s)} at a stretch is forgiven"
     match standing:
         case "met":
             answer = f"yes: {bound_text(probe)} at {len(looks)} looks"
-            answer += f", but for {unmet_s:.1f}s at a stretch at most; {allowed}" if broken else ""
+            answer += f", but for {unmet} at a stretch at most; {allowed}" if broken else ""
         case "broken":
-            lasted = f"for {out_s:.1f}s at a stretch" if out_s else "at the last look that saw it"
+            lasted = f"for {out} at a stretch" if out_s else "at the last look that saw it"
             answer = f"no: out of {bound_text(probe)} {lasted}, at worst {_read(worst, probe.unit)}; {allowed}"
         case _:
-            answer = f"cannot tell: for {unmet_s:.1f}s at a stretch no look saw {bound_text(probe)} met; {allowed}"
+            answer = f"cannot tell: for {unmet} at a stretch no look saw {bound_text(probe)} met; {allowed}"
     evidence: dict[str, str | float | int | None] = {
         "looks": len(looks), "out at least, s": round(out_s, 3), "unmet at most, s": round(unmet_s, 3),
         "worst": worst.value, "bound": bound_text(probe),

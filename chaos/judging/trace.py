@@ -40,7 +40,7 @@ from chaos.observation import (
     SeriesRead,
 )
 from chaos.plans import Plan, PlannedEffect
-from chaos.progress import off_since
+from chaos.progress.externals import off_since
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,11 @@ def _must_be_up(lab: LabStatus) -> None:
 
 
 def _checked(file: Path, promtool: Path) -> str:
+    if not file.exists():
+        raise BadRules(
+            f"there is no file {file}; name a file of Prometheus' rules. `chaos coverage --suggest {file}` writes one where it finds a "
+            "rule, and says why where it finds none"
+        )
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

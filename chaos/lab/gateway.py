@@ -10,7 +10,6 @@ number and the synthetic mark are forwarded as headers; one route per replica, s
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import time
 import uuid
@@ -22,10 +21,10 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
-from prometheus_client import generate_latest
 
 from chaos.arms import ATTEMPT_HEADER, REQUEST_HEADER, SYNTHETIC_HEADER
 from chaos.drivers.serving import serve_forever
+from chaos.lab.gateway_app import gateway_app
 from chaos.lab.gateway_metrics import Metrics
 from chaos.lab.model_answers import Decision, read_answer
 
@@ -171,30 +170,8 @@ def application(gateway: Gateway) -> web.Application:
             return web.json_response({"error": 'write {"decision_id": ID, "outcome": "approve" | "deny"}'}, status=400)
         return web.json_response({"matched": matched}, status=202)
 
-    async def healthy(_: web.Request) -> web.Response:
-        return web.json_response({"ok": True})
-
-    async def exposed(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(metrics.registry), content_type="text/plain", charset="utf-8")
-
-    async def connected(_: web.Application) -> Any:
-        timeout = aiohttp.ClientTimeout(total=ATTEMPT_TIMEOUT_S)
-        gateway.session = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0))
-        yield
-        await gateway.session.close()
-        await asyncio.sleep(0)
-
-    made = web.Application(client_max_size=4_000_000)
-    made.cleanup_ctx.append(connected)
-    made.add_routes(
-        [
-            web.post("/score", counted),
-            web.post("/feedback", feedback),
-            web.get("/healthz", healthy),
-            web.get("/metrics", exposed),
-        ]
-    )
-    return made
+    routes = [web.post("/score", counted), web.post("/feedback", feedback)]
+    return gateway_app(gateway, routes, metrics.registry, ATTEMPT_TIMEOUT_S)
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ Nothing is asked twice, and what comes in half is handed on in half: as many cli
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import math
 import time
@@ -25,11 +24,12 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from chaos.arms import ATTEMPT_HEADER, REQUEST_HEADER, SYNTHETIC_HEADER
 from chaos.drivers.serving import serve_forever
 from chaos.lab import llm_text
+from chaos.lab.gateway_app import gateway_app
 from chaos.lab.llm_server import MODEL
 
 TIMEOUT_S = 30.0
@@ -251,25 +251,7 @@ def application(gateway: LlmGateway) -> web.Application:
         metrics.seconds.observe(time.perf_counter() - begun_s)
         return answer
 
-    async def healthy(_: web.Request) -> web.Response:
-        return web.json_response({"ok": True})
-
-    async def exposed(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(metrics.registry), content_type="text/plain", charset="utf-8")
-
-    async def connected(_: web.Application) -> Any:
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        gateway.session = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0))
-        yield
-        await gateway.session.close()
-        await asyncio.sleep(0)
-
-    made = web.Application(client_max_size=4_000_000)
-    made.cleanup_ctx.append(connected)
-    made.add_routes(
-        [web.post("/assist", assist), web.get("/healthz", healthy), web.get("/metrics", exposed)],
-    )
-    return made
+    return gateway_app(gateway, [web.post("/assist", assist)], metrics.registry, TIMEOUT_S)
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ experiment to collect or a fixture to make.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -74,18 +74,47 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Files called `*.chaos.yaml`, and those in the folders of experiments that look like one."""
     named = file_path.name.endswith(ENDINGS)
-    if not named:
-        folders = parent.config.stash[FOLDERS]
-        if not folders or file_path.suffix not in (".yaml", ".yml"):
-            return None
-        if not any(folder in file_path.resolve().parents for folder in folders):
-            return None
+    if not named and not _in_folders(parent.config, file_path):
+        return None
     from chaos.pytest_plugin.items import ChaosFile, looks_like_an_experiment
 
     if not named and not looks_like_an_experiment(file_path):
         return None  # a system file, probes, a game day: they may stand beside
     found: pytest.Collector = ChaosFile.from_parent(parent, path=file_path)
     return found
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A system that is named and is none is one mistake of the command line, and not one of every test. Raises UsageError.
+
+    Not where tests are only listed, nor in a worker of xdist, of which nobody would hear it.
+    """
+    if not hasattr(session.config, "workerinput"):
+        _demand_system(session.config, [one.nodeid for one in session.items], session.items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
+    """The same, of a session with workers: one of them has collected, and none has begun a test."""
+    _demand_system(node.config, ids)
+
+
+def _demand_system(config: pytest.Config, ids: Sequence[str], items: Sequence[pytest.Item] = ()) -> None:
+    if config.option.collectonly or not (config.getoption("--chaos-system") or config.getini("chaos_system")):
+        return
+    files = {config.rootpath / one.partition("::")[0] for one in ids}
+    wanted = [one for one in sorted(files) if one.name.endswith(ENDINGS) or _in_folders(config, one)]
+    fixtures = any("chaos_system" in getattr(one, "fixturenames", ()) for one in items)
+    if wanted or fixtures:
+        from chaos.pytest_plugin.items import demand_system
+
+        demand_system(config, wanted, fixtures=fixtures)
+
+
+def _in_folders(config: pytest.Config, path: Path) -> bool:
+    """Whether this is a YAML file in one of the folders of experiments."""
+    folders = config.stash[FOLDERS]
+    return bool(folders) and path.suffix in (".yaml", ".yml") and any(one in path.resolve().parents for one in folders)
 
 
 @pytest.hookimpl(wrapper=True)

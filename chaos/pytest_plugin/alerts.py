@@ -14,8 +14,8 @@ from chaos.app.one_fault import seconds_of
 from chaos.app.surveyor import Drivers, drivers_of
 from chaos.detection import FAILURE, Gate
 from chaos.errors import Unreachable
-from chaos.progress import carries
 from chaos.system import System
+from chaos.telemetry import carries
 
 LOOK_S = 0.2
 Reached = Literal["nothing", "pending", "firing", "active", "delivered"]

@@ -73,6 +73,28 @@ def system_name(config: pytest.Config) -> str | None:
     return config.getoption("--chaos-system") or config.getini("chaos_system") or None
 
 
+def demand_system(config: pytest.Config, experiments: Iterable[Path], *, fixtures: bool) -> None:
+    """The system that is named can be read by one of these experiments, or by a fixture. Raises UsageError when by none.
+
+    A lab that is not up is none of that: a fixture of the session may bring it up.
+    """
+    name = system_name(config)
+    if name is None or files.is_lab(name):
+        return
+    wrong: list[str] = []
+    for path in [*experiments, *([Path(name)] if fixtures else [])]:
+        try:
+            files.load_system(name, variables(config), experiment=path)
+        except InvalidFile as error:
+            wrong.append(
+                "\n".join(problem.message if problem.path == str(path) else str(problem) for problem in error.problems)
+            )
+        else:
+            return
+    if wrong:
+        raise pytest.UsageError(f"--chaos-system {name}: {wrong[0]}")
+
+
 def runs_folder(config: pytest.Config) -> Path:
     """Where run folders go."""
     return Path(config.getoption("--chaos-report-dir") or config.rootpath / config.getini("chaos_runs"))
@@ -144,14 +166,13 @@ class ChaosItem(pytest.Item):
         self._judged(ended.verdict, str(ended.folder))
 
     def _once(self, loaded: files.Loaded) -> Ended:
-        from chaos.app.running import prepare, run
+        from chaos.app.running import RunOptions, prepare, run
 
-        return run(
-            prepare(loaded),
-            runs_folder(self.config),
-            production=self.config.getoption("--chaos-yes"),
-            ignore_freeze=self.config.getoption("--chaos-ignore-freeze"),
+        said = self.config.getoption
+        options = RunOptions(
+            runs_folder(self.config), production=said("--chaos-yes"), ignore_freeze=said("--chaos-ignore-freeze")
         )
+        return run(prepare(loaded), options)
 
     def _judged(self, verdict: Verdict, folder: str) -> None:
         self.user_properties += properties(verdict, folder)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from chaos.detection import FAILURE, Detection, Gate
 from chaos.sensitivity import Sensitivity
+from chaos.units import format_measured
 from chaos.verdict import EXIT_CODE, Finding, Verdict, VerdictName
 
 Outcome = Literal["passed", "failed", "error"]
@@ -59,8 +60,11 @@ def _stages(one: Detection) -> list[str]:
         if stage.gate is one.failed_gate:
             lines.append(f"        ✗  {stage.gate.value}: {FAILURE[stage.gate]}")
         elif stage.after_s is not None:
-            since = ", after the removal" if stage.gate is Gate.reset else ""
-            lines.append(f"  {stage.after_s:+7.1f}s  {stage.gate.value} ({stage.source}{since})")
+            after = format_measured(stage.after_s, None if stage.gate is Gate.reset else one.within_s, sign="+")
+            if stage.gate is Gate.reset:
+                lines.append(f"  after the removal: resolved {after} ({stage.source})")
+            else:
+                lines.append(f"  {after:>8}  {stage.gate.value} ({stage.source})")
     return lines
 
 
@@ -85,7 +89,13 @@ def properties(verdict: Verdict, folder: str) -> list[tuple[str, str]]:
             found.append((f"chaos.{one.alert}.failed_gate", one.failed_gate.value))
         times = {"told": one.told_after_s, "resolved": one.resolved_after_s}
         times |= {stage.gate.value: stage.after_s for stage in one.stages if stage.gate is not Gate.reset}
-        found += [(f"chaos.{one.alert}.{name}_after_s", f"{at:.3f}") for name, at in times.items() if at is not None]
+        found += [
+            (f"chaos.{one.alert}.{name}_after_s", format_measured(at, one.within_s, digits=3).removesuffix("s"))
+            for name, at in times.items()
+            if at is not None
+        ]
+        if one.within_s is not None:
+            found.append((f"chaos.{one.alert}.within_s", f"{one.within_s:g}"))
     return found
 
 
@@ -96,9 +106,15 @@ def summary_lines(rows: Iterable[Mapping[str, object]]) -> list[str]:
     return [f"{name:{width}}  {_told(row)}" for name, row in last.items()]
 
 
+def _beside(row: Mapping[str, object], name: str, told_s: float) -> str:
+    """The time, so that one sees on which side of its limit it lies."""
+    within = row.get(name.replace(".told_after_s", ".within_s"))
+    return format_measured(told_s, float(str(within)) if within is not None else None)
+
+
 def _told(row: Mapping[str, object]) -> str:
     told = [
-        f"{name.removeprefix('chaos.').removesuffix('.told_after_s')} told after {float(str(value)):.1f}s"
+        f"{name.removeprefix('chaos.').removesuffix('.told_after_s')} told after {_beside(row, name, float(str(value)))}"
         for name, value in row.items()
         if name.endswith(".told_after_s")
     ]

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chaos.progress import carries
 from chaos.rehearsal.alert_states import Episode
 from chaos.statistics import clopper_pearson
+from chaos.telemetry import carries
 
 CLAIM = 0.9
 """The chance of being told from which on a severity counts as caught."""

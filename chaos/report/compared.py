@@ -10,7 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from chaos.history.compared import AlertCompared, Compared, Difference, GateTimes
+from chaos.detection import Gate
+from chaos.history.compared import AlertCompared, Compared, GateTimes
+from chaos.history.differences import Difference
 from chaos.journal import Line
 from chaos.judging.trace import trace
 from chaos.report.lanes import picture_of
@@ -23,6 +25,8 @@ CAUTION = "Two runs do not say how much runs differ by themselves; `chaos histor
 SHOWN = 20
 """So many differences stand in a terminal; all of them on the page."""
 _STYLE = {"good": "green", "warn": "yellow", "bad": "red", "none": "dim"}
+RESET = Gate.reset.value
+ANYWAY = "the seed, the ports of a lab"
 CHANGE_TONE = {"better": "good", "worse": "bad", "other": "warn"}
 
 
@@ -39,13 +43,22 @@ def compared_view(found: Compared) -> Group:
     for one in found.alerts:
         parts.append(_alert_head(one))
         if any(row.first_s is not None or row.second_s is not None for row in one.gates):
-            parts.append(Padding(_gates(one), (0, 0, 1, 2)))
+            parts.append(Padding(Group(_gates(one), *_reset(one)), (0, 0, 1, 2)))
     if any(row.difference_s is not None for one in found.alerts for row in one.gates):
         parts.append(Text(CAUTION, style="dim"))
     parts += _findings(found)
-    parts.append(Text("\nWhat was not the same" if found.differences else "\nNothing else differs", style="bold"))
-    parts.append(Padding(_differences(found.differences), (0, 0, 0, 2)))
+    telling, anyway = parted(found.differences)
+    parts.append(Text("\nWhat was not the same" if telling else "\nNothing else differs", style="bold"))
+    parts.append(Padding(_differences(telling), (0, 0, 0, 2)))
+    if anyway:
+        count = f"{len(anyway)} {'value differs' if len(anyway) == 1 else 'values differ'}"
+        parts.append(Text(f"  {count} in each run anyway ({ANYWAY}); --json and the page have them", style="dim"))
     return Group(*parts)
+
+
+def parted(rows: Sequence[Difference]) -> tuple[list[Difference], list[Difference]]:
+    """The differences that say something, and those that each run has."""
+    return [one for one in rows if not one.anyway], [one for one in rows if one.anyway]
 
 
 def _findings(found: Compared) -> list[RenderableType]:
@@ -87,10 +100,27 @@ def _gates(one: AlertCompared) -> Table:
     for name in ("gate", "1", "2", "difference", ""):
         table.add_column(name, justify="right" if name in ("1", "2", "difference") else "left")
     for row in one.gates:
-        if row.first_s is not None or row.second_s is not None:
+        if row.gate != RESET and (row.first_s is not None or row.second_s is not None):
             said = judged(row)
             table.add_row(row.gate, time_text(row.first_s), time_text(row.second_s), difference_text(row), Text(said))
     return table
+
+
+def _reset(one: AlertCompared) -> list[Text]:
+    """When it was over in both runs: a line of its own, since it counts from another zero than the gates above it."""
+    rows = [row for row in one.gates if row.gate == RESET and (row.first_s is not None or row.second_s is not None)]
+    return [Text(_reset_text(row), overflow="fold") for row in rows]
+
+
+def _reset_text(row: GateTimes) -> str:
+    difference = f"{difference_text(row)} " if row.difference_s is not None else ""
+    times = f"{time_text(row.first_s)} → {time_text(row.second_s)}"
+    return f"after the removal: {row.gate} {times}, {difference}{judged(row)}"
+
+
+def gate_text(row: GateTimes) -> str:
+    """The gate's name; of the one that counts from another zero than all others, that it does."""
+    return f"{row.gate}, after the removal" if row.gate == RESET else row.gate
 
 
 def time_text(after_s: float | None) -> str:
@@ -117,22 +147,27 @@ def _differences(rows: Sequence[Difference]) -> Table:
         said = Text(visible(f"{row.first} → {row.second}"), overflow="fold")
         table.add_row(Text(row.what, style="dim"), Text(visible(row.place), overflow="fold"), said)
     if len(rows) > SHOWN:
-        table.add_row(Text("", style="dim"), f"and {len(rows) - SHOWN} more", "--json has them all")
+        table.add_row(Text("", style="dim"), f"and {len(rows) - SHOWN} more", "--json and the page have them all")
     return table
 
 
 def page(found: Compared, first: tuple[Verdict, Sequence[Line]], second: tuple[Verdict, Sequence[Line]]) -> str:
     """The page as one file, with both timelines over one axis: no script, nothing from elsewhere, everything escaped."""
     drawn = overlay(*(picture_of(trace(lines), verdict, lines) for verdict, lines in (first, second)))
+    telling, anyway = parted(found.differences)
     return render(
         "compare.html.j2",
         found=found,
+        telling=telling,
+        anyway=anyway,
+        anyway_said=ANYWAY,
         sides=[(1, first[0]), (2, second[0])],
         picture=Markup(drawn),  # noqa: S704 - overlay.py escapes every label
         caution=CAUTION,
         change_tone=CHANGE_TONE,
         outcome=_outcome,
         word=word,
+        gate=gate_text,
         time=time_text,
         difference=difference_text,
         judged=judged,

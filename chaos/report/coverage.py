@@ -133,7 +133,8 @@ def _table(rows: list[FaultRow], found: Matrix) -> Table:
 
 
 def _said(alert: str, cell: Cell) -> str:
-    after = f" {cell.after_s:.0f}s" if cell.after_s is not None else ""
+    figures = 1 if cell.state == "late" else 0  # a late one by less than half a second would read as in time
+    after = f" {cell.after_s:.{figures}f}s" if cell.after_s is not None else ""
     at = f" at {format_share(cell.severity)}" if cell.severity is not None and cell.severity < 1 else ""
     gate = f" ({cell.gate})" if cell.gate else ""
     return f"{SIGN[cell.state]} {alert}{after}{at}{gate}"

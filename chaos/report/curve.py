@@ -15,6 +15,7 @@ from chaos.rehearsal.outcome import AtSeverity
 from chaos.report.canvas import FONT_PX, Sheet, tone
 from chaos.report.places import TALL, WIDE, Shape
 from chaos.report.scales import nice_step, ticks
+from chaos.units import format_measured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -164,12 +165,12 @@ def _times(
         axes.plot([one for one, _ in timed], [one for _, one in timed], color=tone("curve"), linewidth=2)
     for one in live:
         if one.after_s is not None:
-            _mark(sheet, axes, one, one.after_s)
+            _mark(sheet, axes, one, one.after_s, within_s)
 
 
-def _mark(sheet: Sheet, axes: Axes, one: Live, y: float) -> None:
+def _mark(sheet: Sheet, axes: Axes, one: Live, y: float, within_s: float | None = None) -> None:
     """A live run: a filled diamond where it told, an open one where it did not."""
-    after = f" after {one.after_s:.1f} s" if one.after_s is not None else ""
+    after = f" after {format_measured(one.after_s, within_s)[:-1]} s" if one.after_s is not None else ""
     said = f"live run: {'told' if one.told else 'not told in time'}{after}"
     drawn = axes.scatter(
         [one.severity],

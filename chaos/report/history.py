@@ -15,7 +15,7 @@ from chaos.history import AlertTimes, History
 from chaos.history.trend import Direction, seconds
 from chaos.report.page import ALONE, Around, moment_text, render, sign, tone
 from chaos.report.weeks import NARROW, WIDE, draw_weeks
-from chaos.units import format_duration
+from chaos.units import format_duration, format_measured
 from chaos.visible import visible
 
 STRIP = 40
@@ -84,7 +84,7 @@ def last_text(times: AlertTimes) -> str:
     within = format_duration(times.within_s) if times.within_s is not None else ""
     if times.last.after_s is None:
         return "missed" + (f" (at most {within})" if within else "")
-    return seconds(times.last.after_s) + (f" of at most {within}" if within else "")
+    return format_measured(times.last.after_s, times.within_s) + (f" of at most {within}" if within else "")
 
 
 def age(seconds_ago: float) -> str:

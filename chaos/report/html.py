@@ -28,7 +28,7 @@ from chaos.report.places import TALL, WIDE
 from chaos.report.radius import Radius, radius
 from chaos.report.raw import raw
 from chaos.report.timeline import both
-from chaos.units import format_error
+from chaos.units import format_error, format_measured
 from chaos.verdict import Finding, Half, Verdict
 
 HALVES: dict[Half, str] = {
@@ -148,7 +148,7 @@ def _tiles(verdict: Verdict, plan: Plan, touched: Radius) -> Iterator[Tile]:
     for one in verdict.detections[:3]:
         asked = f", asked for within {duration_text(one.within_s)}" if one.within_s is not None else ""
         told = one.told_after_s is not None
-        number = duration_text(one.told_after_s) if told else one.outcome.replace("_", " ")
+        number = duration_text(one.told_after_s, one.within_s) if told else one.outcome.replace("_", " ")
         about = f"until somebody was told{asked}" if told else f"expected to tell{asked}"
         yield Tile(one.alert, number, about, _outcome_tone(one.outcome))
     steady = [one for one in verdict.probes if one.role != "watched"]
@@ -194,17 +194,28 @@ def planned(plan: Plan, alert: str) -> PlannedAlert | None:
 def stage_rows(found: Detection, alert: PlannedAlert | None) -> list[StageRow]:
     """Every gate of one alert; delivery's gates are `not asked` when the experiment names no receiver."""
     told = alert is None or alert.delivered_to is not None
+    resolved_within_s = alert.resolved_within_s if alert is not None else None
     return [
-        _stage_row(found, stage, asked=told or stage.gate not in (Gate.active, Gate.delivered))
+        _stage_row(
+            found,
+            stage,
+            resolved_within_s if stage.gate is Gate.reset else found.within_s,
+            asked=told or stage.gate not in (Gate.active, Gate.delivered),
+        )
         for stage in found.stages
     ]
 
 
-def _stage_row(found: Detection, stage: Stage, *, asked: bool) -> StageRow:
+def _stage_row(found: Detection, stage: Stage, limit_s: float | None, *, asked: bool) -> StageRow:
     words = ASKED[stage.gate]
     if stage.after_s is not None:
         return StageRow(
-            stage.gate.value, words, "passed", f"{stage.after_s:+.1f}s", format_error(stage.error_s), stage.source
+            stage.gate.value,
+            words,
+            "passed",
+            format_measured(stage.after_s, limit_s, sign="+"),
+            format_error(stage.error_s),
+            stage.source,
         )
     if found.failed_gate is stage.gate:
         return StageRow(stage.gate.value, words, "failed", "✗", "", FAILURE[stage.gate])

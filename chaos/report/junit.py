@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
+from chaos.units import format_measured
 from chaos.verdict import EXIT_CODE, Finding, Verdict
 
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
@@ -43,7 +44,9 @@ def junit(verdict: Verdict) -> str:
     for detection in verdict.detections:
         told[f"{detection.alert}.outcome"] = detection.outcome
         told |= {
-            f"{detection.alert}.{stage.gate.value}_s": f"{stage.after_s:.3f}"
+            f"{detection.alert}.{stage.gate.value}_s": format_measured(
+                stage.after_s, detection.within_s, digits=3
+            ).removesuffix("s")
             for stage in detection.stages
             if stage.after_s is not None
         }

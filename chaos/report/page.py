@@ -24,7 +24,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from chaos.bounds import format_value
-from chaos.units import format_duration, format_rate, format_share
+from chaos.units import format_duration, format_measured, format_rate, format_share, same_side
 from chaos.verdict import VerdictName
 from chaos.version import VERSION
 
@@ -159,13 +159,14 @@ def clock_text(wall_s: float | None) -> str:
         return f"{wall_s:g}"
 
 
-def duration_text(seconds: float | None) -> str:
-    """`1m26.2s`, `29.0s`, or a dash."""
+def duration_text(seconds: float | None, limit_s: float | None = None) -> str:
+    """`1m26s`, `29.0s`, or a dash; with more figures where only they show on which side of its limit it lies."""
     if seconds is None or not math.isfinite(seconds):
         return NONE
-    if abs(seconds) < 60:
-        return f"{seconds:.1f}s" if seconds != int(seconds) else format_duration(seconds)
-    return format_duration(float(round(seconds)))
+    shown = round(seconds, 1) if abs(seconds) < 60 else float(round(seconds))
+    if limit_s is not None and not same_side(shown, seconds, limit_s):
+        return format_measured(seconds, limit_s)
+    return f"{seconds:.1f}s" if abs(seconds) < 60 and seconds != int(seconds) else format_duration(shown)
 
 
 def share_text(share: float | None) -> str:

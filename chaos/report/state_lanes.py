@@ -9,10 +9,10 @@ from chaos.events import ApplyFailed, EffectLost, GuardBreached, StopRequested
 from chaos.journal import Line
 from chaos.judging.trace import Trace
 from chaos.plans import PlannedAlert, PlannedGuard
-from chaos.progress import carries
 from chaos.report.curve_lanes import Clock
 from chaos.report.picture import Bar, Mark, StateLane
-from chaos.units import format_duration
+from chaos.telemetry import carries
+from chaos.units import format_duration, format_measured
 from chaos.verdict import EffectDone, Verdict
 
 OTHERS = 12
@@ -80,21 +80,21 @@ def _polled_bars(trace: Trace, alert: str, clock: Clock) -> list[Bar]:
     return bars
 
 
-def _notifications(trace: Trace, alert: str, clock: Clock) -> list[Mark]:
+def _notifications(trace: Trace, alert: str, clock: Clock, within_s: float | None = None) -> list[Mark]:
     marks: list[Mark] = []
     for one in trace.deliveries:
         if one.labels.get("alertname") == alert:
             at_s = clock(one.received_at_wall_s)
             words = "told" if one.status == "firing" else "told: resolved"
             sign: Literal["told", "resolved"] = "told" if one.status == "firing" else "resolved"
-            marks.append(Mark(at_s, sign, f"{one.receiver} {words} {at_s:+.1f} s"))
+            marks.append(Mark(at_s, sign, f"{one.receiver} {words} {format_measured(at_s, within_s, sign='+')[:-1]} s"))
     return marks
 
 
 def alert_lane(trace: Trace, alert: PlannedAlert, clock: Clock) -> StateLane:
     """When this expected alert was pending and firing, who was told, and until when it was asked for."""
     bars = _collected_bars(trace, alert.alert, clock) or _polled_bars(trace, alert.alert, clock)
-    marks = _notifications(trace, alert.alert, clock)
+    marks = _notifications(trace, alert.alert, clock, alert.within_s)
     latest_s = clock(trace.last_wall_s)
     if alert.within_s is not None and trace.first_effect() is not None and alert.within_s <= latest_s:
         marks.append(Mark(alert.within_s, "deadline", f"asked for within {alert.within_s:g} s"))

@@ -17,7 +17,7 @@ from chaos.arms_watch import each_guard
 from chaos.bounds import format_value
 from chaos.detection import FAILURE, Detection, Gate
 from chaos.plans import Plan, PlannedAlert, PlannedGuard
-from chaos.units import format_duration, format_error, format_share
+from chaos.units import format_duration, format_error, format_measured, format_share
 from chaos.verdict import Finding, ProbeRow, Verdict, VerdictName
 from chaos.visible import visible
 
@@ -80,6 +80,7 @@ def summary(verdict: Verdict, plan: Plan, folder: str | None) -> Group:
 
 
 def _chain(one: Detection, plan: Plan) -> RenderableType:
+    """How far one alert came. Every row counts from the first effect; what counts from the removal is said in a line of its own."""
     rows = _grid()
     style = "green" if one.outcome == "detected" else "red"
     head = _line((f"{one.alert}  ", "bold"), (one.outcome, style), (f"  {one.explanation}", ""))
@@ -92,15 +93,24 @@ def _chain(one: Detection, plan: Plan) -> RenderableType:
             continue
         if stage.after_s is not None:
             source = _text(f"{format_error(stage.error_s)}, {stage.source}", "dim")
-            _row(rows, f"{stage.after_s:+6.1f}s", stage.gate.value, source)
+            _row(rows, f"{format_measured(stage.after_s, one.within_s, sign='+'):>7}", stage.gate.value, source)
         elif one.failed_gate is stage.gate:
             _row(rows, _text("   ✗", "red"), _text(stage.gate.value, "red"), _text(FAILURE[stage.gate], "red"))
         else:
             _row(rows, _text("   –", "dim"), _text(stage.gate.value, "dim"), "")
-    reset = one.stage(Gate.reset)
-    if reset.after_s is not None:
-        _row(rows, f"{reset.after_s:+6.1f}s", "resolved", _text(f"after the removal; {reset.source}", "dim"))
-    return Group(head, rows)
+    return Group(head, rows, *_reset(one, wanted))
+
+
+def _reset(one: Detection, wanted: PlannedAlert | None) -> list[Text]:
+    """When the alert was over, which counts from another zero than all gates before it."""
+    stage = one.stage(Gate.reset)
+    if stage.after_s is not None:
+        limit_s = wanted.resolved_within_s if wanted is not None else None
+        after = format_measured(stage.after_s, limit_s, sign="+")
+        return [_line(("  after the removal: ", "dim"), (f"resolved {after}", ""), (f", {stage.source}", "dim"))]
+    if one.failed_gate is Gate.reset:
+        return [_line(("  after the removal: ", "dim"), (f"✗ {FAILURE[Gate.reset]}", "red"))]
+    return []
 
 
 def _probes(probes: tuple[ProbeRow, ...]) -> Table:
@@ -243,7 +253,9 @@ def _planned_alert(alert: PlannedAlert) -> Group:
     if alert.foresight is not None:
         seen = alert.foresight
         crossing = "crosses" if seen.crosses else "does not cross"
-        expected = f", expected after {seen.expected_s:.0f}s" if seen.expected_s else ""
+        expected = (
+            f", expected after {format_measured(seen.expected_s, alert.within_s, digits=0)}" if seen.expected_s else ""
+        )
         reads = f"reads {seen.now:.4g} now, would read {seen.reachable:.4g}"
         said.append(f"{reads}: {crossing} {alert.operator} {alert.threshold:g}{expected}")
     head = _line((alert.alert, "bold"), (f" ({alert.severity})" if alert.severity else "", ""))

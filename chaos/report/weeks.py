@@ -12,6 +12,7 @@ from html import escape
 
 from chaos.history import AlertTimes, Point
 from chaos.report.scales import nice_step, ticks
+from chaos.units import format_measured
 
 WIDE, NARROW = 1000.0, 460.0
 """The drawing's widths: on a screen, and on a telephone."""
@@ -112,7 +113,7 @@ def _dot(
 ) -> str:
     """A run: a disc where it told in time, a square where it told too late, a cross at the top where nobody was told."""
     moment = datetime.fromtimestamp(point.at_wall_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    after = f"told after {point.after_s:.1f}s" if point.after_s is not None else "nobody was told"
+    after = f"told after {format_measured(point.after_s, within_s)}" if point.after_s is not None else "nobody was told"
     said = escape(f"{moment}: {after} ({point.outcome.replace('_', ' ')}); {point.run}")
     if point.after_s is None:
         shape = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,19 @@ def test_a_page_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
         command(wish, console(), lambda _: None, as_json=False)
 
 
-def test_a_run_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NoRun, match="begins with 'nobody'"):
-        command(Wish(two(tmp_path, 0.0), "nobody", "last"), console(), lambda _: None, as_json=False)
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("last", "nobody", ["B: no run in .* begins with 'nobody'.*`ls .*` lists all"]),
+        ("nobody", "last", ["A: no run in .* begins with 'nobody'"]),
+        ("quick", "last~7", ["A: 'quick' is the beginning of 2 runs", "B: there is no last~7: there are only 2 runs"]),
+    ],
+)
+def test_what_means_no_run_is_said_of_the_argument_that_it_is(
+    tmp_path: Path, first: str, second: str, said: list[str]
+) -> None:
+    with pytest.raises(NoRun) as caught:
+        command(Wish(two(tmp_path, 0.0), first, second), console(), lambda _: None, as_json=False)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(said)
+    assert all(re.match(wanted, line) for wanted, line in zip(said, lines, strict=True)), lines

@@ -11,7 +11,7 @@ import pytest
 
 import chaos
 from chaos.app.past import NoRun, Unreadable, find, past
-from chaos.app.running import report
+from chaos.app.reports import report
 from chaos.drivers.folder import RunFolder
 
 JOURNAL = Path(__file__).parents[1] / "judging" / "confirmed.jsonl"
@@ -104,3 +104,15 @@ def test_what_is_no_run_or_several_is_refused_with_what_there_is(tmp_path: Path,
         find(tmp_path, said)
     with pytest.raises(NoRun, match="there is no run"):
         find(tmp_path / "none", said)
+
+
+@pytest.mark.parametrize(("count", "end"), [(4, "bias-3"), (7, "bias-6 and 3 more")])
+def test_of_many_runs_that_could_be_meant_the_newest_are_named_and_the_others_counted(
+    tmp_path: Path, count: int, end: str
+) -> None:
+    for number in range(count):
+        (tmp_path / f"2026010{number + 1}-000000-bias-{number}").mkdir()
+        (tmp_path / f"2026010{number + 1}-000000-bias-{number}" / "journal.jsonl").touch()
+    with pytest.raises(NoRun, match=rf"is the beginning of {count} runs; write more of it: .*{end}$") as caught:
+        find(tmp_path, "bias")
+    assert str(caught.value).count("-000000-") == 4

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chaos.app.files import Loaded, load
-from chaos.app.rehearsal_command import Asked, rehearsal
+from chaos.app.rehearsal_command import Asked, rehearsal, system_for
 from chaos.app.telemetry_kept import NAME
 from chaos.drivers.folder import NoFolder, RunFolder
 from chaos.drivers.throwaway import Programs
@@ -75,6 +75,47 @@ def test_the_newest_run_is_rehearsed_up_to_what_it_measured(loaded: Loaded, tmp_
     assert alert.told is True
     assert alert.threshold.smallest is not None
     assert alert.threshold.smallest < 0.1
+
+
+def found_system(loaded: Loaded, question: Asked, system: str | None = None) -> tuple[str | None, list[str]]:
+    heard: list[str] = []
+    return system_for(loaded.path, system, {}, question, loaded.path.parent / ".chaos", heard.append), heard
+
+
+@pytest.mark.parametrize("named", [None, "nowhere.yaml"])
+def test_without_its_system_an_experiment_is_rehearsed_with_the_one_that_the_run_keeps(
+    loaded: Loaded, tmp_path: Path, programs: Programs, named: str | None
+) -> None:
+    question = asked(tmp_path, measured())
+    (folder,) = question.runs.iterdir()
+    loaded.system_path.rename(folder / "system.yaml")
+    where, heard = found_system(loaded, question, named)
+    assert where is not None
+    assert Path(where) == (folder / "system.yaml").resolve()
+    assert "is not here; taking it as the run had it" in heard[0]
+    assert said(load(loaded.path, system=where), question, programs).exit_code == 0
+    assert found_system(loaded, replace(question, run=folder, runs=tmp_path / "none"), named)[0] == where
+
+
+def test_the_system_that_is_named_and_there_is_taken(loaded: Loaded, tmp_path: Path) -> None:
+    question = asked(tmp_path, measured())
+    (folder,) = question.runs.iterdir()
+    (folder / "system.yaml").write_text(SYSTEM)
+    assert found_system(loaded, question) == (None, [])
+    assert found_system(loaded, question, "lab.yaml") == ("lab.yaml", [])
+    assert found_system(loaded, question, "nowhere.yaml")[0] == str((folder / "system.yaml").resolve())
+
+
+def test_a_stated_model_is_of_the_system_now_and_takes_none_of_a_run(loaded: Loaded, tmp_path: Path) -> None:
+    question = asked(tmp_path, measured(), model=True)
+    (folder,) = question.runs.iterdir()
+    loaded.system_path.rename(folder / "system.yaml")
+    assert found_system(loaded, question) == (None, [])
+
+
+def test_a_folder_of_a_run_that_is_not_there_is_said(loaded: Loaded, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"there is no folder .*none"):
+        found_system(loaded, asked(tmp_path, measured(), run=tmp_path / "none"))
 
 
 def test_rules_of_a_file_are_rehearsed_instead_of_those_that_were_loaded(

@@ -31,7 +31,8 @@ def at(tmp_path: Path) -> Iterator[Served]:
     over(tmp_path / "runs", "20261127-000000-past-12345678")
     (over(tmp_path / "runs", "20261127-000000-broken-12345678") / "journal.jsonl").write_text("{}\n")
     (tmp_path / "experiments").mkdir()
-    for name in ("quickstart.yaml", "gameday.yaml", "delay.yaml"):
+    (tmp_path / "experiments" / "catalogue").mkdir()
+    for name in ("quickstart.yaml", "gameday.yaml", "delay.yaml", "catalogue/biased_outputs.yaml"):
         (tmp_path / "experiments" / name).write_text((EXPERIMENTS / name).read_text())
     with going_on(tmp_path, "".join(lines()[:100])), served(tmp_path, enter=False) as it:
         yield it
@@ -49,6 +50,8 @@ def test_every_page_can_be_read_fits_and_asks_nobody_else(
         assert "token" not in seen.page.url
         for path in PATHS:
             seen.page.goto(at.address + path)
+            for fold in seen.page.locator("details").all():
+                fold.evaluate("fold => { fold.open = true; }")
             if path in PATHS[:2]:
                 expect(seen.page.locator("[data-now] .lead")).to_be_visible()
             assert (path, seen.weak(), seen.overflow()) == (path, [], 0)
@@ -100,6 +103,41 @@ def test_a_hidden_window_holds_no_connection_and_goes_on_once_it_is_seen(browser
                 hidden,
             )
             until(lambda wanted=0 if hidden else 1: at.ui.tails.viewers() == wanted, f"{hidden=}")  # type: ignore[misc]
+
+
+def test_a_run_that_ends_while_a_form_is_answered_does_not_take_the_answer_away(browser: Browser, at: Served) -> None:
+    run = at.ui.kept.state.run(RUN)
+    run.note("issued", "delay@model")  # whoever stops waits until it is undone
+    with opened(browser, entrance(at)) as seen:
+        beside = seen.page.context.new_page()
+        beside.goto(f"{at.address}/coverage")
+        seen.page.goto(f"{at.address}/runs/{FOLDER}")
+        expect(seen.page.locator("[data-now] .lead")).to_be_visible()
+        seen.page.evaluate(  # its clock stands until the window beside it says that all is due
+            """() => {
+              const due = [];
+              window.setTimeout = (act) => due.push(act);
+              new BroadcastChannel("clock").onmessage = () => { due.forEach(act => act()); navigator.sendBeacon("/due"); };
+              source.dispatchEvent(new Event("over"));
+            }"""
+        )
+        with seen.page.expect_request("**/stop-everything"):
+            seen.page.get_by_role("button", name="Stop everything").click(no_wait_after=True)
+        with seen.page.expect_request("**/due"):
+            beside.evaluate("new BroadcastChannel('clock').postMessage('')")
+        run.note("undone", "delay@model")
+        expect(seen.page.get_by_role("heading", name="Stopped")).to_be_visible()
+
+
+def test_the_page_of_a_run_is_loaded_anew_when_the_run_is_over(browser: Browser, at: Served, tmp_path: Path) -> None:
+    with opened(browser, entrance(at)) as seen:
+        address = f"{at.address}/runs/{FOLDER}"
+        seen.page.goto(address)
+        expect(seen.page.locator("[data-now] .lead")).to_be_visible()
+        with (tmp_path / "runs" / FOLDER / "journal.jsonl").open("a") as file:
+            file.write("".join(lines()[100:]))
+        with seen.page.expect_navigation(url=address):
+            pass
 
 
 def test_without_script_a_run_is_seen_and_can_be_stopped_by_the_keyboard(

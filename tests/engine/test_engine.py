@@ -284,6 +284,18 @@ def test_what_the_load_counts_in_the_warm_up_is_no_part_of_what_arms_are_compare
     assert seen.run.progress.arms.samples == [usual]
 
 
+def test_under_fault_the_readings_of_the_baseline_are_what_it_was_and_no_answer_to_anything():
+    seen = world()
+    while State.inject not in seen.states:
+        seen.hear(Ticked(WALL + seen.at_s))
+        asked, seen.later = seen.later, []
+        for _, event in asked if State.inject not in seen.states else ():
+            seen.hear(event)
+        seen.at_s += STEP_S
+    assert seen.run.progress.phase == {}
+    assert {title: reading.values for title, reading in seen.run.progress.baseline.items()} == {"accuracy": (0.93,)}
+
+
 def test_a_baseline_without_data_is_not_met():
     seen = world(query_works=False)
     seen.play()

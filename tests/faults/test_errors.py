@@ -15,6 +15,7 @@ from chaos.faults.malformed_body import PAGE, MalformedBody
 from chaos.faults.rate_limit import RateLimit
 from chaos.faults.reset import Reset
 from chaos.faults.truncated_body import TruncatedBody
+from tests.fuzzing import examples
 
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.text()),
@@ -129,7 +130,7 @@ def test_only_a_reset_of_every_answer_predicts_errors() -> None:
 # --- malformed_body ---------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(20))
 @given(DOCUMENTS, st.sampled_from(["byte", "cut", "page", "empty"]), st.text(max_size=5), st.booleans())
 def test_no_json_that_it_touches_can_be_parsed_any_more(
     document: object, how: str, subject: str, escaped: bool

@@ -35,6 +35,7 @@ from chaos.faults.loads import Drawn, LoadFault, Population, Told
 from chaos.protocols import catalogue as protocols
 from chaos.protocols.base import Asking, InputNames, Output
 from chaos.rows import Input, Row, Rule
+from tests.fuzzing import examples
 
 NAMES = list(catalogue())
 EXAMPLES = [(name, example) for name, kind in catalogue().items() for example in kind.examples]
@@ -207,7 +208,7 @@ def test_it_refuses_what_it_does_not_know(name: str, more: dict[str, Any]) -> No
 
 @pytest.mark.parametrize(("name", "text"), ON_TRAFFIC)
 @given(answers(), st.text(max_size=12), st.text(max_size=12))
-@settings(max_examples=40)
+@settings(max_examples=examples(14))
 def test_the_same_seed_and_request_meet_the_same_fault(
     name: str, text: str, rows: list[Row], seed: str, subject: str
 ) -> None:
@@ -220,7 +221,7 @@ def test_the_same_seed_and_request_meet_the_same_fault(
 
 @pytest.mark.parametrize(("name", "text"), ON_ANSWERS)
 @given(answers(), answers(), st.text(max_size=12))
-@settings(max_examples=30)
+@settings(max_examples=examples(10))
 def test_what_it_remembers_is_all_that_an_earlier_request_changes(
     name: str, text: str, rows: list[Row], earlier: list[Row], subject: str
 ) -> None:
@@ -243,7 +244,7 @@ def test_what_it_remembers_is_bounded(name: str, text: str) -> None:
 
 @pytest.mark.parametrize(("name", "text"), ON_TRAFFIC)
 @given(answers(), st.text(max_size=12))
-@settings(max_examples=30)
+@settings(max_examples=examples(10))
 def test_with_nothing_selected_it_is_the_identity(name: str, text: str, rows: list[Row], subject: str) -> None:
     asked = call(made(text), subject, 0.0, many=len(rows))
     assert not any(asked.selected(row) for row in range(50))
@@ -252,7 +253,7 @@ def test_with_nothing_selected_it_is_the_identity(name: str, text: str, rows: li
 
 @pytest.mark.parametrize(("name", "text"), ON_ANSWERS)
 @given(answers(), st.text(max_size=12), st.floats(0, 1))
-@settings(max_examples=50)
+@settings(max_examples=examples(17))
 def test_rows_outside_the_selection_are_the_very_same_objects(
     name: str, text: str, rows: list[Row], subject: str, share: float
 ) -> None:
@@ -267,7 +268,7 @@ def test_rows_outside_the_selection_are_the_very_same_objects(
 
 @pytest.mark.parametrize(("name", "text"), ON_PREDICTIONS)
 @given(answers() | answers(ruled=True), st.text(max_size=12))
-@settings(max_examples=50)
+@settings(max_examples=examples(17))
 def test_what_a_model_keeps_consistent_stays_consistent(name: str, text: str, rows: list[Row], subject: str) -> None:
     fault, memory = made(text), Memory()
     fault.edit(rows[::-1], call(fault, "earlier", 1.0, many=len(rows), memory=memory))
@@ -287,7 +288,7 @@ def test_what_a_model_keeps_consistent_stays_consistent(name: str, text: str, ro
 
 @pytest.mark.parametrize(("name", "text"), ON_ANSWERS)
 @given(answers(), st.text(max_size=12), st.floats(0, 1))
-@settings(max_examples=50)
+@settings(max_examples=examples(17))
 def test_a_changed_answer_is_still_valid_in_its_protocol(
     name: str, text: str, rows: list[Row], subject: str, share: float
 ) -> None:
@@ -309,7 +310,7 @@ def test_a_changed_answer_is_still_valid_in_its_protocol(
 
 @pytest.mark.parametrize(("name", "text"), ON_INPUTS)
 @given(questions(), st.text(max_size=12), st.floats(0, 1))
-@settings(max_examples=40)
+@settings(max_examples=examples(14))
 def test_inputs_outside_the_selection_are_the_very_same_objects_and_the_rest_is_the_same_at_every_retry(
     name: str, text: str, inputs: list[Input], subject: str, share: float
 ) -> None:
@@ -327,7 +328,7 @@ def test_inputs_outside_the_selection_are_the_very_same_objects_and_the_rest_is_
 @pytest.mark.parametrize(("name", "text"), ON_INPUTS)
 @pytest.mark.parametrize("protocol", ["kserve-v1", "mlflow"])
 @given(questions())
-@settings(max_examples=30)
+@settings(max_examples=examples(10))
 def test_a_changed_request_says_in_its_protocol_what_the_fault_made_of_it(
     name: str, text: str, protocol: str, inputs: list[Input]
 ) -> None:
@@ -366,7 +367,7 @@ def test_what_edits_inputs_does_so_before_the_model_is_asked_and_answers_for_it(
 
 @pytest.mark.parametrize(("name", "text"), ON_TRAFFIC)
 @given(st.text(max_size=12), st.floats(0, 1))
-@settings(max_examples=30)
+@settings(max_examples=examples(10))
 def test_its_actions_are_of_the_closed_set_and_no_wait_is_negative(
     name: str, text: str, subject: str, share: float
 ) -> None:
@@ -377,7 +378,7 @@ def test_its_actions_are_of_the_closed_set_and_no_wait_is_negative(
 
 @pytest.mark.parametrize(("name", "text"), DELIVERING)
 @given(parts(), st.text(max_size=12), st.floats(0, 1e5))
-@settings(max_examples=40)
+@settings(max_examples=examples(14))
 def test_its_deliveries_are_of_the_closed_set_within_their_part_and_the_same_for_the_same_answer(
     name: str, text: str, answer: list[Part], subject: str, elapsed_s: float
 ) -> None:
@@ -397,7 +398,7 @@ def test_its_deliveries_are_of_the_closed_set_within_their_part_and_the_same_for
 
 @pytest.mark.parametrize(("name", "text"), EDITING_BODIES)
 @given(st.binary(max_size=200), st.text(max_size=12))
-@settings(max_examples=40)
+@settings(max_examples=examples(14))
 def test_its_bodies_are_bytes_and_the_same_for_the_same_answer_and_memory(
     name: str, text: str, body: bytes, subject: str
 ) -> None:
@@ -417,7 +418,7 @@ def test_its_hooks_are_those_that_it_says_it_has(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "text"), WITH_SHARES)
 @given(st.text(max_size=10))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=examples(2), deadline=None)
 def test_it_selects_the_share_that_was_asked_for(name: str, text: str, seed: str) -> None:
     fault = made(text, share="20%")
     selected = sum(
@@ -438,7 +439,7 @@ def test_a_larger_share_only_adds_rows_and_two_faults_select_apart() -> None:
 
 @pytest.mark.parametrize(("name", "text"), WITH_SHARES)
 @given(st.floats(0, 1), st.floats(0, 1))
-@settings(max_examples=30)
+@settings(max_examples=examples(10))
 def test_a_predicted_signal_is_untouched_by_a_fault_on_nobody(
     name: str, text: str, share: float, control: float
 ) -> None:
@@ -518,7 +519,7 @@ def everything(fault: LoadFault, people: Population, asked: Call) -> list[tuple[
 
 @pytest.mark.parametrize(("name", "text"), ON_LOADS)
 @given(populations(), st.text(max_size=12), st.floats(0, 1))
-@settings(max_examples=30)
+@settings(max_examples=examples(10))
 def test_the_same_seed_and_load_give_the_same_draws_and_outcomes(
     name: str, text: str, people: Population, subject: str, share: float
 ) -> None:
@@ -529,7 +530,7 @@ def test_the_same_seed_and_load_give_the_same_draws_and_outcomes(
 
 @pytest.mark.parametrize(("name", "text"), ON_LOADS)
 @given(populations(), st.text(max_size=12), st.floats(0, 1))
-@settings(max_examples=30)
+@settings(max_examples=examples(10))
 def test_draws_and_outcomes_outside_the_selection_are_the_very_same_objects(
     name: str, text: str, people: Population, subject: str, share: float
 ) -> None:
@@ -541,7 +542,7 @@ def test_draws_and_outcomes_outside_the_selection_are_the_very_same_objects(
 
 @pytest.mark.parametrize(("name", "text"), ON_LOADS)
 @given(populations(), st.text(max_size=12))
-@settings(max_examples=30)
+@settings(max_examples=examples(10))
 def test_what_is_drawn_is_a_row_of_the_data_and_what_is_told_a_class_of_it(
     name: str, text: str, people: Population, subject: str
 ) -> None:
@@ -562,7 +563,7 @@ def test_what_is_drawn_is_a_row_of_the_data_and_what_is_told_a_class_of_it(
 
 @pytest.mark.parametrize(("name", "text"), ON_LOADS)
 @given(populations())
-@settings(max_examples=30)
+@settings(max_examples=examples(10))
 def test_a_fault_that_the_rows_allow_changes_something_unless_every_row_is_as_it_wants_already(
     name: str, text: str, people: Population
 ) -> None:

@@ -35,6 +35,7 @@ from chaos.faults.wrong_usage import WrongUsage
 from chaos.protocols.base import Output
 from chaos.protocols.openai import PROTOCOL
 from chaos.rows import Piece, Row, TextSoFar
+from tests.fuzzing import examples
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 SENTENCE = "The model answers in plain sentences. They are long enough to be cut, and short enough to read. " * 8
@@ -122,7 +123,7 @@ TEXTS = st.one_of(
 
 @pytest.mark.parametrize(("name", "text"), ON_TEXT)
 @given(TEXTS, st.lists(st.integers(0, 1000), max_size=12), st.text(max_size=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_however_an_answer_is_streamed_its_pieces_join_to_what_the_whole_becomes(
     name: str, text: str, said: str, places: list[int], subject: str
 ) -> None:
@@ -132,7 +133,7 @@ def test_however_an_answer_is_streamed_its_pieces_join_to_what_the_whole_becomes
 
 @pytest.mark.parametrize(("name", "text"), ON_TEXT)
 @given(st.text(max_size=30), st.floats(0, 1), st.text(max_size=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_what_is_not_selected_or_says_nothing_is_the_very_same_row(
     name: str, text: str, said: str, share: float, subject: str
 ) -> None:
@@ -162,7 +163,7 @@ def test_documents_whose_texts_did_not_change_stay_as_they_are(name: str, text: 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(
     st.sampled_from(["choices", "usage", "response", "output", "item", "message", "delta", "tool_calls", "function", "arguments", "type",
                      "completion_tokens", "total_tokens", "model", "index", "finish_reason"]), inner), max_leaves=30))  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_whatever_json_an_answer_is_no_fault_breaks_on_it_and_every_address_exists(document: Any) -> None:
     asked = call()
     asked.texts[0] = TextSoFar(10, 5, "", changed=True)

@@ -60,6 +60,20 @@ def test_every_experiment_fits_its_system_file_before_anything_is_filled_in(foun
         load(path)
 
 
+@pytest.mark.parametrize("columns", [(), ("id", "a", "label"), ("a", "label")])
+def test_outcomes_that_experiments_tell_are_told_by_what_stands_in_the_row_or_in_the_answer(
+    columns: tuple[str, ...], tmp_path: Path
+) -> None:
+    told = [load(path) for path in written(FOUND, tmp_path, Wish(columns=columns))]
+    assert any(one.experiment.load and one.experiment.load.feedback for one in told)
+    system = told[0].system
+    assert system.request.answer is not None  # of an answer whose decision nobody can read, no outcome is told
+    assert system.feedback is not None
+    by_row = "id" in columns
+    assert system.feedback.json_ == {"id": "$row.id" if by_row else "$answer.id", "outcome": "$label"}
+    assert (system.request.answer.id is None) is by_row
+
+
 def test_times_are_those_in_which_the_rule_can_fire_so_that_no_plan_refuses_them(tmp_path: Path) -> None:
     for path in written(FOUND, tmp_path):
         loaded = load(path)

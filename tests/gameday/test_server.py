@@ -15,6 +15,7 @@ from chaos.app.gameday.loading import LoadedDay
 from chaos.app.gameday.server import Server
 from chaos.drivers.gameday_store import Claim, GameDayStore
 from chaos.errors import NotUndone
+from chaos.gameday.messages import Message
 from tests.drivers.loopback import eventually
 from tests.gameday.days import loaded
 from tests.gameday.values import at
@@ -87,6 +88,30 @@ def test_what_is_passed_over_is_told_once_also_by_two_servers(stage: Stage) -> N
         for server in servers:
             server.look()
     assert (stage.begun, stage.told) == ([], ["game day drill: missed"])
+
+
+def test_a_webhook_that_is_slow_to_answer_keeps_no_other_start_waiting(stage: Stage) -> None:
+    server, telling, answered = stage.server(), threading.Event(), threading.Event()
+
+    def slow(_: LoadedDay, __: Message) -> None:
+        telling.set()
+        answered.wait(30)
+
+    server.announce = slow
+    server.look()
+    looks = [threading.Thread(target=server.look, daemon=True) for _ in range(2)]
+    try:
+        stage.now = TUESDAY + timedelta(days=8)
+        looks[0].start()
+        assert telling.wait(10), "nobody is told what was missed"
+        stage.now = TUESDAY + timedelta(days=14)
+        looks[1].start()
+        eventually(lambda: stage.begun, 10, "the next start")
+    finally:
+        answered.set()
+        for look in looks:
+            look.join(10)
+    assert stage.begun == [TUESDAY + timedelta(days=14)]
 
 
 def test_a_month_of_looks_begins_every_tuesday_at_ten_by_the_clock_on_the_wall(stage: Stage) -> None:

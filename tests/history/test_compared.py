@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from chaos.detection import Detection, Gate
-from chaos.history.compared import Side, compare
+from chaos.history.compared import compare
+from chaos.history.differences import Side
 from chaos.judging import judge
 from tests.judging.journals import JUDGED, Story
 

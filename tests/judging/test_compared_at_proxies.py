@@ -128,3 +128,63 @@ def test_the_table_of_the_arms_holds_subjects_and_their_errors_under_the_fault()
 def test_what_was_before_the_fault_is_no_part_of_the_comparison() -> None:
     found = findings(lambda arm, hurt: (50, 5 if hurt or arm == "control" else 25, 5))["in errors at model"]
     assert found.evidence["decision"] == "held"
+
+
+# --- by requests, where no proxy knows subjects -----------------------------------------------------------------------
+
+SEVERAL = replace(JUDGED, load=None, holds=(), harms=())
+
+
+def by_proxies(
+    hurt_errors: int, *, plan: Plan = SEVERAL, before: int = 1, control: int = 1, unsaid: bool = False
+) -> list[Finding]:
+    """The findings of a run without a load, of whose twenty answers a second and arm so many of treatment fail under the fault."""
+    told, failed, spared, answered = Story(plan=plan, undo=46.0, recovered=60.0), 0, 0, 0
+    records: list[tuple[float, Record]] = []
+    for at, record in told.entries():
+        match record:
+            case Observed(observation=LoadRead()):
+                continue
+            case Observed(observation=ProxyRead() as seen):
+                hurt = told.inject + 1.0 < at < told.undo
+                failed += hurt_errors if hurt else before
+                spared += control if hurt else 1
+                answered += 20
+                arms = [ArmTraffic(answered, answered, bad, 0, 0 if unsaid else answered) for bad in (failed, spared)]
+                records.append((at, Observed(replace(seen, treatment=arms[0], control=arms[1]))))
+            case _:
+                records.append((at, record))
+    findings = judge(lines_of(records)).findings
+    return [one for one in findings if "by the proxies at" in one.question]
+
+
+def test_errors_of_real_people_are_compared_by_what_the_proxies_counted() -> None:
+    errors, slow = by_proxies(9)
+    assert errors.question == "How does treatment compare with control in errors, by the proxies at model?"
+    assert errors.evidence["decision"] == "broken"
+    assert errors.evidence["source"] == "proxy"
+    assert errors.evidence["alpha"] == 0.025, "two comparisons share 5 %"
+    assert slow.answer.startswith("no such events (slower than 2.5s); undecided")
+
+
+def test_what_proxies_count_judges_nothing_since_they_do_not_know_who_comes_back() -> None:
+    assert {one.verdict for one in by_proxies(9)} == {"confirmed"}
+    assert "whoever comes back is counted again" in by_proxies(9)[0].answer
+
+
+def test_arms_that_the_proxies_count_alike_are_not_called_broken() -> None:
+    assert by_proxies(1)[0].evidence["decision"] != "broken"
+
+
+def test_what_the_proxies_counted_before_the_fault_is_no_part_of_the_comparison() -> None:
+    assert by_proxies(1, before=15)[0].evidence["decision"] != "broken"
+
+
+def test_a_control_arm_that_left_its_baseline_at_the_proxies_is_told() -> None:
+    assert by_proxies(12, control=12)[0].evidence["control moved"] == "true"
+    assert by_proxies(1)[0].evidence["control moved"] == "false"
+
+
+def test_proxies_that_did_not_say_what_they_answered_tell_nothing_nor_do_they_where_a_load_counted() -> None:
+    assert by_proxies(9, unsaid=True) == []
+    assert by_proxies(9, plan=JUDGED) == []

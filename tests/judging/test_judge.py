@@ -35,6 +35,7 @@ from chaos.observation import AlertSeen, AlertsRead, DeliveriesRead, LoadRead, P
 from chaos.plans import Plan
 from chaos.statistics import ArmCounts, RiskRatio
 from chaos.verdict import EXIT_CODE, Finding, Verdict
+from tests.fuzzing import examples
 from tests.judging.journals import JUDGED, SILENT, WALL, Entry, Story, among, lines_of, until, without
 from tests.worlds import ALERT, HOLD, KILL, WRONG
 
@@ -281,7 +282,7 @@ def test_a_signal_that_is_not_a_number_is_missing_data():
     assert verdict_of(Story(availability=(1.0, float("nan"), 1.0)).entries()).verdict == "inconclusive"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(14), deadline=None)
 @given(st.data())
 def test_evidence_that_is_lost_never_turns_a_weakness_into_a_pass(data: st.DataObject):
     cause = data.draw(st.sampled_from([cause for cause, (name, _, _) in CAUSES.items() if name != "confirmed"]))
@@ -357,7 +358,7 @@ def test_a_fault_that_ran_its_time_was_not_cut_short():
     assert verdict_of(Story(undo_why=Trigger.over.value).entries()).verdict == "confirmed"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(14), deadline=None)
 @given(st.sampled_from(sorted(CAUSES)), st.floats(0.0, 101.0))
 def test_a_journal_that_ends_early_is_judged_and_never_passes(cause: str, dies_at_s: float):
     entries = CAUSES[cause][2]

@@ -34,6 +34,7 @@ from chaos.observation import (
     RoutedRead,
 )
 from chaos.verdict import EXIT_CODE, VerdictName
+from tests.fuzzing import examples
 from tests.judging.journals import SILENT, WALL, Story, among, lines_of
 from tests.judging.test_judge import CAUSES, JUDGED, UNEXPECTED
 from tests.test_external import SHOWN
@@ -212,7 +213,7 @@ def _may_miss(before: VerdictName, kept: Sequence[Line], lines: Sequence[Line]) 
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(134), deadline=None)
 @given(st.sampled_from(sorted(JOURNALS)), st.lists(losses, min_size=1, max_size=3))
 @example("load and proxies disagree", [looks_lost(ProxyRead, 0.0, 27.0)])
 @example("load and proxies disagree", [looks_lost(ProxyRead, 6.0, 60.0)])
@@ -336,7 +337,7 @@ worsenings = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(134), deadline=None)
 @given(st.sampled_from(sorted(JOURNALS)), st.lists(st.one_of(worsenings, losses), min_size=1, max_size=3))
 def test_what_is_worse_never_improves_a_verdict(name: str, worse: list[Change]) -> None:
     lines, before = journal(name)
@@ -351,7 +352,7 @@ def test_what_is_worse_never_improves_a_verdict(name: str, worse: list[Change]) 
 # --- nothing at all ---------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.sampled_from(sorted(JOURNALS)), st.data())
 def test_a_run_that_lost_any_of_its_records_is_confirmed_only_when_it_was(name: str, data: st.DataObject) -> None:
     """Also starts, commands and states: whatever is gone, exit 0 is not reached by it."""

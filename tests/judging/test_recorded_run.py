@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chaos.events import Apply, Collected, StateEntered, Undone
 from chaos.journal import BrokenJournal, read
 from chaos.judging import judge
+from tests.fuzzing import examples
 
 RECORDED = Path(__file__).with_name("confirmed.jsonl").read_bytes()
 LINES = read(RECORDED.decode())
@@ -52,7 +53,7 @@ def test_every_beginning_of_it_is_judged_and_none_passes_before_the_evidence_is_
             assert "the runner died" in verdict.sentence, count
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.integers(0, len(RECORDED)))
 def test_a_journal_cut_at_any_byte_is_read_up_to_the_cut_or_is_no_run(size: int):
     lines = read(RECORDED[:size].decode("utf-8", "replace"))
@@ -65,7 +66,7 @@ def test_a_journal_cut_at_any_byte_is_read_up_to_the_cut_or_is_no_run(size: int)
         judge(lines)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.integers(0, len(ROWS) - 2))
 def test_a_line_that_is_taken_out_doubled_or_moved_is_noticed(place: int):
     for rows in (
@@ -77,7 +78,7 @@ def test_a_line_that_is_taken_out_doubled_or_moved_is_noticed(place: int):
             read(b"\n".join([*rows, b""]).decode())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(34), deadline=None)
 @given(st.integers(0, sum(len(row) + 1 for row in ROWS[:-1]) - 1), st.integers(1, 255))
 def test_a_byte_that_is_altered_before_the_last_line_is_noticed(place: int, difference: int):
     altered = bytearray(RECORDED)

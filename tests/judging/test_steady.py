@@ -14,6 +14,7 @@ from chaos.judging.trace import Trace, trace
 from chaos.observation import ProbeReading, ProbesRead
 from chaos.plans import PlannedProbe
 from chaos.verdict import Finding
+from tests.fuzzing import examples
 from tests.judging.journals import AVAILABILITY, JUDGED, WALL, Entry, Story, among, lines_of
 
 ALL_ALONG = replace(AVAILABILITY, judged=("before", "during", "after", "continuous"))
@@ -200,7 +201,7 @@ def spoilt(reading: ProbeReading, data: st.DataObject) -> ProbeReading:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(histories(), st.data())
 def test_worse_values_never_improve_a_finding(history, data):
     probe, looks, windows = history
@@ -210,7 +211,7 @@ def test_worse_values_never_improve_a_finding(history, data):
     assert all(now >= then for then, now in zip(before, after, strict=True)), (before, after)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
 def test_less_harm_never_makes_a_harm_seen(one, other):
     """Of what a fault is meant to break, the better data is the worse one: the fault was too weak to test anything."""
@@ -236,7 +237,7 @@ def lost(reading: ProbeReading, data: st.DataObject) -> ProbeReading:
             return reading
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(histories(), st.data())
 def test_readings_that_are_lost_never_make_a_finding_pass(history, data):
     """What spoke against the system may be lost, and then nobody can tell: but nothing is confirmed that was not."""

@@ -56,6 +56,6 @@ def check(tools: Tools, folder: Path, worlds: Sequence[World], rules: Path | Non
         )
     )
     done = subprocess.run(
-        [str(tools.promtool), "test", "rules", str(file)], capture_output=True, text=True, check=False, timeout=60
+        [str(tools.promtool), "test", "rules", str(file)], capture_output=True, text=True, check=False, timeout=200
     )
     return "" if done.returncode == 0 else done.stdout + done.stderr

@@ -88,9 +88,13 @@ def test_what_prometheus_would_not_load_is_refused_in_one_line_and_changes_nothi
     assert list(tmp_path.glob(ADDED_RULES)) == []
 
 
-def test_a_file_that_is_not_there_is_named(lab: LabStatus, tools: Tools, tmp_path: Path) -> None:
-    with pytest.raises(BadRules, match=r"nothing.yml cannot be read"):
-        added_rules.add(lab, tmp_path / "nothing.yml", tools.promtool)
+def test_a_file_that_is_not_there_is_named_with_what_writes_one(lab: LabStatus, tools: Tools, tmp_path: Path) -> None:
+    path = tmp_path / "nothing.yml"
+    with pytest.raises(
+        BadRules, match=r"there is no file .*nothing\.yml; .*`chaos coverage --suggest .*nothing\.yml` writes one"
+    ) as caught:
+        added_rules.add(lab, path, tools.promtool)
+    assert "Errno" not in str(caught.value)
 
 
 def test_a_lab_that_is_down_says_how_to_bring_it_up(tools: Tools, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def owners(form: Form, predictions: Predictions) -> dict[Address, int]:
 
 
 @forms
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(data=st.data())
 def test_what_a_fault_changes_is_changed_and_every_other_byte_stays(form: Form, data: st.DataObject) -> None:
     predictions = data.draw(predictions_of())
@@ -126,7 +126,7 @@ def test_what_a_fault_changes_is_changed_and_every_other_byte_stays(form: Form, 
 
 
 @forms
-@settings(max_examples=examples(25), deadline=None)
+@settings(max_examples=examples(9), deadline=None)
 @given(data=st.data())
 def test_rows_encode_alike_whether_or_not_they_come_from_this_very_answer(form: Form, data: st.DataObject) -> None:
     predictions = data.draw(predictions_of())
@@ -210,7 +210,7 @@ def any_tensors(draw: st.DrawFn) -> dict[str, Any]:
     return {**draw(more), "outputs": draw(st.permutations(outputs)), **draw(more)}
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(67), deadline=None)
 @given(data=st.data())
 def test_whatever_tensors_hold_rows_are_what_the_standard_library_reads_and_their_bytes_what_was_to_change(
     data: st.DataObject,

@@ -74,6 +74,62 @@ def test_a_system_that_does_not_answer_is_an_error_and_no_failure(project: pytes
     assert "127.0.0.1:1" in text
 
 
+@pytest.mark.parametrize(
+    ("system", "sentence"),
+    [
+        ("sistem.yaml", "there is no system `sistem.yaml`; did you mean `system.yaml`?"),
+        ("system", "did you mean `system.yaml`?"),
+        ("zzz", "there is no system `zzz`; write the path of a system file, or `lab`"),
+        ("broken.yaml", "broken.yaml:1:1: unknown"),
+    ],
+)
+def test_a_system_that_is_none_is_one_mistake_of_the_command_line(
+    project: pytest.Pytester, system: str, sentence: str
+) -> None:
+    (project.path / "other.chaos.yaml").write_text(experiment("other"))
+    (project.path / "broken.yaml").write_text("unknown: 1\n")
+    project.makepyfile("def test_one(alerts): pass")
+    result = project.runpytest_inprocess("--chaos-system", system)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = said(result)
+    assert text.count(sentence) == 1
+    assert text.count("ERROR") == 1
+    assert "Traceback" not in text
+
+
+def test_fixtures_that_ask_for_it_make_it_one_mistake_too(project: pytest.Pytester) -> None:
+    project.makepyfile("def test_one(alerts): pass\ndef test_two(chaos_fault): pass")
+    result = project.runpytest_inprocess("--chaos-system", "zzz", "-m", "not chaos")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert said(result).count("there is no system `zzz`") == 1
+
+
+def test_with_workers_it_is_one_mistake_too_and_no_test_begins(project: pytest.Pytester) -> None:
+    project.makepyfile("def test_one(): print('begun')")
+    result = project.runpytest_subprocess("-n", "2", "-s", "--chaos-system", "sistem.yaml")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = said(result)
+    assert text.count("did you mean `system.yaml`?") == 1
+    assert "begun" not in text
+    assert "passed" not in text
+    assert "Traceback" not in text
+
+
+def test_a_system_that_stands_beside_the_experiment_is_found_from_anywhere(project: pytest.Pytester) -> None:
+    (project.path / "below").mkdir()
+    for name in ("slow.chaos.yaml", "rows.jsonl"):
+        (project.path / name).rename(project.path / "below" / name)
+    (project.path / "system.yaml").rename(project.path / "below" / "staging.yaml")
+    project.runpytest_inprocess("--chaos-system", "staging.yaml", "--chaos-dry-run").assert_outcomes(failed=1)
+
+
+def test_a_system_that_is_none_hinders_nothing_that_asks_for_none(project: pytest.Pytester) -> None:
+    project.makepyfile("def test_one(): pass")
+    project.makeini("[pytest]\nchaos_system = zzz\n")
+    project.runpytest_inprocess("-m", "not chaos").assert_outcomes(passed=1, deselected=1)
+    assert project.runpytest_inprocess("--collect-only", "-q").ret == pytest.ExitCode.OK
+
+
 def test_a_lab_that_is_not_up_is_an_error_that_says_how_to_bring_it_up(project: pytest.Pytester) -> None:
     result = project.runpytest_inprocess("--chaos-system", "lab")
     result.assert_outcomes(errors=1)

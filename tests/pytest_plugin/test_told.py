@@ -61,6 +61,13 @@ def test_a_missed_alert_is_told_with_its_gate_its_times_and_where_the_report_is(
     assert max(map(len, text.splitlines())) < 200
 
 
+def test_the_end_of_an_alert_is_no_row_among_those_that_count_from_the_effect() -> None:
+    late = replace(confirmed(), detections=(replace(confirmed().detections[0], outcome="late"),))
+    lines = failure_text(late, FOLDER).splitlines()
+    assert any(line.startswith("  after the removal: resolved +") for line in lines)
+    assert not any(line.split()[1:2] == ["reset"] for line in lines)
+
+
 def test_the_properties_have_the_verdict_and_the_time_of_every_stage() -> None:
     found = dict(properties(confirmed(), FOLDER))
     assert found["chaos.verdict"] == "confirmed"

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from chaos.history.compared import Compared, Difference, compare
+from chaos.history.compared import Compared, compare
+from chaos.history.differences import Difference
 from chaos.judging.trace import trace
 from chaos.report.compared import compared_view, page
 from chaos.report.lanes import picture_of
@@ -32,6 +33,15 @@ def test_gates_stand_side_by_side_with_what_their_errors_allow() -> None:
     assert re.search(r"firing +[\d.]+s +[\d.]+s +\+9\.0s +larger than the errors: \+8\.0s to \+10\.0s", said)
     assert "Two runs do not say how much runs differ by themselves" in said
     assert "Nothing else differs" in said
+
+
+def test_the_end_of_the_alert_counts_from_the_removal_and_stands_in_no_row_beside_what_counts_from_the_effect() -> None:
+    said = shown(compare(later(0.0), later(9.0)))
+    assert re.search(
+        r"after the removal: reset [\d.]+s → [\d.]+s, \+9\.0s larger than the errors", " ".join(said.split())
+    )
+    assert not re.search(r"^ *reset ", said, re.MULTILINE)
+    assert "reset, after the removal" in page(compare(SIDE, SIDE), (VERDICT, LINES), (VERDICT, LINES))
 
 
 def test_a_change_for_the_worse_is_named() -> None:
@@ -58,6 +68,16 @@ def test_many_differences_are_counted_in_the_terminal_and_all_on_the_page() -> N
     found = replace(compare(SIDE, SIDE), differences=rows)
     assert "and 40 more" in shown(found)
     assert "place-59" in page(found, (VERDICT, LINES), (VERDICT, LINES))
+
+
+def test_what_differs_in_each_run_anyway_is_counted_and_stands_folded_on_the_page() -> None:
+    found = replace(compare(SIDE, SIDE), differences=(Difference("plan", "seed", "one", "two", anyway=True),))
+    said = shown(found)
+    assert "Nothing else differs" in said
+    assert "1 value differs in each run anyway" in said
+    assert "two" not in said.split("Nothing else differs")[1].split()
+    made = page(found, (VERDICT, LINES), (VERDICT, LINES))
+    assert '<td class="wide">two</td>' in made[made.index("<details") : made.index("</details")]
 
 
 def test_nothing_of_a_run_commands_the_terminal_or_the_page() -> None:

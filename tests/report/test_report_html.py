@@ -88,10 +88,16 @@ def test_the_page_names_its_language_and_fits_a_phone(text: str) -> None:
     assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in seen.all("meta")
 
 
+def test_the_end_of_an_alert_stands_below_a_heading_that_says_where_its_time_counts_from(text: str) -> None:
+    stages = text[text.index("Stages of ") :]
+    heading, reset = stages.index("in seconds after that"), stages.index(">reset<")
+    assert stages.index(">delivered<") < heading < reset < stages.index("</table>")
+
+
 def test_every_table_has_a_caption_and_every_head_cell_a_scope(text: str) -> None:
     seen = Page(text)
     assert len(seen.all("table")) == len(seen.all("caption")) >= 5
-    assert {cell.get("scope") for cell in seen.all("th")} == {"row", "col"}
+    assert {cell.get("scope") for cell in seen.all("th")} == {"row", "col", "rowgroup"}
 
 
 def test_every_table_scrolls_in_a_box_that_keys_can_reach(text: str) -> None:

@@ -19,7 +19,7 @@ from chaos.report.arms import draw_arms, measures, ratios
 from chaos.report.cursor import cursor
 from chaos.report.curve_lanes import probe_lane
 from chaos.report.lanes import picture_of
-from chaos.report.page import json_block, policy
+from chaos.report.page import duration_text, json_block, policy
 from chaos.report.picture import CurveLane
 from chaos.report.places import TALL, WIDE
 from chaos.report.radius import radius
@@ -237,3 +237,20 @@ def test_the_band_of_a_rule_is_the_one_that_detection_left(confirmed: list[Line]
     assert lane.band is not None
     left = next(at for at, value in lane.curves[0] if at >= 0 and value < lane.band[0])
     assert left == pytest.approx(next(mark.at_s for mark in lane.marks if mark.sign == "moved"), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "limit_s", "shown"),
+    [
+        (60.2, 60.0, "60.2s"),
+        (60.2, None, "1m"),
+        (74.6, 75.0, "74.6s"),
+        (86.2, 60.0, "1m26s"),
+        (60.0, 60.0, "1m"),
+        (29.04, 29.0, "29.04s"),
+    ],
+)
+def test_a_time_beside_its_limit_has_the_figures_that_show_its_side(
+    seconds: float, limit_s: float | None, shown: str
+) -> None:
+    assert duration_text(seconds, limit_s) == shown

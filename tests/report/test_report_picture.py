@@ -16,6 +16,7 @@ from chaos.report.places import CHARACTER, MOST_ROWS, TALL, WIDE, Axis, Shape, p
 from chaos.report.scales import nice_step, pieces, thin, tick_text, ticks, time_step, time_text
 from chaos.report.state_lanes import stretches
 from chaos.report.timeline import draw
+from tests.fuzzing import examples
 
 SVG = "{http://www.w3.org/2000/svg}"
 EMPTY = Picture(
@@ -303,7 +304,7 @@ def test_everything_that_a_drawing_points_at_is_in_it() -> None:
     assert pointed <= set(re.findall(r' id="([^"]+)"', text))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(9), deadline=None)
 @given(
     st.lists(st.tuples(st.floats(), st.floats()), max_size=20),
     st.lists(st.floats(), max_size=3),

@@ -82,7 +82,7 @@ Did monitoring notice?
     +8.7s  firing        ± 1s, ALERTS{alertstate="firing"}
     +9.8s  active        ± 1s, Alertmanager, looked at every second
     +9.9s  delivered     ± 0.1s, the sink's clock
-    +7.9s  resolved      after the removal; the sink's clock
+    after the removal: resolved +7.9s, the sink's clock
 
 Steady state
                 bound    baseline  fault on  recovered  asked to

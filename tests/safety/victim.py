@@ -103,7 +103,7 @@ def main() -> int:
     given = parser.parse_args()
     steps = Steps(given.at, given.whom, signal.Signals[given.signal], given.after)
     prepared = running.prepare(files.load(given.experiment, variables={}), seed="kills")
-    ended = running.run(prepared, given.runs, steps, signals=True, command=given.command)
+    ended = running.run(prepared, running.RunOptions(given.runs, command=given.command, signals=True), steps)
     print(ended.verdict.to_json())
     return ended.verdict.exit_code
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from chaos.app.running import report
+from chaos.app.reports import report
 from chaos.drivers.folder import LARGEST_JOURNAL, JournalWriter, NoFolder, RunFolder
 from chaos.errors import ChaosError
 from chaos.events import StopRequested

@@ -16,7 +16,7 @@ from benchmarks.statistics.scenarios import Look
 from benchmarks.statistics.users import Users
 from chaos.comparisons import begun
 from chaos.observation import ArmTraffic, ProxyRead
-from chaos.proxy_counts import KNOWN, each_at_proxies, windows
+from chaos.proxy_counts import KNOWN, each_at_proxies, windows_of_subjects
 from chaos.statistics import Traffic, chance_to_tell
 
 RUNS = 2_000
@@ -93,7 +93,7 @@ def test_the_products_windows_say_what_the_simulated_ones_say() -> None:
     assert 0 < many.decided.sum() < runs
     for run in range(runs):
         running = begun("errors", EACH)
-        for wall_s, counted in windows(reads([[int(one[run]) for one in look] for look in looks]), 0.0):
+        for wall_s, counted in windows_of_subjects(reads([[int(one[run]) for one in look] for look in looks]), 0.0):
             running = running.with_window(wall_s, *counted["errors"])
         assert (running.result.decision == "broken") == many.decided[run]
         assert len(KNOWN) == 2

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaos.statistics import ArmCounts, RiskRatio
+from tests.fuzzing import examples
 
 counts = st.integers(1, 60).flatmap(lambda exposed: st.builds(ArmCounts, st.just(exposed), st.integers(0, exposed)))
 windows = st.lists(st.tuples(counts, counts), min_size=1, max_size=12)
@@ -69,7 +70,7 @@ def test_without_bad_events_nothing_is_known():
     assert math.isnan(nothing.ratio)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(windows)
 def test_the_interval_contains_the_estimate(looks: list):
     running = after(looks)
@@ -79,7 +80,7 @@ def test_the_interval_contains_the_estimate(looks: list):
         assert low <= running.ratio <= high
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(windows, st.randoms(use_true_random=False))
 def test_the_order_of_windows_changes_neither_evidence_nor_estimate(looks: list, chance):
     shuffled = list(looks)

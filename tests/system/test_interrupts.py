@@ -12,24 +12,12 @@ from queue import Queue
 import pytest
 
 from tests.system.checks import nothing_left
-from tests.system.labs import EXPERIMENTS, Work
+from tests.system.labs import Work, at_once, hurried
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
-QUICK = (
-    (EXPERIMENTS / "quickstart.yaml")
-    .read_text()
-    .replace("warmup: 30s", "warmup: 4s")
-    .replace("baseline: 20s", "baseline: 6s")
-    .replace("min: 88%", "min: 70%")
-)
-KILL = (
-    (EXPERIMENTS / "replica-killed.yaml")
-    .read_text()
-    .replace("warmup: 15s", "warmup: 4s")
-    .replace("baseline: 20s", "baseline: 6s")
-    .replace("min: 88%", "min: 70%")
-)
+QUICK = hurried("quickstart")
+KILL = hurried("replica-killed")
 
 
 def interrupted(work: Work, text: str, *signals: tuple[str, signal.Signals]) -> tuple[int, Path, str]:
@@ -105,7 +93,7 @@ def test_a_live_view_that_nobody_reads_any_more_costs_the_run_nothing(process_la
     """`chaos run … 2>&1 | head -1`: the pipe closes while the replica is dead."""
     process_lab.quiet()
     before = set(process_lab.runs())
-    process = process_lab.start("run", process_lab.experiment(KILL), "--system", process_lab.name, "--json")
+    process = process_lab.start("run", process_lab.experiment(at_once(KILL)), "--system", process_lab.name, "--json")
     assert process.stderr is not None
     assert process.stdout is not None
     process.stderr.readline()

@@ -1,21 +1,13 @@
-"""Experiments of the catalogue that hurt monitoring itself, run for real: each is caught by what watches the watchers."""
+"""What hurts monitoring itself is caught by what watches the watchers (metrics that vanish: test_pytest_plugin)."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.system.checks import detected, nothing_left, outcome
+from tests.system.checks import nothing_left, outcome
 from tests.system.labs import EXPERIMENTS, Work, run
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(200)]
-
-
-def test_metrics_that_vanish_are_told_by_their_absence(process_lab: Work) -> None:
-    ran = run(process_lab, str(EXPERIMENTS / "catalogue" / "scrape_loss.yaml"))
-    assert outcome(ran)[:2] == (0, "confirmed"), outcome(ran)
-    detected(ran, "MetricsAbsent", 30)
-    assert ran.finding("Is the removal at gateway-metrics proven")["verdict"] == "confirmed"
-    nothing_left(process_lab)
 
 
 def test_notifications_that_are_lost_are_told_by_alertmanagers_own_count(process_lab: Work) -> None:

@@ -12,8 +12,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.system.checks import nothing_left
-from tests.system.labs import EXPERIMENTS, Work
+from tests.system.checks import detected, nothing_left, outcome
+from tests.system.labs import EXPERIMENTS, Answered, Ran, Work, hurried
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
@@ -74,17 +74,15 @@ def test_the_fixtures_hurt_who_carries_the_headers_and_wait_for_alerts(process_l
 
 def test_an_experiment_that_passes_one_that_fails_and_one_that_cannot_tell(process_lab: Work, project: Path) -> None:
     passing = (EXPERIMENTS / "catalogue" / "scrape_loss.yaml").read_text()
-    killed = (EXPERIMENTS / "catalogue" / "kill.yaml").read_text()
+    killed = hurried("catalogue/kill")
     failing = killed.replace("name: catalogue-kill", "name: nobody-may-be-missed").replace(
         "harms: [replicas_up]", "holds: [replicas_up]"
     )
     assert "holds: [replicas_up]" in failing
-    quickstart = (
-        (EXPERIMENTS / "quickstart.yaml").read_text().split("expect:")[0].replace("duration: 90s", "duration: 20s")
-    )
-    open_ = quickstart.replace("name: wrong-predictions-page-the-on-call", "name: too-weak-to-tell").replace(
-        "traffic: 10%", "traffic: 1%"
-    )
+    quickstart = hurried("quickstart").split("expect:")[0].replace("duration: 90s", "duration: 20s")
+    open_ = quickstart.replace("name: wrong-predictions-page-the-on-call", "name: too-weak-to-tell")
+    open_ = open_.replace("traffic: 10%", "traffic: 1%").replace("recovery: 90s", "recovery: 15s")
+    assert "recovery: 15s" in open_
     for name, text in {"a": passing, "b": failing, "c": open_ + "expect:\n  harms: [accuracy]\n"}.items():
         (project / f"{name}.chaos.yaml").write_text(text)
     done = lines(project, "--junitxml", "junit.xml")
@@ -100,4 +98,9 @@ def test_an_experiment_that_passes_one_that_fails_and_one_that_cannot_tell(proce
     assert found["chaos.verdict"] == "confirmed"
     assert float(found["chaos.MetricsAbsent.told_after_s"] or "nan") > 0
     assert len(list((project / "runs").iterdir())) == 3
+    [folder] = (project / "runs").glob("*-catalogue-scrape-loss-*")
+    vanished = Ran(Answered(0, said, done.stderr), folder)
+    assert outcome(vanished)[:2] == (0, "confirmed"), outcome(vanished)
+    detected(vanished, "MetricsAbsent", 30)
+    assert vanished.finding("Is the removal at gateway-metrics proven")["verdict"] == "confirmed"
     nothing_left(process_lab)

@@ -6,17 +6,11 @@ import pytest
 
 import chaos
 from tests.system.checks import nothing_left
-from tests.system.labs import EXPERIMENTS, Work
+from tests.system.labs import Work, at_once, hurried
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
-KILL = (
-    (EXPERIMENTS / "replica-killed.yaml")
-    .read_text()
-    .replace("warmup: 15s", "warmup: 4s")
-    .replace("baseline: 20s", "baseline: 6s")
-    .replace("min: 88%", "min: 70%")
-)
+KILL = at_once(hurried("replica-killed"))
 
 
 def test_an_experiment_is_loaded_planned_run_and_judged_from_python(

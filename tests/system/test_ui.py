@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import browser
 from tests.browser.pages import opened
-from tests.system.labs import EXPERIMENTS, Work
+from tests.system.labs import EXPERIMENTS, Work, hurried
 
 __all__ = ["browser"]
 pytestmark = [pytest.mark.system, pytest.mark.browser]
@@ -26,7 +26,10 @@ LONG_MS = 90_000
 def page_server(process_lab: Work) -> Iterator[str]:
     """`chaos ui` on the lab; the address that lets a browser in."""
     (process_lab.folder / "experiments").mkdir(exist_ok=True)
-    (process_lab.folder / "experiments" / "quick.yaml").write_text((EXPERIMENTS / "quickstart.yaml").read_text())
+    # Pictures show the experiment as it is shipped.
+    shipped = "CHAOS_SHOTS" in os.environ
+    text = (EXPERIMENTS / "quickstart.yaml").read_text() if shipped else hurried("quickstart")
+    (process_lab.folder / "experiments" / "quick.yaml").write_text(text)
     server = subprocess.Popen(
         [sys.executable, "-m", "chaos", "ui", "--no-browser", "--system", process_lab.name],
         cwd=process_lab.folder,

@@ -7,11 +7,14 @@ from typing import Annotated, Optional
 
 import typer
 
+from chaos.app.commands.options import RunsArgument, RunsOption, folder_of_runs
 from chaos.app.door import say
 
 
 def openmetrics(
-    runs: Annotated[Path, typer.Argument(help="where run folders are")] = Path("runs"),
+    context: typer.Context,
+    folder: RunsArgument = None,
+    runs: RunsOption = Path("runs"),
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--out", metavar="FILE.prom", help="written whole, for a textfile collector; else stdout"),
@@ -23,7 +26,7 @@ def openmetrics(
     """Verdicts, times and the score, as Prometheus metrics. Times are those to detect, the score is that of detection. Only reads."""
     from chaos.app.export_command import openmetrics as export
 
-    export(runs, out, say, score=score)
+    export(folder_of_runs(context, folder, runs), out, say, score=score)
 
 
 def grafana_dashboard(

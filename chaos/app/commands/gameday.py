@@ -20,7 +20,7 @@ from chaos.app.commands.options import (
     console,
     variables_of,
 )
-from chaos.app.door import say
+from chaos.app.door import say, say_folded
 from chaos.errors import Refused
 from chaos.visible import visible
 
@@ -161,6 +161,11 @@ def list_(
     shared = GameDayStore(_store(store)) if history else None
     kept = shared.history() if shared is not None else []
     told = told_of(files, variables_of(var), utc_now(), count, kept)
+    for name, day in told.items():
+        if day["left_out"] is not None:
+            say_folded(
+                f"! {name}: its systems' calendars are left out, so no freeze of theirs shows: {day['left_out']}"
+            )
     if as_json:
         print(json.dumps(told, indent=2))
         return

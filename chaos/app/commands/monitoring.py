@@ -11,6 +11,7 @@ from chaos.app.commands.options import (
     STATE,
     FileArgument,
     JsonOption,
+    RunsOption,
     SystemOption,
     VarOption,
     console,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def coverage(
-    runs: Annotated[Path, typer.Option("--runs", help="where run folders are")] = Path("runs"),
+    runs: RunsOption = Path("runs"),
     system: SystemOption = None,
     var: VarOption = None,
     prometheus: Annotated[
@@ -41,7 +42,9 @@ def coverage(
     suggest: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            "--suggest", metavar="FILE", help="rules for the faults that nobody was told of, rehearsed; never applied"
+            "--suggest",
+            metavar="FILE",
+            help="write rules for the faults that nobody was told of, rehearsed and never applied; no file where none is found",
         ),
     ] = None,
     fail_under: Annotated[
@@ -61,7 +64,11 @@ def coverage(
     scenarios: Annotated[int, typer.Option("--scenarios", min=1, max=2000, help="with --mutate-rules")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """Says which faults nobody would be told of. Looks at every fault that was run, and at every alert; only reads."""
+    """Says which faults nobody would be told of. Changes nothing of the system.
+
+    It looks at every fault that was run, and at every alert. --suggest and --mutate-rules play scenarios in a Prometheus of their own,
+    which is unpacked into ./.chaos/tools unless one is on PATH.
+    """
     from chaos.app import mutating, rule_survey
     from chaos.app.coverage_command import Wish, command
 
@@ -103,7 +110,7 @@ def rehearse_(
     file: FileArgument,
     system: SystemOption = None,
     var: VarOption = None,
-    runs: Annotated[Path, typer.Option("--runs", help="where run folders are")] = Path("runs"),
+    runs: RunsOption = Path("runs"),
     run: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
@@ -129,10 +136,10 @@ def rehearse_(
 ) -> None:
     """Says what would fire, and when, in virtual time. Hurts nothing.
 
-    From which severity on, too; Prometheus' own engine evaluates the rules.
+    From which severity on, too. Prometheus' own engine evaluates the rules; it is unpacked into ./.chaos/tools unless one is on PATH.
     """
     from chaos.app import files as reading
-    from chaos.app.rehearsal_command import Asked, command
+    from chaos.app.rehearsal_command import Asked, command, system_for
     from chaos.report.rehearsal import rehearsal_view
     from chaos.units import parse_duration
 
@@ -140,10 +147,10 @@ def rehearse_(
         over_s = parse_duration(over)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--over") from error
-    loaded = reading.load(file, system=system, variables=variables_of(var), state=STATE)
-    made = command(
-        loaded, Asked(runs, run, model, over_s, rules, scenarios, seed=seed), STATE, say, projected=projected
-    )
+    asked, given = Asked(runs, run, model, over_s, rules, scenarios, seed=seed), variables_of(var)
+    found = system_for(file, system, given, asked, STATE, say)
+    loaded = reading.load(file, system=found, variables=given, state=STATE)
+    made = command(loaded, asked, STATE, say, projected=projected)
     if as_json:
         print(made.to_json())
     else:

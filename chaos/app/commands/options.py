@@ -54,6 +54,21 @@ FreezeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="for machines")]
+RunsOption = Annotated[Path, typer.Option("--runs", metavar="FOLDER", help="where run folders are")]
+RunsArgument = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Argument(metavar="FOLDER", help="the same as --runs FOLDER", show_default=False),
+]
+
+
+def folder_of_runs(context: typer.Context, place: Path | None, runs: Path) -> Path:
+    """The folder that was named by its place or by `--runs`. Raises BadParameter when each names another one."""
+    if place is None:
+        return runs
+    named = context.get_parameter_source("runs")
+    if named is not None and named.name != "DEFAULT" and place != runs:
+        raise typer.BadParameter(f"{place} and {runs} are two folders; write --runs FOLDER once", param_hint="--runs")
+    return place
 
 
 def variables_of(given: list[str] | None) -> dict[str, str]:

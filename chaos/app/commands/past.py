@@ -7,12 +7,14 @@ from typing import Annotated, Optional
 
 import typer
 
-from chaos.app.commands.options import JsonOption, console
+from chaos.app.commands.options import JsonOption, RunsArgument, RunsOption, console, folder_of_runs
 from chaos.app.door import say
 
 
 def history(
-    runs: Annotated[Path, typer.Argument(help="where run folders are")] = Path("runs"),
+    context: typer.Context,
+    folder: RunsArgument = None,
+    runs: RunsOption = Path("runs"),
     experiment: Annotated[Optional[str], typer.Option("--experiment", metavar="NAME", help="this one alone")] = None,  # noqa: UP045
     alert: Annotated[Optional[str], typer.Option("--alert", metavar="NAME", help="this one alone")] = None,  # noqa: UP045
     since: Annotated[Optional[str], typer.Option("--since", metavar="TIME", help="no older runs, such as 30d")] = None,  # noqa: UP045
@@ -25,13 +27,14 @@ def history(
     """Says how experiments went, and which alerts became slower. Only reads."""
     from chaos.app.history_command import Wish, command
 
-    command(Wish(runs, experiment, alert, since, page), console(), say, as_json=as_json)
+    wish = Wish(folder_of_runs(context, folder, runs), experiment, alert, since, page)
+    command(wish, console(), say, as_json=as_json)
 
 
 def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="a run: its folder, id or beginning, `last`, `last~1`")],
     second: Annotated[str, typer.Argument(metavar="B", help="the run that is held against it")],
-    runs: Annotated[Path, typer.Option("--runs", help="where run folders are")] = Path("runs"),
+    runs: RunsOption = Path("runs"),
     page: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--page", metavar="FILE.html", help="both timelines over one axis, as one page"),

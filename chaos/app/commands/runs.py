@@ -29,6 +29,7 @@ from chaos.visible import visible
 
 if TYPE_CHECKING:
     from chaos.app.files import Loaded
+    from chaos.app.running import RunOptions
     from chaos.verdict import VerdictName
 
 
@@ -82,6 +83,7 @@ def run(
     `chaos run FILE -- COMMAND…`: the command begins the experiment's external fault, and ends with it.
     """
     from chaos.app import files as reading
+    from chaos.app.running import RunOptions
     from chaos.verdict import EXIT_CODE
 
     command = _command_of(context, files)
@@ -93,6 +95,9 @@ def run(
             problems += error.problems
     if problems:
         raise InvalidFile(problems)
+    options = RunOptions(
+        runs, production=yes, ignore_freeze=ignore_freeze, command=command, metrics_file=metrics_file, signals=True
+    )
     order = list(EXIT_CODE)
     worst: VerdictName = "confirmed"
     name: VerdictName
@@ -104,23 +109,12 @@ def run(
                     raise typer.BadParameter(
                         "it begins one fault, and a sweep makes several runs; leave `sweep:` out", param_hint="--"
                     )
-                code = _sweep_one(
-                    one, seed, runs, as_json=as_json, yes=yes, ignore_freeze=ignore_freeze, metrics_file=metrics_file
-                )
+                code = _sweep_one(one, seed, options, as_json=as_json)
                 if code in (EXIT_CODE["unsafe"], EXIT_CODE["interrupted"]):
                     raise typer.Exit(code)
                 name = _OF_A_SWEEP.get(code, "invalid")
             else:
-                name = _run_one(
-                    one,
-                    seed,
-                    runs,
-                    as_json=as_json,
-                    yes=yes,
-                    command=command,
-                    ignore_freeze=ignore_freeze,
-                    metrics_file=metrics_file,
-                )
+                name = _run_one(one, seed, options, as_json=as_json)
         except Refused as error:
             tell_refusal(error)
             name = "invalid"
@@ -142,16 +136,7 @@ _OF_A_SWEEP: dict[int, VerdictName] = {0: "confirmed", 1: "undetected", 4: "abor
 """How a sweep's exit code counts among several experiments."""
 
 
-def _sweep_one(
-    loaded: Loaded,
-    seed: str | None,
-    runs: Path,
-    *,
-    as_json: bool,
-    yes: bool,
-    ignore_freeze: str | None,
-    metrics_file: Path | None,
-) -> int:
+def _sweep_one(loaded: Loaded, seed: str | None, options: RunOptions, *, as_json: bool) -> int:
     """A run for each severity; the exit code: 0 when every alert tells at some severity, 1 when not, 3 when nothing was proven."""
     from chaos.app import running, sweeping
     from chaos.app.live import Lines
@@ -168,15 +153,7 @@ def _sweep_one(
         for warning in prepared.plan.warnings:
             say_folded(f"! {warning}")
         with Lines(errors) as view:
-            return running.run(
-                prepared,
-                runs,
-                view,
-                signals=True,
-                production=yes,
-                ignore_freeze=ignore_freeze,
-                metrics_file=metrics_file,
-            )
+            return running.run(prepared, options, view)
 
     try:
         tools = monitoring.find(STATE, say)
@@ -185,8 +162,8 @@ def _sweep_one(
         programs = None
     done = sweeping.sweep(loaded, one, programs, say)
     found = sweeping.swept_of(loaded)
-    runs.mkdir(parents=True, exist_ok=True)
-    path = runs / f"sweep-{loaded.experiment.name}"
+    options.runs.mkdir(parents=True, exist_ok=True)
+    path = options.runs / f"sweep-{loaded.experiment.name}"
     path.with_suffix(".json").write_text(done.found.to_json() + "\n")
     within_s = {alert.alert: alert.within for alert in loaded.experiment.expect.alerts}
     path.with_suffix(".html").write_text(page(done.found, found, within_s), encoding="utf-8")
@@ -198,17 +175,7 @@ def _sweep_one(
     return done.worst or {"caught": 0, "not caught": 1, "nothing proven": 3}[ending(done.found)]
 
 
-def _run_one(
-    loaded: Loaded,
-    seed: str | None,
-    runs: Path,
-    *,
-    as_json: bool,
-    yes: bool,
-    command: list[str],
-    ignore_freeze: str | None,
-    metrics_file: Path | None,
-) -> VerdictName:
+def _run_one(loaded: Loaded, seed: str | None, options: RunOptions, *, as_json: bool) -> VerdictName:
     from rich.text import Text
 
     from chaos.app import running
@@ -222,16 +189,7 @@ def _run_one(
         errors.print(Text(fold(f"! {visible(warning)}", sys.stderr), style="yellow"), soft_wrap=True)
     view = Panel(errors) if errors.is_terminal else Lines(errors)
     with view:
-        ended = running.run(
-            prepared,
-            runs,
-            view,
-            signals=True,
-            production=yes,
-            command=command,
-            ignore_freeze=ignore_freeze,
-            metrics_file=metrics_file,
-        )
+        ended = running.run(prepared, options, view)
     with contextlib.suppress(BrokenPipeError):  # nobody reads any more; the verdict stands in the folder
         if as_json:
             print(ended.verdict.to_json())
@@ -281,8 +239,8 @@ def recover() -> None:
 
 def judge(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Judges an old run anew, from its journal alone. Writes its reports again."""
+    from chaos.app.reports import report
     from chaos.app.run_folders import run_folder
-    from chaos.app.running import report
     from chaos.judging.trace import trace
     from chaos.report.terminal import summary
 

@@ -8,7 +8,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaos.app.door import say_folded
 from chaos.app.files import STATE, Variables, read_text
 from chaos.errors import InvalidFile
 
@@ -19,32 +18,43 @@ if TYPE_CHECKING:
 
 
 def told_of(
-    files: Iterable[Path], variables: dict[str, str], now: datetime, count: int, kept: Sequence[Kept] = ()
+    files: Iterable[Path],
+    variables: dict[str, str],
+    now: datetime,
+    count: int,
+    kept: Sequence[Kept] = (),
+    system: str | None = None,
 ) -> Mapping[str, Mapping[str, Any]]:
-    """Each day's name → its purpose, its next starts with the freezes that they fall into, and what became of earlier ones."""
-    days = [_day_of(path, variables) for path in files]
+    """Each day's name → its purpose, its next starts with the freezes that they fall into, and what became of earlier ones.
+
+    `left_out` says why the calendars of its systems could not be read, so that no freeze of theirs shows. `system` overrides what the files
+    say.
+    """
+    days = [_day_of(path, variables, system) for path in files]
     return {
         day.name: {
             "purpose": day.purpose,
             "timezone": day.calendar.timezone,
+            "left_out": left_out,
             "next": _next(day, calendars, now, count),
             "history": [_past(one) for one in kept if one.day == day.name],
         }
-        for day, calendars in days
+        for day, calendars, left_out in days
     }
 
 
-def _day_of(path: Path, variables: dict[str, str]) -> tuple[GameDay, list[tuple[str, Calendar]]]:
-    """The day, and the calendars of its systems as far as those are there."""
+def _day_of(
+    path: Path, variables: dict[str, str], system: str | None
+) -> tuple[GameDay, list[tuple[str, Calendar]], str | None]:
+    """The day, the calendars of its systems, and why those are left out, if they are."""
     from chaos.app.gameday.loading import load_day
     from chaos.gameday import parse_gameday
 
     day, _ = parse_gameday(read_text(path), str(path), Variables(variables, path.parent))
     try:
-        return day, load_day(path, variables=variables, state=STATE).calendars()
+        return day, load_day(path, system=system, variables=variables, state=STATE).calendars(), None
     except InvalidFile as error:
-        say_folded(f"! {path}: its systems' calendars are left out: {error.problems[0]}")
-        return day, []
+        return day, [], str(error.problems[0])
 
 
 def _next(

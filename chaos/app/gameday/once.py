@@ -115,11 +115,16 @@ def _run(one: Loaded, view: DayView, index: int, wishes: Wishes, errors: Console
     prepared = running.prepare(one, wishes.seed)
     for warning in prepared.plan.warnings:
         errors.print(Text(f"! {visible(warning)}", style="yellow"), soft_wrap=True)
+    options = running.RunOptions(
+        wishes.runs,
+        production=wishes.yes,
+        ignore_freeze=wishes.ignore_freeze,
+        signals=True,
+        alone=True,
+        calendars=[view.loaded.own_calendar()],
+    )
     with view.watching(index) as watch:
-        return running.run(
-            prepared, wishes.runs, watch, signals=True, production=wishes.yes, ignore_freeze=wishes.ignore_freeze, alone=True,
-            calendars=[view.loaded.own_calendar()],
-        )  # fmt: skip
+        return running.run(prepared, options, watch)
 
 
 def _refuse_without_people(day: GameDay, *, yes: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from chaos.app import files as reading
+from chaos.app.fault_facts import facts_of
 from chaos.app.ui.confirmed import fingerprint
 from chaos.app.ui.views import Listed, Planned, Played
 from chaos.errors import InvalidFile
+from chaos.faults import catalogue
+from chaos.faults.base import Fault
 
 LARGEST_SUMMARY = 4 * 1024 * 1024
 MOST_FILES = 1000
+SHIPPED = re.compile(r"^tags: \[catalogue\b.*?^  - fault: (\w+)", re.MULTILINE | re.DOTALL)
+"""An experiment of the catalogue that ships, with its fault: its tag says so, also where it is wrong (a variable may have no value)."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +53,15 @@ class Experiments:
         ]
 
     def _listed(self, name: str, path: Path) -> Listed | None:
+        shipped = _shipped(path)
+        family = shipped.family if shipped is not None else ""
         try:
             found = reading.check_alone(path, self.variables)
         except InvalidFile as error:
-            return Listed(name, name, "", "", str(error.problems[0])) if _is_experiment(path) else None
-        return Listed(name, found.name, found.system, " ".join(found.description.split()))
+            wrong = Listed(name, name, "", "", str(error.problems[0]), family)
+            return wrong if _is_experiment(path) else None
+        description = " ".join(found.description.split()) or (facts_of(shipped).what if shipped is not None else "")
+        return Listed(name, found.name, found.system, description, family=family)
 
     def planned(self, name: str, seed: str | None = None) -> Planned:
         """What would happen now. Asks the system, and touches nothing. Raises ChaosError, and KeyError for no such file."""
@@ -78,7 +88,7 @@ class Experiments:
         for name, path in self.files().items():
             if _is_day(path):
                 try:
-                    days |= told_of([path], dict(self.variables), datetime.now(UTC), 5, _served())
+                    days |= told_of([path], dict(self.variables), datetime.now(UTC), 5, _served(), self.system)
                 except InvalidFile as error:
                     wrong.append((name, str(error.problems[0])))
         return days, wrong
@@ -108,6 +118,15 @@ def _is_day(path: Path) -> bool:
 
 def _is_experiment(path: Path) -> bool:
     return bool({"faults", "steady_state"} & _keys(path))
+
+
+def _shipped(path: Path) -> type[Fault] | None:
+    """The fault whose experiment in the shipped catalogue this is; None where it is none."""
+    try:
+        shipped = SHIPPED.search(reading.read_text(path))
+    except InvalidFile:
+        return None
+    return catalogue().get(shipped[1]) if shipped is not None else None
 
 
 def played(runs: Path) -> list[Played]:

@@ -50,7 +50,7 @@ def command(wish: Wish, say: Say, show: Say) -> None:
     try:
         import uvicorn
 
-        from chaos.app.ui.handlers import app_of
+        from chaos.app.ui.routes import app_of
     except ImportError as error:
         raise NoServer(
             f"the page needs what is not installed ({error.name}); run `{INSTALL}` in a clone of this repository"
@@ -63,6 +63,8 @@ def command(wish: Wish, say: Say, show: Say) -> None:
         )
     ui = ui_of(wish, listener, say)
     address = entrance(ui.access)
+    opens = "the browser opens" if wish.browser else "open in a browser"
+    say(f"{opens} this address, which lets one browser in, once:")
     show(address)
     # Its own messages are of connections that are cut when the server ends; errors of ours are logged where they are met.
     config = uvicorn.Config(

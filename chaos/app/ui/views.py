@@ -9,6 +9,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from chaos.app.fault_facts import FAMILIES
 from chaos.app.past import Unreadable
 from chaos.app.ui.starts import Start
 from chaos.engine.moment import STEPS, moment
@@ -51,6 +52,8 @@ class Listed:
     system: str
     description: str
     problem: str | None = None
+    family: str = ""
+    """The family of the fault whose experiment in the shipped catalogue this is; empty for everybody's own."""
 
 
 def runs_page(
@@ -79,7 +82,7 @@ def told_text(run: RunSummary) -> str:
 
 def _told_after(alert: AlertSummary) -> str:
     if alert.told_after_s is not None:
-        return duration_text(alert.told_after_s)
+        return duration_text(alert.told_after_s, alert.within_s)
     return NONE if alert.told is None else "nobody"
 
 
@@ -127,8 +130,13 @@ def run_page(
 
 
 def experiments_page(frame: Frame, folder: str, found: Sequence[Listed]) -> str:
-    """The files that were found."""
-    return render("ui_experiments.html.j2", around=frame.around("/experiments"), folder=folder, found=found)
+    """The files that were found: people's own first, then those of the shipped catalogue, family by family."""
+    families = dict.fromkeys([*FAMILIES, *sorted(one.family for one in found if one.family)])
+    return render(
+        "ui_experiments.html.j2", around=frame.around("/experiments"), folder=folder, found=found,
+        own=[one for one in found if not one.family],
+        shipped={name: mine for name in families if (mine := [one for one in found if one.family == name])},
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

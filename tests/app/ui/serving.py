@@ -14,8 +14,9 @@ from pathlib import Path
 import requests
 import uvicorn
 
-from chaos.app.ui.handlers import Ui, app_of
+from chaos.app.ui.handlers import Ui
 from chaos.app.ui.kept import Kept
+from chaos.app.ui.routes import app_of
 from chaos.app.ui.server import Wish, bound, ui_of
 from chaos.drivers.state import State
 from chaos.undo_list import UndoList

@@ -38,6 +38,8 @@ def test_it_listens_on_this_machine_alone_says_an_address_and_ends_on_sigterm(tm
     assert server.returncode == 0
     assert "Traceback" not in said
     assert "go on" in said
+    assert "which lets one browser in, once" in said.splitlines()[0]
+    assert "http" not in said.splitlines()[0], "the address is on a line of its own, on stdout"
 
 
 def test_the_page_finds_what_chaos_init_has_written(tmp_path: Path) -> None:

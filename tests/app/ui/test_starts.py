@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.app.ui.handlers import _not_started
+from chaos.app.ui.acts import _not_started
 from chaos.app.ui.starts import Starts, Wish
 from chaos.app.ui.views import Planned, radius
 from chaos.events import RunStarted
