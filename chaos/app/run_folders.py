@@ -7,19 +7,12 @@ from pathlib import Path
 from chaos.app.past import NoRun, find
 from chaos.drivers.folder import RunFolder
 
-RUNS = Path("runs")
-"""Where `chaos run` puts folders unless it is told otherwise."""
 
-
-def run_folder(said: Path) -> RunFolder:
-    """This folder, or the run of `runs` that is meant by an id, its beginning, or `last`. Raises NoRun, naming what was said."""
+def run_folder(said: Path, runs: Path) -> RunFolder:
+    """This folder, or the one in `runs` that is meant by an id, its beginning, or `last`. Raises NoRun, naming what was said."""
     if (said / "journal.jsonl").exists():
         return RunFolder(said)
-    if not any(RUNS.glob("*/journal.jsonl")):
-        raise NoRun(
-            f"{said} is no folder of a run, for no journal.jsonl is in it, and there is no run in {RUNS} either"
-        )
     try:
-        return find(RUNS, str(said))
+        return find(runs, str(said))
     except NoRun as error:
-        raise NoRun(f"{said} is no folder of a run: {error}; `ls {RUNS}` lists them all") from error
+        raise NoRun(f"{said} is no folder of a run: {error}") from error

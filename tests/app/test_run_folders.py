@@ -10,6 +10,8 @@ from chaos.app.past import NoRun
 from chaos.app.run_folders import run_folder
 from tests.test_first_mistakes import chaos
 
+RUNS = Path("runs")
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -23,18 +25,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("said", ["runs/20260102-000000-delay-3c4d", "20260102", "delay-3c", "last"])
 def test_a_run_is_found_by_folder_id_beginning_or_last(folder: Path, said: str) -> None:
-    assert run_folder(Path(said)).path == Path("runs/20260102-000000-delay-3c4d")
+    assert run_folder(Path(said), RUNS).path == Path("runs/20260102-000000-delay-3c4d")
 
 
 def test_what_is_no_run_is_named_with_the_last_one_and_how_to_list_them(folder: Path) -> None:
-    with pytest.raises(NoRun, match=r"^nosuch is no folder of a run: .*20260102-000000-delay-3c4d; `ls runs` lists"):
-        run_folder(Path("nosuch"))
+    with pytest.raises(NoRun, match=r"^nosuch is no folder of a run: .*20260102-000000-delay-3c4d, `ls runs` lists"):
+        run_folder(Path("nosuch"), RUNS)
 
 
 def test_where_there_is_no_run_at_all_the_argument_is_named_all_the_same(tmp_path: Path) -> None:
     code, said = chaos(tmp_path, "judge", "nosuch")
     assert code == 3
-    assert "nosuch is no folder of a run, for no journal.jsonl is in it, and there is no run in runs either" in said
+    assert (
+        "nosuch is no folder of a run: there is no run in runs; run an experiment, or say where they are with --runs"
+        in said
+    )
 
 
 def test_coverage_says_that_its_folder_is_not_there(tmp_path: Path) -> None:

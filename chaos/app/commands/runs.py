@@ -17,6 +17,7 @@ from chaos.app.commands.options import (
     FreezeOption,
     JsonOption,
     RunArgument,
+    RunsOption,
     SeedOption,
     SystemOption,
     VarOption,
@@ -237,14 +238,14 @@ def recover() -> None:
     say("nothing is left")
 
 
-def judge(folder: FolderArgument, as_json: JsonOption = False) -> None:
+def judge(folder: FolderArgument, runs: RunsOption = Path("runs"), as_json: JsonOption = False) -> None:
     """Judges an old run anew, from its journal alone. Writes its reports again."""
     from chaos.app.reports import report
     from chaos.app.run_folders import run_folder
     from chaos.judging.trace import trace
     from chaos.report.terminal import summary
 
-    found = run_folder(folder)
+    found = run_folder(folder, runs)
     verdict = report(found)
     if as_json:
         print(verdict.to_json())
