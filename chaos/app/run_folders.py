@@ -22,4 +22,4 @@ def run_folder(said: Path) -> RunFolder:
     try:
         return find(RUNS, str(said))
     except NoRun as error:
-        raise NoRun(f"{said} is no folder of a run: {error}; `ls {RUNS}` lists them all") from error
+        raise NoRun(f"{said} is no folder of a run: {error}") from error
