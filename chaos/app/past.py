@@ -138,8 +138,7 @@ def find(runs: Path, said: str) -> RunFolder:
             return RunFolder(one)
         case []:
             raise NoRun(
-                f"no run in {runs} begins with {said!r}; the last one is {folders[-1].name}, `ls {shlex.quote(str(runs))}` lists all, "
-                "and --runs FOLDER looks elsewhere"
+                f"no run in {runs} begins with {said!r}; the last one is {folders[-1].name}, and `ls {shlex.quote(str(runs))}` lists all"
             )
         case several:
             names = ", ".join(path.name for path in several[-SHOWN:])

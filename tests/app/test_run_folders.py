@@ -29,7 +29,9 @@ def test_a_run_is_found_by_folder_id_beginning_or_last(folder: Path, said: str) 
 
 
 def test_what_is_no_run_is_named_with_the_last_one_and_how_to_list_them(folder: Path) -> None:
-    with pytest.raises(NoRun, match=r"^nosuch is no folder of a run: .*20260102-000000-delay-3c4d, `ls runs` lists"):
+    with pytest.raises(
+        NoRun, match=r"^nosuch is no folder of a run: .*20260102-000000-delay-3c4d, and `ls runs` lists"
+    ):
         run_folder(Path("nosuch"), RUNS)
 
 
