@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from chaos.app import one_fault, running, sweeping
+from chaos.faults import catalogue
 from chaos.pytest_plugin import items
 
-IMPORTED = (np, one_fault, running, sweeping, items)
-"""A session inside of this process forgets what it has imported, and numpy lets nobody import it twice."""
+IMPORTED = (np, one_fault, running, sweeping, items, catalogue())
+"""A session inside of this process forgets what it has imported: numpy lets nobody import it twice, and the faults of the catalogue would
+have lost the files that say what they do."""
 ROOT = Path(__file__).parents[2]
 SYSTEM = """\
 name: nowhere
