@@ -95,7 +95,9 @@ def _outcome(
     before = [at for at in beats if at < times.effect]
     if not before:
         return "invalid", f"{alert.delivered_to} did not hear it before anything was hurt, so its silence says nothing"
-    quiet_s = max(later - earlier for earlier, later in pairwise([*before, times.effect]))
+    # From the baseline on: whoever began to listen later, or lost what was said earlier, would know of no silence before that.
+    within = [times.baseline, *(at for at in before if at > times.baseline), times.effect]
+    quiet_s = max(later - earlier for earlier, later in pairwise(within))
     if quiet_s >= silent_for_s:
         return (
             "invalid",

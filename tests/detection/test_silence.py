@@ -116,10 +116,17 @@ def test_a_look_that_is_lost_makes_no_silence() -> None:
     assert watched([*BEFORE, *BACK], WATCHED).outcome == "detected"
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_silence_counts_from_the_baseline_on_whether_an_earlier_word_was_heard_or_lost(lost: bool) -> None:
+    earlier = [] if lost else beats(-35.0, -35.0)
+    assert heard(*earlier, *BEFORE, *BACK).outcome == "detected"
+    late = beats(-17.0, -2.0)  # the baseline is thirty seconds long, and thirteen of them were silent
+    assert heard(*earlier, *late, *BACK).outcome == "invalid"
+
+
 @given(
     st.lists(st.integers(-35, round(TIMES.end - TIMES.effect)), max_size=30),
-    # Not the looks before the first word: whoever loses those began to watch later, and knows of no silence before that.
-    st.lists(st.tuples(st.integers(6, len(WATCHED)), st.integers(1, 20)), max_size=5),
+    st.lists(st.tuples(st.integers(0, len(WATCHED)), st.integers(1, 20)), max_size=5),
     st.sampled_from([None, 8.0, 20.0]),
 )
 def test_what_is_lost_never_improves_what_is_told(
