@@ -10,7 +10,7 @@ from chaos.app import files as reading
 from chaos.app.door import say_folded
 from chaos.app.files import Loaded, Variables, read_text
 from chaos.app.widths import fold
-from chaos.document import read_document
+from chaos.document import Document, read_document
 from chaos.errors import InvalidFile, Problem
 from chaos.first_steps.writing import marks
 from chaos.kinds import kind_of
@@ -49,7 +49,7 @@ def checked(path: Path, system: str | None, variables: Mapping[str, str], state:
 
             return f"the file is right: {len(parse_probes(text, str(path)))} probes", (path,)
         case "game day":
-            return _game_day(path, text, system, variables, state), (path,)
+            return _game_day(path, document, system, variables, state), (path,)
         case _:
             return _experiment(path, system, variables, state)
 
@@ -94,22 +94,29 @@ def _system_there(path: Path, variables: Mapping[str, str], state: Path) -> bool
     return True
 
 
-def _game_day(path: Path, text: str, system: str | None, variables: Mapping[str, str], state: Path) -> str:
+def _game_day(path: Path, document: Document, system: str | None, variables: Mapping[str, str], state: Path) -> str:
     """With each of its experiments, which are read by themselves where a system is not there."""
-    from chaos.app.gameday.loading import load_day
+    from chaos.app.gameday.loading import load_day, sweep_problem
     from chaos.gameday import parse_gameday
 
-    day, _ = parse_gameday(text, str(path), Variables(variables, path.parent))
-    right = f"{day.name}: the file is right: a game day of {len(day.steps)} experiments"
+    day, _ = parse_gameday(read_text(path), str(path), Variables(variables, path.parent))
+    right = f"{day.name}: the file is right: a game day of {_counted(len(day.steps), 'experiment')}"
     try:
-        load_day(path, system=system, variables=variables, state=state)
+        loaded = load_day(path, system=system, variables=variables, state=state).loaded
     except InvalidFile as error:
-        if any(problem.where != "system" for problem in error.problems):
+        if system is not None or any(problem.where != "system" for problem in error.problems):
             raise
-        for step in day.steps:
-            reading.check_alone(path.parent / step.experiment, variables)
+        alone = [reading.check_alone(path.parent / step.experiment, variables) for step in day.steps]
+        sweeps = [sweep_problem(document, place, one) for place, one in enumerate(alone) if one.sweep is not None]
+        if sweeps:
+            raise InvalidFile(sweeps) from error
         return f"{right}; their systems are not all there to check against"
-    return right
+    there = [_data_there(one) for one in loaded]
+    return right if all(there) else f"{right}; the data of their load is not all there yet"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _tell_marks(paths: Sequence[Path]) -> None:
@@ -118,4 +125,7 @@ def _tell_marks(paths: Sequence[Path]) -> None:
     for path, line, column, sentence in found:
         say_folded(f"{path}:{line}:{column}: to fill in: {sentence}")
     if found:
-        say_folded(f"{len(found)} places are still to be filled in; take `TODO` away from each that is done")
+        are = "is" if len(found) == 1 else "are"
+        say_folded(
+            f"{_counted(len(found), 'place')} {are} still to be filled in; take `TODO` away from each that is done"
+        )

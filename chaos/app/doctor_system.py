@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ TIMEOUT_S = 1.0
 def examine_system(name: str, variables: Mapping[str, str], state: Path) -> Iterator[Finding]:
     """Its monitoring with the clock, its fault proxies and its sinks. Raises InvalidFile for a file that is wrong."""
     system, path = load_system(name, variables, state)
+    lab = _lab_of(system, path, state)
     yield from _prometheus(system, path)
     if system.telemetry.alertmanager is not None:
         address = system.telemetry.alertmanager
@@ -32,9 +34,9 @@ def examine_system(name: str, variables: Mapping[str, str], state: Path) -> Iter
         except ChaosError as error:
             yield Finding("Alertmanager", "missing", str(error), f"mend `telemetry.alertmanager` in {path}")
     for target_name, target in system.targets.items():
-        yield from _proxies(target_name, target, system, path)
+        yield from _proxies(target_name, target, lab, path)
     for receiver, one in system.receivers.items():
-        yield _sink(receiver, one.sink, system, path)
+        yield _sink(receiver, one.sink, lab, path)
 
 
 def _prometheus(system: System, path: Path) -> Iterator[Finding]:
@@ -55,7 +57,7 @@ def _prometheus(system: System, path: Path) -> Iterator[Finding]:
         asking.close()
 
 
-def _proxies(name: str, target: Target, system: System, path: Path) -> Iterator[Finding]:
+def _proxies(name: str, target: Target, lab: str | None, path: Path) -> Iterator[Finding]:
     """Each address of the target's fault proxies: does its control API answer, and does it accept the token?"""
     if not target.proxies:
         return
@@ -69,7 +71,7 @@ def _proxies(name: str, target: Target, system: System, path: Path) -> Iterator[
             mend = f"write what its --token-file holds as `token:` of `targets.{name}` in {path}"
             yield Finding(what, "missing", str(error), mend)
         except Silent as error:
-            yield Finding(what, "missing", str(error), _begin_proxy(name, address, system, path))
+            yield Finding(what, "missing", str(error), _begin_proxy(name, address, lab, path))
         except (ChaosError, OSError) as error:  # OSError: there is no such file of authorities
             mend = f"mend `proxies:` or `control_ca:` of `targets.{name}` in {path}"
             yield Finding(what, "missing", str(error), mend)
@@ -79,23 +81,23 @@ def _proxies(name: str, target: Target, system: System, path: Path) -> Iterator[
             yield Finding(what, "ok", said)
 
 
-def _begin_proxy(name: str, address: str, system: System, path: Path) -> str:
+def _begin_proxy(name: str, address: str, lab: str | None, path: Path) -> str:
     """How a proxy begins at an address at which nothing answers."""
-    if system.environment == "lab":
-        return _begin_lab(system, path)
+    if lab is not None:
+        return lab
     if not address.startswith(("http://", "http+unix://")):
         return f"begin `chaos proxy` there (`chaos proxy --help` says how), or mend `targets.{name}.proxies` in {path}"
     control = f"unix:{address.removeprefix('http+unix://')}" if address.startswith("http+unix") else _place(address)
     return f"chaos proxy --route 'NAME=LISTEN>UPSTREAM' --control {control} --token-file token"
 
 
-def _sink(receiver: str, address: str, system: System, path: Path) -> Finding:
+def _sink(receiver: str, address: str, lab: str | None, path: Path) -> Finding:
     what, shown = f"sink of {receiver}", without_secrets(address)
     try:
         ask(session(), "GET", f"{address}/healthz", what="the sink", timeout_s=TIMEOUT_S)
     except Unreachable as error:
         begin = f"chaos sink --listen {_place(address)} --log notifications.jsonl"
-        return Finding(what, "missing", str(error), _begin_lab(system, path) if system.environment == "lab" else begin)
+        return Finding(what, "missing", str(error), lab or begin)
     try:
         SinkClient(address, TIMEOUT_S).ready()
     except ChaosError as error:
@@ -103,10 +105,12 @@ def _sink(receiver: str, address: str, system: System, path: Path) -> Finding:
     return Finding(what, "ok", f"{shown} answers")
 
 
-def _begin_lab(system: System, path: Path) -> str:
-    """A lab that has lost a part of itself is brought up anew; its name is its folder's."""
+def _lab_of(system: System, path: Path, state: Path) -> str | None:
+    """How a lab that has lost a part of itself is brought up anew, where the system is a lab's: its name is its folder's."""
+    if path.resolve().parent.parent != (state / "labs").resolve():
+        return None
     docker = " --docker" if any(target.docker is not None for target in system.targets.values()) else ""
-    which = f"{docker} --name {path.parent.name}"
+    which = f"{docker} --name {shlex.quote(path.resolve().parent.name)}"
     return f"chaos lab down{which}; chaos lab up{which}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files as package_files
@@ -150,13 +151,26 @@ def is_lab(name: str) -> bool:
 def _no_system(name: str, experiment: Path, state: Path) -> str:
     """There is none of this name, and which one may be meant: a lab that is up, or a file that stands here or beside the experiment."""
     labs = sorted(path.parent.name for path in state.glob("labs/*/system.yaml"))
-    here = [path for folder in (Path(), experiment.parent) for path in sorted(folder.glob("*.y*ml"))[:MOST_NEAR]]
+    here = [
+        path
+        for folder in (Path(), experiment.parent)
+        for path in sorted(folder.glob("*.y*ml"))[:MOST_NEAR]
+        if _is_system(path)
+    ]
     known = {one: one for one in labs} | {word: path.name for path in here for word in (path.stem, path.name)}
     near = nearest(name, known)
     if near is not None:
         return f"there is no system `{name}`; did you mean `{known[near]}`?"
     hint = f" (labs that are up: {', '.join(labs)})" if labs else ""
     return f"there is no system `{name}`; write the path of a system file, or `lab`{hint}"
+
+
+def _is_system(path: Path) -> bool:
+    """Whether the file looks like a system, right or not."""
+    try:
+        return re.search(r"^(targets|telemetry):", read_text(path), re.MULTILINE) is not None
+    except InvalidFile:
+        return False
 
 
 def load(

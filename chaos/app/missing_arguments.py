@@ -14,7 +14,10 @@ from chaos.app.commands.options import WRITTEN
 
 _FOLDERS = ("experiments", f"{WRITTEN}/experiments", ".")
 """Where files are looked for that could be named."""
-_SIGN = {"an experiment": re.compile(r"^faults:", re.MULTILINE), "a game day": re.compile(r"^steps:", re.MULTILINE)}
+_SIGN = {
+    "an experiment": re.compile(r"^faults:", re.MULTILINE),
+    "a game day": re.compile(r"^steps:(?s:.*)\bexperiment:", re.MULTILINE),
+}
 
 
 class MissingArgument(typer.BadParameter):

@@ -18,7 +18,7 @@ NARROWEST = 20
 def width_of(stream: IO[str]) -> int | None:
     """How many columns lines of this stream may have; None where they may have any number."""
     said = os.environ.get("COLUMNS", "")
-    if said.isdecimal():
+    if said.isdecimal() and int(said) > 0:
         return max(NARROWEST, int(said))
     try:
         found = os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0

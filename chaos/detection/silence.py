@@ -95,9 +95,15 @@ def _outcome(
     before = [at for at in beats if at < times.effect]
     if not before:
         return "invalid", f"{alert.delivered_to} did not hear it before anything was hurt, so its silence says nothing"
-    # From the baseline on: whoever began to listen later, or lost what was said earlier, would know of no silence before that.
-    within = [times.baseline, *(at for at in before if at > times.baseline), times.effect]
-    quiet_s = max(later - earlier for earlier, later in pairwise(within))
+    # From the baseline on: whoever began to listen later, or lost what was said earlier, would know of no silence before that. Two words
+    # in it, since of an alert that comes more rarely than that nobody knows how long it is silent by itself.
+    known = [at for at in before if at > times.baseline]
+    if len(known) < 2:
+        return (
+            "invalid",
+            f"{alert.delivered_to} heard it less than twice in the baseline, so nobody knows how often it comes; write a longer one",
+        )
+    quiet_s = max(later - earlier for earlier, later in pairwise([times.baseline, *known, times.effect]))
     if quiet_s >= silent_for_s:
         return (
             "invalid",

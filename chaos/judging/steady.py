@@ -1,6 +1,6 @@
 """The steady state over the phases of a run: every probe against its bounds, at the moments that it is judged. Pure.
 
-before       the state machine: nothing is hurt until these are met       (`Progress.baseline_problems`; validity tells of it)
+before       the state machine: nothing is hurt until these are met       (`chaos.progress.questions`; validity tells of it)
 during       harms and holds, over the fault's own time                   `findings`
 continuous   at every look from the baseline on                           `findings`
 after        at the end of the recovery                                   `recovered`

@@ -100,7 +100,7 @@ def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None
 
 
 def _demand_system(config: pytest.Config, ids: Sequence[str], items: Sequence[pytest.Item] = ()) -> None:
-    if config.option.collectonly or not (config.getoption("--chaos-system") or config.getini("chaos_system")):
+    if config.option.collectonly or not config.getoption("--chaos-system"):
         return
     files = {config.rootpath / one.partition("::")[0] for one in ids}
     wanted = [one for one in sorted(files) if one.name.endswith(ENDINGS) or _in_folders(config, one)]

@@ -74,12 +74,13 @@ def system_name(config: pytest.Config) -> str | None:
 
 
 def demand_system(config: pytest.Config, experiments: Iterable[Path], *, fixtures: bool) -> None:
-    """The system that is named can be read by one of these experiments, or by a fixture. Raises UsageError when by none.
+    """The system of the command line can be read by one of these experiments, or by a fixture. Raises UsageError when by none.
 
-    A lab that is not up is none of that: a fixture of the session may bring it up.
+    Neither a lab that is not up nor the system of the project's settings is meant: a fixture of the session may bring up the one, and
+    write the other.
     """
-    name = system_name(config)
-    if name is None or files.is_lab(name):
+    name = config.getoption("--chaos-system")
+    if not name or files.is_lab(name):
         return
     wrong: list[str] = []
     for path in [*experiments, *([Path(name)] if fixtures else [])]:

@@ -48,6 +48,27 @@ def test_a_game_day_is_wrong_when_one_of_its_experiments_is(folder: Path) -> Non
         said_of(folder / "day.yaml")
 
 
+def test_a_game_day_is_wrong_when_the_named_system_or_the_data_is_not_there_or_a_step_is_a_sweep(folder: Path) -> None:
+    with pytest.raises(InvalidFile, match="there is no system"):
+        checked(folder / "day.yaml", "typo.yaml", {}, folder / "state")
+    (folder / "traffic.jsonl").unlink()
+    with pytest.raises(InvalidFile, match="there is no file"):
+        said_of(folder / "day.yaml")
+    (folder / "e.yaml").write_text(
+        EXPERIMENT.replace("system: lab", "system: nowhere.yaml") + "sweep: {parameter: share, over: [2%, 5%]}\n"
+    )
+    with pytest.raises(InvalidFile, match="is a sweep, which is a day of its own"):
+        said_of(folder / "day.yaml")
+
+
+def test_a_file_that_is_no_system_is_not_what_may_be_meant(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    with pytest.raises(InvalidFile, match=r"did you mean `system\.yaml`"):
+        checked(Path("e.yaml"), "systm.yaml", {}, folder / "state")
+    with pytest.raises(InvalidFile, match=r"there is no system `dai\.yaml`; write the path"):
+        checked(Path("e.yaml"), "dai.yaml", {}, folder / "state")
+
+
 def test_data_that_is_not_there_is_a_mistake_unless_the_system_file_marks_it_as_left_to_fill_in(folder: Path) -> None:
     (folder / "traffic.jsonl").unlink()
     with pytest.raises(InvalidFile, match="there is no file"):

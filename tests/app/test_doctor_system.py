@@ -17,7 +17,13 @@ OTHER = {"/": "hello", "/healthz": "ok", "/version": "1"}
 
 
 def examined(
-    folder: Path, *, environment: str = "staging", proxies: str = "", token: str = "", sink: str = ""
+    folder: Path,
+    *,
+    environment: str = "staging",
+    proxies: str = "",
+    token: str = "",
+    sink: str = "",
+    state: Path | None = None,
 ) -> dict[str, Finding]:
     """What is found of a system with one target and one receiver, by what it is of."""
     target = f"{{proxies: ['{proxies}'], token: '{token}'}}" if proxies else "{}"
@@ -26,7 +32,7 @@ def examined(
         f"name: s\nenvironment: {environment}\ntargets: {{model: {target}}}\ntelemetry: {{prometheus: '{NOBODY}'}}\n"
         + (f"receivers: {{oncall: {{sink: '{sink}'}}}}\n" if sink else "")
     )
-    return {one.what: one for one in examine_system(str(path), {}, folder)}
+    return {one.what: one for one in examine_system(str(path), {}, state or folder)}
 
 
 def test_a_proxy_that_answers_says_its_version_and_who_holds_it(tmp_path: Path) -> None:
@@ -86,9 +92,15 @@ def test_where_something_else_answers_the_address_is_what_is_to_be_mended(tmp_pa
 def test_a_lab_is_brought_up_anew_under_its_own_name(tmp_path: Path) -> None:
     lab = tmp_path / "labs" / "lab-2"
     lab.mkdir(parents=True)
-    found = examined(lab, environment="lab", proxies=NOBODY, sink=NOBODY)
+    found = examined(lab, environment="lab", proxies=NOBODY, sink=NOBODY, state=tmp_path)
     assert found["proxy of model"].mend == "chaos lab down --name lab-2; chaos lab up --name lab-2"
     assert found["sink of oncall"].mend == found["proxy of model"].mend
+
+
+def test_a_system_of_ones_own_that_calls_itself_a_lab_is_none_of_ours(tmp_path: Path) -> None:
+    found = examined(tmp_path, environment="lab", proxies=NOBODY, sink=NOBODY)
+    assert str(found["proxy of model"].mend).startswith("chaos proxy --route")
+    assert str(found["sink of oncall"].mend).startswith("chaos sink --listen")
 
 
 def test_no_password_in_an_address_is_shown(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder with a game day, an experiment, something else and a run."""
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "a-day.yaml").write_text("name: d\nsteps: [{experiment: e.yaml}]\n")
+    (tmp_path / "experiments" / "a-build.yml").write_text("steps:\n  - script: make\n")  # which is of another tool
     (tmp_path / "experiments" / "another.yaml").write_text("on: [push]\n")
     (tmp_path / "experiments" / "delay.yaml").write_text("name: e\nfaults:\n  - {fault: delay}\n")
     for name in ("20260101-000000-old", "20260102-000000-new"):

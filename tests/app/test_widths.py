@@ -34,7 +34,12 @@ def test_a_terminal_has_its_own_and_columns_says_another(monkeypatch: pytest.Mon
     os.close(ours)
 
 
-@pytest.mark.parametrize("said", ["0", "3"])
+def test_columns_that_nobody_knows_fold_no_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "0")
+    assert width_of(io.StringIO()) is None
+
+
+@pytest.mark.parametrize("said", ["1", "3"])
 def test_no_terminal_is_narrower_than_a_word(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     monkeypatch.setenv("COLUMNS", said)
     assert width_of(io.StringIO()) == 20

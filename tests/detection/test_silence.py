@@ -67,7 +67,7 @@ def test_the_words_of_another_receiver_instance_or_end_break_no_silence() -> Non
 def test_what_was_not_heard_before_or_was_silent_before_says_nothing() -> None:
     assert heard().outcome == "invalid"
     assert "did not hear it" in heard().explanation
-    silent = heard(*beats(-60.0, -40.0), *BACK)
+    silent = heard(*beats(-29.0, -20.0), *BACK)
     assert (silent.outcome, silent.failed_gate) == ("invalid", Gate.alive)
     assert "write a longer `silent_for:`" in silent.explanation
 
@@ -114,6 +114,23 @@ def test_a_look_that_is_lost_makes_no_silence() -> None:
     assert detection.outcome == "not_observed"
     assert "did not answer often enough" in detection.explanation
     assert watched([*BEFORE, *BACK], WATCHED).outcome == "detected"
+
+
+@pytest.mark.parametrize("every_s", [13.0, 20.0, 28.0, 40.0])
+@pytest.mark.parametrize("offset_s", [0.0, 3.0, 6.0, 9.0, 12.0])
+def test_a_switch_that_is_silent_by_itself_tells_of_nothing(every_s: float, offset_s: float) -> None:
+    one = beats(0.0, 0.0)[0]
+    steady = [
+        replace(one, received_at_wall_s=TIMES.effect - 200.0 + offset_s + place * every_s)
+        for place in range(int(400 / every_s))
+    ]
+    assert heard(*steady).outcome == "invalid"
+
+
+def test_one_word_in_the_baseline_says_nothing_of_how_often_it_comes() -> None:
+    once = heard(*beats(-5.0, -5.0), *BACK)
+    assert (once.outcome, once.failed_gate) == ("invalid", Gate.alive)
+    assert "less than twice in the baseline" in once.explanation
 
 
 @pytest.mark.parametrize("lost", [False, True])

@@ -130,6 +130,24 @@ def test_a_system_that_is_none_hinders_nothing_that_asks_for_none(project: pytes
     assert project.runpytest_inprocess("--collect-only", "-q").ret == pytest.ExitCode.OK
 
 
+def test_the_system_of_the_settings_may_be_written_by_a_fixture(project: pytest.Pytester) -> None:
+    text = (project.path / "system.yaml").read_text()
+    project.makeini("[pytest]\nchaos_system = made.yaml\n")
+    project.makepyfile(
+        f"""
+        import pathlib, pytest
+
+        @pytest.fixture(scope="session", autouse=True)
+        def made():
+            pathlib.Path("made.yaml").write_text({text!r})
+
+        def test_it(chaos_system):
+            assert chaos_system[0].name == "nowhere"
+        """
+    )
+    project.runpytest_inprocess("-k", "test_it").assert_outcomes(passed=1, deselected=1)
+
+
 def test_a_lab_that_is_not_up_is_an_error_that_says_how_to_bring_it_up(project: pytest.Pytester) -> None:
     result = project.runpytest_inprocess("--chaos-system", "lab")
     result.assert_outcomes(errors=1)

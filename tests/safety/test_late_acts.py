@@ -10,6 +10,7 @@ import json
 import os
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,12 +88,18 @@ def relayed(stand: Stand, box: Box, folder: Path, name: str) -> Iterator[tuple[P
         yield path, held
 
 
-def done_to(box: Box, since_s: int) -> list[str]:
-    """What the engine has done to the box since then, as it says itself."""
-    rows = box.client.api.events(
-        since=since_s, until=int(time.time()) + 1, decode=True, filters={"container": box.container.id}
-    )
-    return [row["Action"] for row in rows]
+@contextmanager
+def listening(box: Box) -> Iterator[list[str]]:
+    """What the engine does to the box from now on, as it says itself. It remembers no more than 256 things, of all containers."""
+    stream = box.client.api.events(decode=True, since=int(time.time()), filters={"container": box.container.id})
+    done: list[str] = []
+    heard = threading.Thread(target=lambda: done.extend(row["Action"] for row in stream), daemon=True)
+    heard.start()
+    try:
+        yield done
+    finally:
+        stream.close()
+        heard.join(10)
 
 
 @pytest.mark.docker
@@ -105,13 +112,13 @@ def test_a_call_that_the_engine_hears_after_the_undo_is_undone_again(
         killed_s, log = killed_with_its_call_held(stand, path, held)
         eventually(lambda: says(log, ": undone ("), 10, "the warden has undone what may have been done")
         assert box.snapshot() == before
-        since_s = int(time.time())
-        held.let_go.set()
-        assert held.answered.wait(20)
-        with judged(Kill("Docker", name, "run", "inject", None, late=True), killed_s):
-            nothing_left(stand, LANDED_S + LEASE_S + 8.0)
-            assert box.snapshot() == before
-    assert EVENTS[name] in done_to(box, since_s), "the call landed late"
+        with listening(box) as done:
+            held.let_go.set()
+            assert held.answered.wait(20)
+            with judged(Kill("Docker", name, "run", "inject", None, late=True), killed_s):
+                nothing_left(stand, LANDED_S + LEASE_S + 8.0)
+                assert box.snapshot() == before
+            eventually(lambda: EVENTS[name] in done, 10, "the call landed late")
 
 
 @pytest.mark.docker
@@ -130,12 +137,10 @@ def test_a_call_that_gets_no_answer_in_time_and_is_performed_later_is_undone_aga
             eventually(lambda: says(lines, '"apply_failed"'), 20, "the run has given its call up")
             eventually(lambda: says(lines, '"kind":"undone"'), 10, "the run has undone what may have been done")
             assert box.snapshot() == before
-            since_s = int(time.time())
-            held.let_go.set()
-            assert held.answered.wait(20)
-            eventually(
-                lambda: {"pause", "unpause"} <= set(done_to(box, since_s)), 10, "it landed, and was undone again"
-            )
+            with listening(box) as done:
+                held.let_go.set()
+                assert held.answered.wait(20)
+                eventually(lambda: {"pause", "unpause"} <= set(done), 10, "it landed, and was undone again")
             said, _ = process.communicate(timeout=60)
         finally:
             process.kill()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chaos.app.files import STATE, Loaded, Variables, load, read_text
 from chaos.calendar import Calendar
-from chaos.document import read_document
+from chaos.document import Document, read_document
 from chaos.errors import InvalidFile, Problem
 from chaos.experiment import Experiment
 from chaos.gameday import GameDay, Step
@@ -70,11 +70,16 @@ def load_day(
             problems += [found for found in error.problems if found not in problems]
             continue
         if one.experiment.sweep is not None:
-            said = f"{one.experiment.name} is a sweep, which is a day of its own; name an experiment without `sweep:`"
-            problems.append(document.problem(("steps", index, "experiment"), said))
+            problems.append(sweep_problem(document, index, one.experiment))
     if problems:
         raise InvalidFile(problems)
     return LoadedDay(day, path, tuple(loaded))
+
+
+def sweep_problem(document: Document, step: int, experiment: Experiment) -> Problem:
+    """What is said of a step whose experiment is a sweep."""
+    said = f"{experiment.name} is a sweep, which is a day of its own; name an experiment without `sweep:`"
+    return document.problem(("steps", step, "experiment"), said)
 
 
 def _experiment(

@@ -24,6 +24,7 @@ from chaos.app.gameday.loading import LoadedDay
 from chaos.app.gameday.playing import World, play
 from chaos.app.gameday.telling import announce, announce_before
 from chaos.app.gameday.view import DayView
+from chaos.app.widths import fold
 from chaos.drivers.folder import NoFolder, RunFolder
 from chaos.drivers.gameday_store import GameDayStore
 from chaos.drivers.user import as_user, who
@@ -114,7 +115,7 @@ def _kept(loaded: LoadedDay, claimed: Claimed | None) -> Iterator[None]:
 def _run(one: Loaded, view: DayView, index: int, wishes: Wishes, errors: Console) -> running.Ended:
     prepared = running.prepare(one, wishes.seed)
     for warning in prepared.plan.warnings:
-        errors.print(Text(f"! {visible(warning)}", style="yellow"), soft_wrap=True)
+        errors.print(Text(fold(f"! {visible(warning)}", sys.stderr), style="yellow"), soft_wrap=True)
     options = running.RunOptions(
         wishes.runs,
         production=wishes.yes,
