@@ -27,7 +27,10 @@ def parse_rules(text: str, interval_s: float = 60.0) -> tuple[list[RuleInfo], li
                 else:
                     recording.append(RecordingRule(row["record"], row["expr"], _labels(row), every_s))
     except yaml.YAMLError as error:
-        raise ValueError(f"these rules are no YAML: {error}") from error
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
+        said = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        raise ValueError(f"these rules are no YAML: {where}{said}") from error
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"this is no file of Prometheus' rules: {type(error).__name__} {error}") from error
     return alerting, recording

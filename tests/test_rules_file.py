@@ -60,3 +60,8 @@ def test_a_file_without_groups_has_no_rules() -> None:
 def test_what_is_no_file_of_rules_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_rules(text)
+
+
+def test_what_is_no_yaml_is_said_in_one_line_with_its_place() -> None:
+    with pytest.raises(ValueError, match=r"^these rules are no YAML: line 3, column 9: [^\n]+$"):
+        parse_rules("groups:\n  - name: [x\n   rules: }\n")

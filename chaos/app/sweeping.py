@@ -68,7 +68,7 @@ def sweep(
                 )
                 break
     except KeyboardInterrupt:
-        worst, stopped = EXIT_CODE["interrupted"], "somebody ended the sweep between two runs"
+        worst, stopped = EXIT_CODE["interrupted"], "somebody ended the sweep"
     except ChaosError as error:
         if not trials:
             raise
