@@ -53,6 +53,11 @@ def median(times_s: Sequence[float]) -> float:
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
+def _rarely(p: float) -> str:
+    """A small chance, which is never none."""
+    return f"{p:.1%}" if p >= 0.001 else f"{100 * p:.1g}%"
+
+
 def trend(times_s: Sequence[float], error_s: float = 0.0) -> Trend:
     """What the times, the oldest first, say together. `error_s`: how exactly each one is known."""
     recent, before = times_s[-RECENT:], times_s[:-RECENT][-BEFORE:]
@@ -67,7 +72,7 @@ def trend(times_s: Sequence[float], error_s: float = 0.0) -> Trend:
     if apart_s <= error_s:
         return Trend("no change shown", f"{said}; each is only known to {seconds(error_s)}", p)
     direction: Direction = "slower" if new_s > old_s else "faster"
-    return Trend(direction, f"{said}; chance alone does as much in {p:.1%} of cases", p)
+    return Trend(direction, f"{said}; chance alone does as much in {_rarely(p)} of cases", p)
 
 
 def seconds(time_s: float) -> str:

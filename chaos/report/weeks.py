@@ -19,9 +19,10 @@ WIDE, NARROW = 1000.0, 460.0
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 190.0, 50.0, 20.0, 34.0, 26.0
 MISSES = 14.0
 """Where misses stand, from the top: above the plot, where no time is."""
-APART = 76.0
-"""The least distance of two dates along the axis."""
-_STEPS_D = (1 / 24, 0.25, 1, 2, 7, 14, 28, 91, 182, 364)
+APART, APART_WITH_TIME = 76.0, 112.0
+"""The least distance of two dates along the axis, and of two with a time of day."""
+_STEPS_D = (1 / 288, 1 / 96, 1 / 24, 0.25, 1, 2, 7, 14, 28, 91, 182, 364)
+_HOUR_S = 3600.0
 _DAY_S = 86400.0
 
 
@@ -56,9 +57,9 @@ def draw_weeks(times: AlertTimes, *, name: str, link: Callable[[str], str], widt
 
 
 def _span(points: Sequence[Point]) -> tuple[float, float]:
-    """From the first to the last run with a margin; at least a day, so that one run has an axis."""
+    """From the first to the last run with a margin; at least an hour, so that one run has an axis."""
     start, end = points[0].at_wall_s, points[-1].at_wall_s
-    margin = max((end - start) * 0.03, (_DAY_S - (end - start)) / 2, 1.0)
+    margin = max((end - start) * 0.03, (_HOUR_S - (end - start)) / 2, 1.0)
     return start - margin, end + margin
 
 
@@ -72,9 +73,12 @@ def _frame(y: Callable[[float], float], slowest: float, right: float) -> str:
 
 
 def _dates(start: float, end: float, x: Callable[[float], float], right: float) -> str:
-    """Ticks at round moments in UTC: hours, days, or weeks that begin on a Monday."""
+    """Ticks at round moments in UTC: minutes, hours, days, or weeks that begin on a Monday."""
     per_s = (right - LEFT) / (end - start)
-    step_s = next((step * _DAY_S for step in _STEPS_D if step * _DAY_S * per_s >= APART), _STEPS_D[-1] * _DAY_S)
+    step_s = next(
+        (step * _DAY_S for step in _STEPS_D if step * _DAY_S * per_s >= (APART if step >= 1 else APART_WITH_TIME)),
+        _STEPS_D[-1] * _DAY_S,
+    )
     monday = 4 * _DAY_S  # the epoch was a Thursday
     first = math.ceil((start - monday) / step_s) * step_s + monday
     form = "%d %b %H:%M" if step_s < _DAY_S else "%d %b" if end - start < 300 * _DAY_S else "%d %b %Y"
@@ -82,9 +86,10 @@ def _dates(start: float, end: float, x: Callable[[float], float], right: float) 
     for place in range(int((end - first) // step_s) + 1):
         at = first + place * step_s
         text = datetime.fromtimestamp(at, UTC).strftime(form)
+        anchor = "middle" if x(at) < right - APART / 4 else "end"  # else it would be cut off
         parts.append(
             f'<line class="grid" x1="{x(at):.1f}" x2="{x(at):.1f}" y1="{TOP:g}" y2="{HEIGHT - BOTTOM:g}"/>'
-            f'<text class="tick" x="{x(at):.1f}" y="{HEIGHT - 7:g}" text-anchor="middle">{escape(text)}</text>'
+            f'<text class="tick" x="{x(at):.1f}" y="{HEIGHT - 7:g}" text-anchor="{anchor}">{escape(text)}</text>'
         )
     return "".join(parts)
 

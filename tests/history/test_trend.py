@@ -64,3 +64,10 @@ def test_the_median_is_infinite_when_misses_reach_it() -> None:
 @pytest.mark.parametrize("count", [5, 6])
 def test_an_interval_is_given_from_six_on(count: int) -> None:
     assert (middle([float(place) for place in range(count)]).interval_s is None) is (count < 6)
+
+
+def test_a_chance_is_small_and_never_none() -> None:
+    assert trend([6.0] * 3 + [6.1] * 9 + [9.7] * 5).sentence.endswith("in 0.02% of cases")
+    assert trend([20.0, 21.0, 22.0, 23.0, 24.0] + [30.0 + place for place in range(5)]).sentence.endswith(
+        "in 0.8% of cases"
+    )
