@@ -68,7 +68,7 @@ SYSTEM = """\
 name: boxes
 environment: lab
 targets:
-  box: {{docker: {{labels: {{chaos.kills: {token}}}}}}}
+  box: {{docker: {{labels: {{chaos.kills: '{token}'}}}}}}
 telemetry: {{prometheus: '{prometheus}'}}
 variables: {{window: 10s}}
 """
