@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chaos.version import VERSION
-from tests.values import EXPERIMENT, PROBES, SYSTEM, edited
+from tests.values import SYSTEM, edited, laid_out
 
 ROOT = Path(__file__).parents[1]
 QUICKSTART = str(ROOT / "experiments" / "quickstart.yaml")
@@ -61,10 +61,7 @@ def test_run_without_its_lab_says_how_to_bring_it_up(tmp_path: Path) -> None:
 
 def test_a_frozen_system_is_asked_nothing_and_the_sentence_names_the_window(tmp_path: Path) -> None:
     text = edited(SYSTEM, ("name: lab", 'name: lab\ncalendar: {freeze: ["00:00 - 00:00"]}'))
-    (tmp_path / "system.yaml").write_text(text)
-    (tmp_path / "probes").mkdir()
-    (tmp_path / "probes" / "all.yaml").write_text(PROBES)
-    (tmp_path / "e.yaml").write_text(EXPERIMENT.replace("system: lab", "system: system.yaml"))
+    (laid_out(tmp_path) / "system.yaml").write_text(text)
     found = chaos("run", "e.yaml", folder=tmp_path)
     assert found.returncode == 3
     assert "lab is frozen for more than a year by `00:00 - 00:00` of its calendar" in found.stderr
@@ -74,10 +71,7 @@ def test_a_frozen_system_is_asked_nothing_and_the_sentence_names_the_window(tmp_
 
 
 def test_check_says_that_the_data_of_the_load_is_not_there(tmp_path: Path) -> None:
-    (tmp_path / "system.yaml").write_text(SYSTEM)
-    (tmp_path / "probes").mkdir()
-    (tmp_path / "probes" / "all.yaml").write_text(PROBES)
-    (tmp_path / "e.yaml").write_text(EXPERIMENT.replace("system: lab", "system: system.yaml"))
+    laid_out(tmp_path)
     found = chaos("check", "e.yaml", folder=tmp_path)
     assert found.returncode == 2
     assert "load.data: there is no file 'lab:applications'" in found.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from chaos.experiment import Experiment, parse
@@ -103,6 +104,15 @@ def edited(text: str, *edits: tuple[str, str]) -> str:
         assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times"
         text = text.replace(old, new)
     return text
+
+
+def laid_out(folder: Path) -> Path:
+    """The folder holds an experiment `e.yaml` with the system and the probes that it names; the data of its load is not there."""
+    (folder / "system.yaml").write_text(SYSTEM)
+    (folder / "probes").mkdir()
+    (folder / "probes" / "all.yaml").write_text(PROBES)
+    (folder / "e.yaml").write_text(EXPERIMENT.replace("system: lab", "system: system.yaml"))
+    return folder
 
 
 def experiment(*edits: tuple[str, str]) -> Experiment:

@@ -10,8 +10,6 @@ from chaos.drivers.folder import RunFolder
 
 def run_folder(said: Path, runs: Path) -> RunFolder:
     """This folder, or the one in `runs` that is meant by an id, its beginning, or `last`. Raises NoRun, naming what was said."""
-    if (said / "journal.jsonl").exists():
-        return RunFolder(said)
     try:
         return find(runs, str(said))
     except NoRun as error:

@@ -9,7 +9,7 @@ import pytest
 from chaos.app.checking import checked
 from chaos.errors import InvalidFile
 from tests.test_first_mistakes import chaos
-from tests.values import EXPERIMENT, PROBES, SYSTEM, edited
+from tests.values import EXPERIMENT, SYSTEM, edited, laid_out
 
 DAY = "name: tuesday\npurpose: learn\nsteps: [{experiment: e.yaml}, {experiment: e.yaml}]\n"
 
@@ -17,11 +17,7 @@ DAY = "name: tuesday\npurpose: learn\nsteps: [{experiment: e.yaml}, {experiment:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a right file of every kind."""
-    (tmp_path / "system.yaml").write_text(SYSTEM)
-    (tmp_path / "probes").mkdir()
-    (tmp_path / "probes" / "all.yaml").write_text(PROBES)
-    (tmp_path / "traffic.jsonl").write_text("{}\n")
-    (tmp_path / "e.yaml").write_text(EXPERIMENT.replace("system: lab", "system: system.yaml"))
+    (laid_out(tmp_path) / "traffic.jsonl").write_text("{}\n")
     (tmp_path / "day.yaml").write_text(DAY)
     return tmp_path
 
