@@ -72,10 +72,16 @@ def _said(alert: PlannedAlert, history: AlertHistory, times: Times, step: float)
 
 
 def _last_active(alert: PlannedAlert, history: AlertHistory) -> float:
-    """The last moment at which Prometheus had it firing, by its samples or by a look."""
+    """The last moment at which Prometheus had it firing, by its samples or by a look, which shows what the last evaluation left."""
     moments = [at for samples in history.firing for at, _ in samples]
-    moments += [seen.at_wall_s for seen in history.polled if active_since(alert, seen, "firing")]
+    moments += [_shown(alert, seen) for seen in history.polled if active_since(alert, seen, "firing")]
     return max(moments, default=-math.inf)
+
+
+def _shown(alert: PlannedAlert, seen: AlertsRead) -> float:
+    """Of when the state is that a look shows: a look while the next evaluation is under way knows nothing of that one."""
+    clock = seen.evaluated.get(alert.alert) if seen.evaluated is not None else None
+    return min(seen.at_wall_s, clock.last_wall_s) if clock is not None and clock.last_wall_s > 0 else seen.at_wall_s
 
 
 def _first_gone(alert: PlannedAlert, history: AlertHistory, after: float) -> AlertsRead | None:

@@ -100,6 +100,23 @@ def test_an_alert_that_went_on_after_it_was_told_to_be_over_ended_when_it_did() 
     assert "before it ended in Prometheus" in detection.explanation
 
 
+def test_a_look_while_the_evaluation_that_ends_it_is_under_way_makes_its_end_no_later() -> None:
+    """Evaluations are at the half of each second; the look comes 5 ms after the one that ends it, and still has what the last one left."""
+
+    def known(seen: AlertsRead) -> AlertsRead:
+        return replace(seen, evaluated={"ModelAccuracyLow": RuleClock((seen.at_wall_s - 0.51) // 1 + 0.5, 1.0)})
+
+    on = [polled(at + 0.4, "firing", 1_003.5) for at in range(1_009, 1_036)]
+    late = polled(1_036.505, "firing", 1_003.5)
+    seen = tuple(known(one) for one in looks(970.0, 1_100.0, *on, late))
+    history = replace(WELL, polled=seen, firing=(alerts(1_008.5, 1_036.5),), deliveries=(), routed=())
+    end = found(history, UNTOLD).stage(Gate.reset)
+    assert end.at_wall_s == pytest.approx(1_036.5)
+    assert found(replace(history, polled=tuple(replace(one, evaluated=None) for one in seen)), UNTOLD).stage(
+        Gate.reset
+    ).at_wall_s == pytest.approx(1_037.505)  # who does not know when it was evaluated can only go by the look
+
+
 def test_a_prometheus_that_has_not_evaluated_since_knows_of_no_end() -> None:
     def restarted(seen: AlertsRead) -> AlertsRead:
         return replace(
